@@ -1,0 +1,3 @@
+//! bruit-bench
+
+fn main() {}

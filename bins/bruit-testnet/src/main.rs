@@ -1,0 +1,3 @@
+//! bruit-testnet
+
+fn main() {}

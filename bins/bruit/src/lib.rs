@@ -1,0 +1,1 @@
+//! The bruit command line as a library function.

@@ -1,0 +1,3 @@
+//! bruit
+
+fn main() {}

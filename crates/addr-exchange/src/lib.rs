@@ -1,0 +1,1 @@
+//! How knowledge of addresses travels: getaddr and addr.

@@ -1,0 +1,1 @@
+//! Who is out there and how good they are.

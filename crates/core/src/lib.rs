@@ -1,0 +1,1 @@
+//! Words all rooms share: time, chance, slots, endpoints, limits.

@@ -1,0 +1,1 @@
+//! How a message spreads: relay policies under one engine.

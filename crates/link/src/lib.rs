@@ -1,0 +1,1 @@
+//! Long-lived framed streams between two peers.

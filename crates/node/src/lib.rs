@@ -1,0 +1,1 @@
+//! A Bruit node: runtime, handle, configuration, storage and admin API.

@@ -1,0 +1,1 @@
+//! Whom to dial, keep and refuse: hello, goodbye and connection slots.

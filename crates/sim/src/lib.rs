@@ -1,0 +1,1 @@
+//! A deterministic network for the engines: links, faults and measures.

@@ -1,0 +1,1 @@
+//! Bytes to messages and back: generated code, scan before decode, framing.
