@@ -1,0 +1,135 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{Endpoint, group::carried_v4};
+
+/// From where an IP address can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// From everywhere.
+    Global,
+    /// From within one machine or site: loopback, RFC 1918, RFC 6598, unique local.
+    Private,
+    /// From nowhere, or it is no single host's: unspecified, link-local, multicast, documentation, benchmarking, reserved.
+    Reserved,
+}
+
+/// Which addresses a node stores, shares and dials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddrPolicy {
+    /// Whether private addresses are welcome, as on a local test network.
+    pub allow_private_addrs: bool,
+}
+
+/// Why an address is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddrRefusal {
+    /// It is private, and private addresses are not allowed here.
+    #[error("the address is private, and private addresses are not allowed")]
+    Private,
+    /// It is nobody's.
+    #[error("the address is reserved")]
+    Reserved,
+}
+
+impl AddrPolicy {
+    /// Checks an endpoint. Names and relayed endpoints pass: where a name leads is checked when it is resolved.
+    ///
+    /// # Security
+    /// Everything that comes from a peer passes here before it is stored or dialled, so that nobody can make a node connect
+    /// inside its own site. Endpoints of unknown kind count as private.
+    pub fn check(&self, endpoint: &Endpoint) -> Result<(), AddrRefusal> {
+        let scope = match endpoint {
+            Endpoint::Ip { ip, .. } => scope_of(*ip),
+            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => Scope::Global,
+            Endpoint::Other(_) => Scope::Private,
+        };
+        match scope {
+            Scope::Global => Ok(()),
+            Scope::Private if self.allow_private_addrs => Ok(()),
+            Scope::Private => Err(AddrRefusal::Private),
+            Scope::Reserved => Err(AddrRefusal::Reserved),
+        }
+    }
+}
+
+/// The scope of an IP address, after the IANA special-purpose registries. Tunnelled forms have the scope of the address they
+/// carry.
+pub fn scope_of(ip: IpAddr) -> Scope {
+    match ip {
+        IpAddr::V4(v4) => scope_of_v4(v4),
+        IpAddr::V6(v6) => match carried_v4(v6) {
+            Some(v4) => scope_of_v4(v4),
+            None => scope_of_v6(v6),
+        },
+    }
+}
+
+fn scope_of_v4(ip: Ipv4Addr) -> Scope {
+    match ip.octets() {
+        [127 | 10, ..] | [192, 168, ..] => Scope::Private,
+        [172, b, ..] if b & 0xf0 == 16 => Scope::Private,
+        [100, b, ..] if b & 0xc0 == 64 => Scope::Private,
+        [0, ..] | [169, 254, ..] | [224..=255, ..] => Scope::Reserved,
+        [192, 0, 0 | 2, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _] => {
+            Scope::Reserved
+        }
+        _ => Scope::Global,
+    }
+}
+
+fn scope_of_v6(ip: Ipv6Addr) -> Scope {
+    if ip.is_loopback() {
+        return Scope::Private;
+    }
+    match ip.segments() {
+        [first, ..] if first & 0xfe00 == 0xfc00 => Scope::Private,
+        [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] | [0x2001, 2..=0x01ff, ..] => Scope::Reserved,
+        [first, ..] if first & 0xe000 == 0x2000 => Scope::Global,
+        _ => Scope::Reserved,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_addresses_are_told_from_public_ones() {
+        use Scope::{Global, Private, Reserved};
+        for (text, scope) in [
+            ("1.1.1.1", Global),
+            ("172.15.0.1", Global),
+            ("172.16.0.1", Private),
+            ("172.31.255.255", Private),
+            ("172.32.0.1", Global),
+            ("100.63.0.1", Global),
+            ("100.64.0.1", Private),
+            ("127.5.0.1", Private),
+            ("169.254.169.254", Reserved),
+            ("0.0.0.0", Reserved),
+            ("224.0.0.1", Reserved),
+            ("255.255.255.255", Reserved),
+            ("::1", Private),
+            ("::", Reserved),
+            ("fd00::1", Private),
+            ("fe80::1", Reserved),
+            ("ff02::1", Reserved),
+            ("2001:db8::1", Reserved),
+            ("2a00::1", Global),
+            ("::ffff:10.0.0.1", Private),
+            ("2002:7f00:1::", Private),
+            ("64:ff9b::a9fe:a9fe", Reserved),
+        ] {
+            assert_eq!(scope_of(text.parse().unwrap()), scope, "{text}");
+        }
+    }
+
+    #[test]
+    fn private_addresses_pass_only_when_allowed() {
+        let loopback = Endpoint::tcp([127, 0, 0, 1].into(), 1);
+        assert_eq!(AddrPolicy::default().check(&loopback), Err(AddrRefusal::Private));
+        let open = AddrPolicy { allow_private_addrs: true };
+        assert_eq!(open.check(&loopback), Ok(()));
+        assert_eq!(open.check(&Endpoint::tcp([224, 0, 0, 1].into(), 1)), Err(AddrRefusal::Reserved));
+    }
+}
