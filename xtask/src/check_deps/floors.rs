@@ -41,17 +41,21 @@ fn floors(deny: &str) -> anyhow::Result<Vec<Floor>> {
     list.iter()
         .map(|entry| {
             let spec = entry.get("crate").and_then(toml::Value::as_str).context("deny.toml: a ban without `crate`")?;
-            floor(spec).with_context(|| format!("deny.toml: {spec:?} is neither `name` nor `name@<version`"))
+            floor(spec).with_context(|| format!("deny.toml: {spec:?} is neither `name` nor `name:<version`"))
         })
         .collect()
 }
 
 fn floor(spec: &str) -> Option<Floor> {
-    let Some((name, bound)) = spec.split_once('@') else {
-        return Some(Floor { name: spec.to_owned(), lowest: None });
+    let (name, lowest) = match spec.split_once(':') {
+        None => (spec, None),
+        Some((name, bound)) => match version(bound.strip_prefix('<')?)? {
+            (lowest, true) => (name, Some(lowest)),
+            (_, false) => return None,
+        },
     };
-    let (lowest, is_release) = version(bound.strip_prefix('<')?)?;
-    is_release.then(|| Floor { name: name.to_owned(), lowest: Some(lowest) })
+    let is_name = name.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character));
+    is_name.then(|| Floor { name: name.to_owned(), lowest })
 }
 
 fn fallen(lock: &str, floors: &[Floor]) -> anyhow::Result<Vec<String>> {
@@ -93,7 +97,7 @@ mod tests {
     use super::{fallen, floor, floors};
 
     fn problems(locked: &str) -> usize {
-        let floors = [floor("yamux@<0.13.10").expect("a floor"), floor("void").expect("a ban")];
+        let floors = [floor("yamux:<0.13.10").expect("a floor"), floor("void").expect("a ban")];
         fallen(locked, &floors).expect("a lock file").len()
     }
 
@@ -124,8 +128,10 @@ mod tests {
 
     #[test]
     fn a_ban_that_is_not_understood_is_an_error() {
-        assert!(floor("yamux@>1.0.0").is_none());
-        assert!(floor("yamux@<1").is_none());
+        assert!(floor("yamux:>1.0.0").is_none());
+        assert!(floor("yamux:<1").is_none());
+        assert!(floor("yamux:<1.0.0-rc.1").is_none());
+        assert!(floor("yamux@<1.0.0").is_none());
         assert!(floors("[bans]\ndeny = [{ name = \"yamux\" }]").is_err());
         assert!(floors("[bans]").is_err());
     }
