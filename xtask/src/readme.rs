@@ -5,7 +5,7 @@
 
 use anyhow::{bail, ensure};
 
-use crate::workspace::{Workspace, run as run_shown};
+use crate::workspace::Workspace;
 
 const README: &str = "README.md";
 const MARKER: &str = "<!-- xtask: run -->";
@@ -25,7 +25,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     for Block { line, script } in &blocks {
         println!("{README}:{line}");
         // `-x` prints each command before it runs.
-        run_shown(workspace.command("sh").args(["-eux", "-c", script]))?;
+        let status = workspace.command("sh").args(["-eux", "-c", script]).status()?;
+        ensure!(status.success(), "{README}:{line}: the block failed: {status}");
     }
     println!("{} block(s) of {README} ran", blocks.len());
     Ok(())
