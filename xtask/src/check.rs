@@ -4,7 +4,6 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -113,7 +112,7 @@ fn local_testnet(workspace: &Workspace) -> anyhow::Result<Outcome> {
     if !workspace.root().join(script).is_file() {
         return Ok(skipped(script));
     }
-    let mut command: Command = workspace.command(&format!("./{script}"));
+    let mut command = workspace.command(&format!("./{script}"));
     command.arg("5").env("PATH", path_with(&target_dir(workspace)?.join("release"))?);
     passed(run_shown(&mut command))
 }
