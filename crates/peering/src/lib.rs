@@ -1,1 +1,38 @@
 //! Whom to dial, keep and refuse: hello, goodbye and connection slots.
+//!
+//! [`Engine`] decides how many connections a node keeps, when it dials again, who gets a slot and who is sent elsewhere. It
+//! does not know which addresses exist or how good they are: it asks its owner for candidates
+//! ([`Event::CandidatesWanted`]), who takes them from an address book. It assumes that the owner tells it of every connection,
+//! and that peer ids are proven by the transport.
+//!
+//! `Behaviour` (feature `behaviour`) is the same engine in a swarm. Alone, without a book:
+//!
+//! ```no_run
+//! # #[cfg(feature = "behaviour")] {
+//! use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
+//! use bruit_peering::{Behaviour, Config};
+//!
+//! # fn local_peer_id() -> PeerId { unimplemented!() }
+//! let config = Config { outbound_target: 8, ..Config::default() };
+//! let config = config.validate(NetworkId::new("my-net").unwrap(), "my-node/1.0").unwrap();
+//! let mut peering = Behaviour::new(config, local_peer_id(), Seed::from_number(rand::random()));
+//! peering.add_node(Endpoint::tcp([192, 0, 2, 1].into(), 4000), None);
+//! // put it into a swarm, and on `Event::CandidatesWanted` propose peers with `peering.dial(..)`
+//! # }
+//! ```
+
+#[cfg(feature = "behaviour")]
+mod behaviour;
+mod config;
+mod engine;
+mod event;
+mod message;
+
+#[cfg(feature = "behaviour")]
+pub use behaviour::Behaviour;
+pub use config::{Config, ConfigError, ValidConfig};
+pub use engine::{DialOutcome, Engine, HelloFailure, Origin, Output, PeerView};
+pub use event::{Departure, DepartureCause, DialFailure, Event, SlotClass, Strangeness};
+pub use message::{Goodbye, GoodbyeReason, Hello, KnownPeer};
+
+pub use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};

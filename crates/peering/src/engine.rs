@@ -1,0 +1,584 @@
+mod backoff;
+mod dialling;
+mod seats;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+};
+
+use bruit_core::{BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp};
+
+pub use dialling::DialOutcome;
+use dialling::{Dial, Dialling, Named, Purpose};
+
+use crate::{
+    Config, Departure, DepartureCause, DialFailure, Event, Goodbye, GoodbyeReason, Hello, SlotClass, Strangeness,
+    ValidConfig,
+};
+
+/// How a connection came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// We dialled this endpoint.
+    Dialled(Endpoint),
+    /// It came in from this endpoint, whose port means nothing.
+    Accepted(Endpoint),
+}
+
+/// Why a hello was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HelloFailure {
+    /// The peer does not speak the protocol.
+    Unsupported,
+    /// No answer came in time.
+    TimedOut,
+    /// The connection or the stream was lost.
+    Lost,
+    /// The answer was no hello.
+    Malformed,
+}
+
+/// What the engine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output<C> {
+    /// Dial an endpoint.
+    Dial {
+        /// Where.
+        endpoint: Endpoint,
+        /// Whom to expect there, where that is known.
+        peer: Option<PeerId>,
+    },
+    /// Send a hello.
+    SendHello {
+        /// To whom.
+        peer: PeerId,
+        /// What to say.
+        hello: Hello,
+    },
+    /// Send a goodbye.
+    SendGoodbye {
+        /// To whom.
+        peer: PeerId,
+        /// What to say.
+        goodbye: Goodbye,
+    },
+    /// Close a connection.
+    Close {
+        /// To whom.
+        peer: PeerId,
+        /// Which one.
+        connection: C,
+    },
+    /// Tell the owner.
+    Event(Event),
+}
+
+/// A connected peer, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its slot; `None` while it is greeting or leaving.
+    pub class: Option<SlotClass>,
+    /// Where it was dialled, or from where it came.
+    pub remote: Endpoint,
+    /// Since when it is connected.
+    pub since: Timestamp,
+    /// What it said.
+    pub hello: Option<Hello>,
+}
+
+#[derive(Debug)]
+struct Peer<C> {
+    connections: Vec<(C, Origin)>,
+    state: State,
+    hello: Option<Hello>,
+    since: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Greeting { deadline: Timestamp },
+    Held(SlotClass),
+    Leaving { deadline: Timestamp },
+}
+
+/// The rules of peering. `C` is how the owner names a connection.
+///
+/// # Security
+/// Every peer that connects costs one entry until it leaves; the owner must ask [`Engine::accepts_inbound`] before it lets a
+/// connection in. A peer that says no hello is gone after `hello_timeout`.
+#[derive(Debug)]
+pub struct Engine<C> {
+    local: PeerId,
+    valid: ValidConfig,
+    rng: ChaCha8Rng,
+    peers: BTreeMap<PeerId, Peer<C>>,
+    deadlines: BTreeSet<(Timestamp, PeerId)>,
+    dialling: Dialling,
+    listen: Vec<Endpoint>,
+    features: Vec<String>,
+    history: BoundedQueue<Departure>,
+    outputs: VecDeque<Output<C>>,
+    stopping: bool,
+}
+
+impl<C: Copy + Ord> Engine<C> {
+    /// Makes an engine without peers.
+    pub fn new(config: ValidConfig, local: PeerId, seed: Seed) -> Self {
+        Self {
+            local,
+            rng: seed.derive("peering", 0).rng(),
+            peers: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            dialling: Dialling::new(&config.config),
+            listen: Vec::new(),
+            features: Vec::new(),
+            history: BoundedQueue::new(config.config.history_max),
+            outputs: VecDeque::new(),
+            stopping: false,
+            valid: config,
+        }
+    }
+
+    // facts
+
+    /// Our own addresses and features, as hellos tell them from now on.
+    pub fn presented(&mut self, listen: Vec<Endpoint>, features: Vec<String>) {
+        self.listen = listen;
+        self.features = features;
+    }
+
+    /// A connection was made.
+    pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
+        let dialled = matches!(origin, Origin::Dialled(_));
+        if let Origin::Dialled(endpoint) = &origin {
+            self.dial_succeeded(endpoint.clone(), peer, now);
+        }
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.connections.push((connection, origin));
+            // One side decides, so that both never close a different one.
+            if self.local < peer {
+                self.outputs.push_back(Output::Close { peer, connection });
+            }
+            return;
+        }
+        let deadline = now.after(self.config().hello_timeout);
+        let state = State::Greeting { deadline };
+        self.peers.insert(peer, Peer { connections: vec![(connection, origin)], state, hello: None, since: now });
+        self.deadlines.insert((deadline, peer));
+        if dialled {
+            self.send_hello(peer);
+        }
+    }
+
+    /// A connection has ended.
+    pub fn connection_closed(&mut self, connection: C, peer: PeerId, now: Timestamp) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.connections.retain(|(other, _)| *other != connection);
+        if let Some((_, origin)) = known.connections.first() {
+            let class = class_of(origin);
+            if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
+                *held = class;
+            }
+            return;
+        }
+        let state = known.state;
+        self.peers.remove(&peer);
+        self.clear_deadline(peer, state);
+        if let State::Held(_) = state {
+            self.depart(peer, DepartureCause::Lost, now);
+            self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+        }
+        self.dialling.look_soon(&self.valid.config, now);
+    }
+
+    /// A dial has failed.
+    pub fn dial_failed(&mut self, endpoint: &Endpoint, reason: DialFailure, now: Timestamp) {
+        let Some(dial) = self.dialling.under_way.remove(endpoint) else { return };
+        self.dialling.failed(endpoint, &self.valid.config, &mut self.rng, now);
+        if reason == DialFailure::OwnAddress {
+            self.dialling.seeds.retain(|seed| seed.endpoint != *endpoint);
+        }
+        let event = Event::DialFailed { endpoint: endpoint.clone(), peer: dial.peer, reason };
+        self.outputs.push_back(Output::Event(event));
+        self.dialling.look_soon(&self.valid.config, now);
+        self.look_for_peers(now);
+    }
+
+    /// A peer said hello; returns what to answer, or `None` to answer nothing.
+    pub fn hello_received(&mut self, peer: PeerId, hello: Hello, now: Timestamp) -> Option<Hello> {
+        let known = self.peers.get(&peer)?;
+        let origin = known.connections.first().map(|(_, origin)| origin.clone())?;
+        let mut answer = self.hello_to(&origin);
+        if hello.network != self.valid.network.as_str() {
+            answer.refused = Some(Goodbye::because(GoodbyeReason::WrongNetwork));
+            self.estrange(peer, Strangeness::WrongNetwork, now);
+            return Some(answer);
+        }
+        match known.state {
+            State::Held(_) => {}
+            State::Leaving { .. } => answer.refused = Some(self.full(peer)),
+            State::Greeting { .. } => match self.seat_for(peer, &origin, &hello) {
+                Some(class) => self.hold(peer, class, hello, now),
+                None => {
+                    let goodbye = self.full(peer);
+                    answer.refused = Some(goodbye.clone());
+                    self.depart(peer, DepartureCause::Sent(goodbye), now);
+                    self.leave_after(peer, now);
+                    self.outputs.push_back(Output::Event(Event::Turned { peer }));
+                }
+            },
+        }
+        Some(answer)
+    }
+
+    /// A peer answered our hello.
+    pub fn hello_answered(&mut self, peer: PeerId, hello: Hello, now: Timestamp) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let Some(origin) = known.connections.first().map(|(_, origin)| origin.clone()) else { return };
+        if hello.network != self.valid.network.as_str() {
+            self.estrange(peer, Strangeness::WrongNetwork, now);
+            return;
+        }
+        if let Some(goodbye) = hello.refused {
+            self.refused(peer, goodbye, now);
+            return;
+        }
+        if let State::Greeting { .. } = known.state {
+            let named = matches!(&origin, Origin::Dialled(endpoint) if self.dialling.is_manual(endpoint, peer));
+            let class = if named { SlotClass::Manual } else { class_of(&origin) };
+            self.hold(peer, class, hello, now);
+        }
+    }
+
+    /// Our hello was not answered.
+    pub fn hello_failed(&mut self, peer: PeerId, failure: HelloFailure, now: Timestamp) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let State::Greeting { .. } = known.state else { return };
+        match failure {
+            HelloFailure::Unsupported => self.estrange(peer, Strangeness::OtherProtocol, now),
+            HelloFailure::TimedOut => self.estrange(peer, Strangeness::Silent, now),
+            HelloFailure::Malformed => self.malformed_received(peer, now),
+            HelloFailure::Lost => {
+                if known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_))) {
+                    self.send_hello(peer);
+                }
+            }
+        }
+    }
+
+    /// A peer sent something that is no message of the protocol.
+    pub fn malformed_received(&mut self, peer: PeerId, now: Timestamp) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        self.outputs.push_back(Output::Event(Event::Misconduct { peer }));
+        self.say_goodbye(peer, GoodbyeReason::Misconduct, now);
+    }
+
+    /// A peer said goodbye.
+    pub fn goodbye_received(&mut self, peer: PeerId, goodbye: Goodbye, now: Timestamp) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        self.stay_away_from(peer, goodbye.stay_away, now);
+        self.depart(peer, DepartureCause::Received(goodbye), now);
+        self.leave_after(peer, now);
+    }
+
+    /// A peer has our goodbye, or will never have it.
+    pub fn goodbye_ended(&mut self, peer: PeerId) {
+        if let Some(Peer { state: State::Leaving { .. }, .. }) = self.peers.get(&peer) {
+            self.close(peer);
+        }
+    }
+
+    // commands
+
+    /// Names an address to start from: dialled when nobody else can be proposed. Beyond `manual_max` it is not taken.
+    pub fn add_seed(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
+        let max = self.config().manual_max;
+        let added = add(&mut self.dialling.seeds, Named { endpoint, peer }, max);
+        self.dialling.look_soon(&self.valid.config, now);
+        self.look_for_peers(now);
+        added
+    }
+
+    /// Names a peer to be connected to for ever, beside all limits. Beyond `manual_max` it is not taken.
+    pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
+        let max = self.config().manual_max;
+        let added = add(&mut self.dialling.manual, Named { endpoint, peer }, max);
+        self.dial_manual(now);
+        added
+    }
+
+    /// Takes a manual peer off the list; its connection stays.
+    pub fn remove_node(&mut self, endpoint: &Endpoint) -> bool {
+        let before = self.dialling.manual.len();
+        self.dialling.manual.retain(|named| named.endpoint != *endpoint);
+        self.dialling.manual.len() < before
+    }
+
+    /// Proposes a peer to dial.
+    pub fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
+        let missing = self.outbound_missing();
+        if missing == 0 || self.dialling.under_way.len() >= self.config().dials_max || self.stopping {
+            return DialOutcome::Enough;
+        }
+        self.start_dial(Named { endpoint, peer }, Purpose::Fill, now)
+    }
+
+    /// Says that no more candidates are known: a seed address is tried.
+    pub fn candidates_exhausted(&mut self, now: Timestamp) {
+        if self.outbound_missing() == 0 || self.stopping {
+            return;
+        }
+        let seed = self.dialling.seed(|named| is_connected(&self.peers, named), &mut self.rng, now);
+        let started = seed.map(|seed| self.start_dial(seed, Purpose::Fill, now));
+        if started != Some(DialOutcome::Started) {
+            self.outputs.push_back(Output::Event(Event::Starved));
+        }
+    }
+
+    /// Says that new addresses are known.
+    pub fn addresses_learned(&mut self, now: Timestamp) {
+        self.dialling.look_soon(&self.valid.config, now);
+        self.look_for_peers(now);
+    }
+
+    /// Says goodbye to a peer and closes its connections; false if it is not connected or leaves already.
+    pub fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp) -> bool {
+        let leaving = |known: &Peer<C>| matches!(known.state, State::Leaving { .. });
+        if self.peers.get(&peer).is_none_or(leaving) {
+            return false;
+        }
+        let goodbye = Goodbye::because(reason);
+        self.outputs.push_back(Output::SendGoodbye { peer, goodbye: goodbye.clone() });
+        self.depart(peer, DepartureCause::Sent(goodbye), now);
+        self.leave_after(peer, now);
+        true
+    }
+
+    /// Closes every connection to a peer at once, without a word.
+    pub fn close(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let closing = known.connections.iter().map(|(connection, _)| Output::Close { peer, connection: *connection });
+        self.outputs.extend(closing);
+    }
+
+    /// Says goodbye to all peers and dials nobody any more.
+    pub fn stop(&mut self, now: Timestamp) {
+        self.stopping = true;
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.say_goodbye(peer, GoodbyeReason::ShuttingDown, now);
+        }
+    }
+
+    // time
+
+    /// The next moment at which `handle_timeout` has something to do.
+    pub fn next_timeout(&self) -> Option<Timestamp> {
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        if self.stopping {
+            return deadline;
+        }
+        let look = (self.wanted() > 0).then(|| self.dialling.look_at());
+        let manual = self.dialling.manual_waiting(|named| is_connected(&self.peers, named)).map(|(at, _)| at).min();
+        [deadline, look, manual].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((_, peer)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now) {
+            self.deadlines.pop_first();
+            match self.peers.get(&peer).map(|known| known.state) {
+                Some(State::Greeting { .. }) => self.estrange(peer, Strangeness::Silent, now),
+                Some(State::Leaving { .. }) => self.close(peer),
+                Some(State::Held(_)) | None => {}
+            }
+        }
+        self.dial_manual(now);
+        self.look_for_peers(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output<C>> {
+        self.outputs.pop_front()
+    }
+
+    // inner moves
+
+    fn config(&self) -> &Config {
+        &self.valid.config
+    }
+
+    fn send_hello(&mut self, peer: PeerId) {
+        let origin = self.peers.get(&peer).and_then(|known| known.connections.first());
+        let Some((_, origin)) = origin else { return };
+        let hello = self.hello_to(origin);
+        self.outputs.push_back(Output::SendHello { peer, hello });
+    }
+
+    fn hello_to(&self, origin: &Origin) -> Hello {
+        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
+        Hello {
+            network: self.valid.network.as_str().to_owned(),
+            agent: self.valid.agent.clone(),
+            listen: self.listen.clone(),
+            features: self.features.clone(),
+            observed: Some(remote.clone()),
+            refused: None,
+        }
+    }
+
+    fn hold(&mut self, peer: PeerId, class: SlotClass, hello: Hello, now: Timestamp) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some((_, Origin::Dialled(remote) | Origin::Accepted(remote))) = known.connections.first() else { return };
+        let remote = remote.clone();
+        let before = known.state;
+        known.state = State::Held(class);
+        known.hello = Some(hello.clone());
+        self.clear_deadline(peer, before);
+        self.outputs.push_back(Output::Event(Event::PeerUp { peer, class, hello, remote }));
+        self.dialling.look_soon(&self.valid.config, now);
+        self.look_for_peers(now);
+    }
+
+    fn refused(&mut self, peer: PeerId, goodbye: Goodbye, now: Timestamp) {
+        self.stay_away_from(peer, goodbye.stay_away, now);
+        let alternatives = goodbye.alternatives.clone();
+        self.depart(peer, DepartureCause::Received(goodbye), now);
+        self.leave_after(peer, now);
+        self.outputs.push_back(Output::Event(Event::Refused { peer, alternatives }));
+    }
+
+    fn estrange(&mut self, peer: PeerId, reason: Strangeness, now: Timestamp) {
+        let endpoint = self.dialled_endpoints(peer).into_iter().next();
+        if let Some(endpoint) = &endpoint {
+            let span = self.config().backoff_max;
+            self.dialling.stay_away(endpoint, span, &self.valid.config, now);
+        }
+        self.depart(peer, DepartureCause::Stranger(reason), now);
+        self.leave_after(peer, now);
+        self.outputs.push_back(Output::Event(Event::Stranger { peer, endpoint, reason }));
+        if reason != Strangeness::WrongNetwork {
+            self.close(peer);
+        }
+    }
+
+    /// Takes the slot away; the connection goes when the goodbye has arrived or the time is over.
+    fn leave_after(&mut self, peer: PeerId, now: Timestamp) {
+        let deadline = now.after(self.config().refused_linger);
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let before = known.state;
+        if let State::Leaving { .. } = before {
+            return;
+        }
+        known.state = State::Leaving { deadline };
+        self.clear_deadline(peer, before);
+        self.deadlines.insert((deadline, peer));
+        if let State::Held(_) = before {
+            self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+        }
+        self.dialling.look_soon(&self.valid.config, now);
+    }
+
+    fn stay_away_from(&mut self, peer: PeerId, span: std::time::Duration, now: Timestamp) {
+        for endpoint in self.dialled_endpoints(peer) {
+            self.dialling.stay_away(&endpoint, span, &self.valid.config, now);
+        }
+    }
+
+    fn dialled_endpoints(&self, peer: PeerId) -> Vec<Endpoint> {
+        let connections = self.peers.get(&peer).map(|known| known.connections.as_slice()).unwrap_or_default();
+        let dialled = connections.iter().filter_map(|(_, origin)| match origin {
+            Origin::Dialled(endpoint) => Some(endpoint.clone()),
+            Origin::Accepted(_) => None,
+        });
+        dialled.collect()
+    }
+
+    fn depart(&mut self, peer: PeerId, cause: DepartureCause, now: Timestamp) {
+        self.history.push_over_oldest(Departure { peer, at: now, cause });
+    }
+
+    fn clear_deadline(&mut self, peer: PeerId, state: State) {
+        if let State::Greeting { deadline } | State::Leaving { deadline } = state {
+            self.deadlines.remove(&(deadline, peer));
+        }
+    }
+
+    fn dial_succeeded(&mut self, endpoint: Endpoint, peer: PeerId, now: Timestamp) {
+        self.dialling.backoff.succeeded(&endpoint);
+        self.dialling.bind(&endpoint, peer);
+        if let Some(dial) = self.dialling.under_way.remove(&endpoint) {
+            let elapsed = now.since(dial.started);
+            self.outputs.push_back(Output::Event(Event::DialSucceeded { endpoint, peer, elapsed }));
+        }
+    }
+
+    fn start_dial(&mut self, named: Named, purpose: Purpose, now: Timestamp) -> DialOutcome {
+        let Named { endpoint, peer } = named.clone();
+        if peer == Some(self.local) || self.listen.contains(&endpoint) || is_connected(&self.peers, &named) {
+            return DialOutcome::Connected;
+        }
+        if self.dialling.is_under_way(&endpoint, peer) {
+            return DialOutcome::UnderWay;
+        }
+        if !self.dialling.backoff.is_due(&endpoint, now) {
+            return DialOutcome::BackingOff;
+        }
+        self.dialling.under_way.insert(endpoint.clone(), Dial { peer, purpose, started: now });
+        self.outputs.push_back(Output::Event(Event::DialStarted { endpoint: endpoint.clone(), peer }));
+        self.outputs.push_back(Output::Dial { endpoint, peer });
+        DialOutcome::Started
+    }
+
+    fn dial_manual(&mut self, now: Timestamp) {
+        if self.stopping {
+            return;
+        }
+        let waiting = self.dialling.manual_waiting(|named| is_connected(&self.peers, named));
+        let due: Vec<_> = waiting.filter(|(at, _)| *at <= now).map(|(_, named)| named.clone()).collect();
+        for named in due {
+            let endpoint = named.endpoint.clone();
+            if self.start_dial(named, Purpose::Manual, now) == DialOutcome::Connected {
+                self.dialling.failed(&endpoint, &self.valid.config, &mut self.rng, now);
+            }
+        }
+    }
+
+    fn look_for_peers(&mut self, now: Timestamp) {
+        let count = self.wanted();
+        if count == 0 || self.stopping || self.dialling.look_at() > now {
+            return;
+        }
+        self.dialling.take_turn(&self.valid.config, now);
+        self.outputs.push_back(Output::Event(Event::CandidatesWanted { count }));
+    }
+}
+
+fn add(list: &mut Vec<Named>, named: Named, max: usize) -> bool {
+    if list.len() >= max || list.iter().any(|other| other.endpoint == named.endpoint) {
+        return false;
+    }
+    list.push(named);
+    true
+}
+
+const fn class_of(origin: &Origin) -> SlotClass {
+    match origin {
+        Origin::Dialled(_) => SlotClass::Outbound,
+        Origin::Accepted(_) => SlotClass::Inbound,
+    }
+}
+
+fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, named: &Named) -> bool {
+    if let Some(peer) = named.peer {
+        return peers.contains_key(&peer);
+    }
+    let at = |(_, origin): &(C, Origin)| matches!(origin, Origin::Dialled(endpoint) if *endpoint == named.endpoint);
+    peers.values().any(|known| known.connections.iter().any(at))
+}

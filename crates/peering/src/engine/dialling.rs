@@ -1,0 +1,145 @@
+//! Whom to dial next: what is under way, manual peers, seed addresses, and when to look again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bruit_core::{ChaCha8Rng, Endpoint, PeerId, Timestamp};
+use rand::seq::IteratorRandom;
+
+use super::backoff::{Backoff, Growth};
+use crate::Config;
+
+/// What became of a proposal to dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum DialOutcome {
+    /// The dial is under way.
+    Started,
+    /// The peer or the endpoint is connected, or it is our own.
+    Connected,
+    /// The endpoint or the peer is being dialled.
+    UnderWay,
+    /// It failed or sent us away not long ago.
+    BackingOff,
+    /// As many dials as allowed are under way, or no more peers are wanted.
+    Enough,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Fill,
+    Manual,
+}
+
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) peer: Option<PeerId>,
+    pub(super) purpose: Purpose,
+    pub(super) started: Timestamp,
+}
+
+/// An address the operator named: a manual peer or a seed.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) endpoint: Endpoint,
+    pub(super) peer: Option<PeerId>,
+}
+
+#[derive(Debug)]
+pub(super) struct Dialling {
+    pub(super) under_way: BTreeMap<Endpoint, Dial>,
+    pub(super) backoff: Backoff,
+    pub(super) manual: Vec<Named>,
+    pub(super) seeds: Vec<Named>,
+    look_at: Timestamp,
+    interval: Duration,
+}
+
+impl Dialling {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            under_way: BTreeMap::new(),
+            backoff: Backoff::new(config.backoff_entries_max),
+            manual: Vec::new(),
+            seeds: Vec::new(),
+            look_at: Timestamp::default(),
+            interval: config.refill_interval_min,
+        }
+    }
+
+    pub(super) fn is_under_way(&self, endpoint: &Endpoint, peer: Option<PeerId>) -> bool {
+        self.under_way.contains_key(endpoint)
+            || peer.is_some_and(|peer| self.under_way.values().any(|dial| dial.peer == Some(peer)))
+    }
+
+    pub(super) fn filling(&self) -> usize {
+        self.under_way.values().filter(|dial| dial.purpose == Purpose::Fill).count()
+    }
+
+    pub(super) fn is_manual(&self, endpoint: &Endpoint, peer: PeerId) -> bool {
+        self.manual.iter().any(|named| named.peer == Some(peer) || named.endpoint == *endpoint)
+    }
+
+    fn is_named(&self, endpoint: &Endpoint) -> bool {
+        self.manual.iter().chain(&self.seeds).any(|named| named.endpoint == *endpoint)
+    }
+
+    /// Binds named addresses without identity to the one that was proven there.
+    pub(super) fn bind(&mut self, endpoint: &Endpoint, peer: PeerId) {
+        let named = self.manual.iter_mut().chain(&mut self.seeds);
+        named.filter(|named| named.endpoint == *endpoint && named.peer.is_none()).for_each(|named| {
+            named.peer = Some(peer);
+        });
+    }
+
+    pub(super) fn failed(&mut self, endpoint: &Endpoint, config: &Config, rng: &mut ChaCha8Rng, now: Timestamp) {
+        let max = if self.is_named(endpoint) { config.backoff_manual_max } else { config.backoff_max };
+        self.backoff.failed(endpoint, Growth { base: config.backoff_base, max }, rng, now);
+    }
+
+    pub(super) fn stay_away(&mut self, endpoint: &Endpoint, span: Duration, config: &Config, now: Timestamp) {
+        let max = if self.is_named(endpoint) { config.backoff_manual_max } else { config.stay_away_honoured_max };
+        self.backoff.stay_away(endpoint, span.min(max).max(config.backoff_base), now);
+    }
+
+    /// One seed that may be dialled now and is not connected.
+    pub(super) fn seed(
+        &self,
+        is_connected: impl Fn(&Named) -> bool,
+        rng: &mut ChaCha8Rng,
+        now: Timestamp,
+    ) -> Option<Named> {
+        let due = self.seeds.iter().filter(|seed| {
+            !is_connected(seed)
+                && !self.is_under_way(&seed.endpoint, seed.peer)
+                && self.backoff.is_due(&seed.endpoint, now)
+        });
+        due.choose(rng).cloned()
+    }
+
+    /// The manual peers that are not connected and not being dialled, with the moment each may be.
+    pub(super) fn manual_waiting(
+        &self,
+        is_connected: impl Fn(&Named) -> bool,
+    ) -> impl Iterator<Item = (Timestamp, &Named)> {
+        self.manual
+            .iter()
+            .filter(move |named| !is_connected(named) && !self.is_under_way(&named.endpoint, named.peer))
+            .map(|named| (self.backoff.not_before(&named.endpoint).unwrap_or_default(), named))
+    }
+
+    pub(super) const fn look_at(&self) -> Timestamp {
+        self.look_at
+    }
+
+    /// Looks again at once, and soon after that: something has changed.
+    pub(super) fn look_soon(&mut self, config: &Config, now: Timestamp) {
+        self.interval = config.refill_interval_min;
+        self.look_at = self.look_at.min(now);
+    }
+
+    /// Takes the turn: the next one is an interval away, and intervals double while nothing changes.
+    pub(super) fn take_turn(&mut self, config: &Config, now: Timestamp) {
+        self.look_at = now.after(self.interval);
+        self.interval = self.interval.saturating_mul(2).min(config.refill_interval_max);
+    }
+}

@@ -1,0 +1,122 @@
+//! How many slots are taken and who gets one.
+
+use bruit_core::PeerId;
+use rand::seq::IteratorRandom;
+
+use super::{Endpoint, Engine, Hello, IpAddr, Origin, Peer, PeerView, SlotClass, State};
+use crate::{Departure, Goodbye, GoodbyeReason, KnownPeer};
+
+/// How many peers a refusal names. Factom's rewrite: 3; more help a network that is nearly full.
+const ALTERNATIVES: usize = 8;
+
+impl<C: Copy + Ord> Engine<C> {
+    /// Whether one more inbound connection may be made, with so many handshakes under way.
+    pub fn accepts_inbound(&self, pending: usize) -> bool {
+        let config = self.config();
+        let connected = self.peers.values().flat_map(|known| &known.connections);
+        let inbound = connected.filter(|(_, origin)| matches!(origin, Origin::Accepted(_))).count();
+        pending <= config.pending_inbound_max && inbound < config.inbound_max.saturating_add(config.inbound_slack)
+    }
+
+    /// How many slots of a class are taken.
+    pub fn held(&self, class: SlotClass) -> usize {
+        self.peers.values().filter(|known| known.state == State::Held(class)).count()
+    }
+
+    /// Whether a peer has a slot.
+    pub fn is_held(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|known| matches!(known.state, State::Held(_)))
+    }
+
+    /// Whether a peer is connected, with or without slot.
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.peers.contains_key(peer)
+    }
+
+    /// How many peers are connected, with or without slot.
+    pub fn connected(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// All connected peers, by peer id.
+    pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
+        self.peers.iter().filter_map(|(peer, known)| {
+            let (_, Origin::Dialled(remote) | Origin::Accepted(remote)) = known.connections.first()?;
+            let class = match known.state {
+                State::Held(class) => Some(class),
+                State::Greeting { .. } | State::Leaving { .. } => None,
+            };
+            let hello = known.hello.clone();
+            Some(PeerView { peer: *peer, class, remote: remote.clone(), since: known.since, hello })
+        })
+    }
+
+    /// The endpoints that are being dialled.
+    pub fn dials(&self) -> impl Iterator<Item = (&Endpoint, Option<PeerId>)> {
+        self.dialling.under_way.iter().map(|(endpoint, dial)| (endpoint, dial.peer))
+    }
+
+    /// Who left and why, oldest first.
+    pub fn departures(&self) -> impl Iterator<Item = &Departure> {
+        self.history.iter()
+    }
+
+    /// How many outbound peers are missing, those being dialled or greeted not counted as missing.
+    pub(super) fn outbound_missing(&self) -> usize {
+        let greeting = |known: &&Peer<C>| {
+            matches!(known.state, State::Greeting { .. })
+                && known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_)))
+        };
+        let coming = self.dialling.filling().saturating_add(self.peers.values().filter(greeting).count());
+        self.config().outbound_target.saturating_sub(self.held(SlotClass::Outbound).saturating_add(coming))
+    }
+
+    pub(super) fn wanted(&self) -> usize {
+        let free = self.config().dials_max.saturating_sub(self.dialling.under_way.len());
+        self.outbound_missing().min(free)
+    }
+
+    pub(super) fn seat_for(&self, peer: PeerId, origin: &Origin, hello: &Hello) -> Option<SlotClass> {
+        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
+        let claimed = hello.listen.iter().any(|endpoint| self.dialling.is_manual(endpoint, peer));
+        if self.dialling.is_manual(remote, peer) || claimed && remote.ip().is_some_and(|ip| ip.is_loopback()) {
+            return Some(SlotClass::Manual);
+        }
+        if let Origin::Dialled(_) = origin {
+            return Some(SlotClass::Outbound);
+        }
+        if self.stopping || self.held(SlotClass::Inbound) >= self.config().inbound_max {
+            return None;
+        }
+        let ip = counted_ip(remote, Some(hello));
+        let same_ip = |known: &&Peer<C>| {
+            let Some((_, Origin::Accepted(remote))) = known.connections.first() else { return false };
+            known.state == State::Held(SlotClass::Inbound) && counted_ip(remote, known.hello.as_ref()) == ip
+        };
+        let crowded = ip.is_some() && self.peers.values().filter(same_ip).count() >= self.config().inbound_per_ip_max;
+        (!crowded).then_some(SlotClass::Inbound)
+    }
+
+    pub(super) fn full(&mut self, asker: PeerId) -> Goodbye {
+        let known = self.peers.iter().filter(|(peer, known)| {
+            **peer != asker && matches!(known.state, State::Held(SlotClass::Inbound | SlotClass::Outbound))
+        });
+        let known = known.filter_map(|(peer, known)| {
+            let endpoints = known.hello.as_ref()?.listen.clone();
+            (!endpoints.is_empty()).then_some(KnownPeer { peer: *peer, endpoints, last_seen: None })
+        });
+        let alternatives = known.sample(&mut self.rng, ALTERNATIVES);
+        Goodbye { reason: GoodbyeReason::Full, stay_away: self.valid.config.stay_away, alternatives }
+    }
+}
+
+/// The IP that an inbound peer counts for: its remote one, or on loopback the one it claims, since every connection of one
+/// machine comes from 127.0.0.1.
+fn counted_ip(remote: &Endpoint, hello: Option<&Hello>) -> Option<IpAddr> {
+    let ip = remote.ip()?;
+    if !ip.is_loopback() {
+        return Some(ip);
+    }
+    let claims = hello.into_iter().flat_map(|hello| &hello.listen).filter_map(Endpoint::ip);
+    claims.into_iter().find(IpAddr::is_loopback).or(Some(ip))
+}

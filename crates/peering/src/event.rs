@@ -1,0 +1,149 @@
+use std::time::Duration;
+
+use bruit_core::{Endpoint, PeerId, Timestamp};
+
+use crate::{Goodbye, Hello, KnownPeer};
+
+/// What peering tells its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer said hello and has a slot: other protocols may admit it.
+    PeerUp {
+        /// The peer.
+        peer: PeerId,
+        /// Which kind of slot.
+        class: SlotClass,
+        /// What it said.
+        hello: Hello,
+        /// Where it was dialled, or from where it came.
+        remote: Endpoint,
+    },
+    /// A peer has its slot no longer.
+    PeerDown {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// More peers are wanted: propose some with `dial`, and say `candidates_exhausted` if there are fewer.
+    CandidatesWanted {
+        /// How many.
+        count: usize,
+    },
+    /// Nobody is left to propose or to dial: a good moment to ask for addresses.
+    Starved,
+    /// A dial began.
+    DialStarted {
+        /// Where.
+        endpoint: Endpoint,
+        /// Whom to find there, where that is known.
+        peer: Option<PeerId>,
+    },
+    /// A dial led to a connection.
+    DialSucceeded {
+        /// Where.
+        endpoint: Endpoint,
+        /// Who was there.
+        peer: PeerId,
+        /// From starting the dial to the connection.
+        elapsed: Duration,
+    },
+    /// A dial failed.
+    DialFailed {
+        /// Where.
+        endpoint: Endpoint,
+        /// Whom to find there, where that is known.
+        peer: Option<PeerId>,
+        /// Why.
+        reason: DialFailure,
+    },
+    /// A peer has no slot for us.
+    Refused {
+        /// The peer.
+        peer: PeerId,
+        /// Whom it names instead.
+        alternatives: Vec<KnownPeer>,
+    },
+    /// A peer was told that there is no slot for it.
+    Turned {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A connected peer is not of this network, or does not speak these protocols.
+    Stranger {
+        /// The peer.
+        peer: PeerId,
+        /// Where it was dialled, when we dialled it.
+        endpoint: Option<Endpoint>,
+        /// What was wrong.
+        reason: Strangeness,
+    },
+    /// A peer sent something that breaks a rule.
+    Misconduct {
+        /// The peer.
+        peer: PeerId,
+    },
+}
+
+/// Which kind of slot a peer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum SlotClass {
+    /// We chose and dialled it.
+    Outbound,
+    /// It dialled us.
+    Inbound,
+    /// The operator named it; it counts towards no limit.
+    Manual,
+}
+
+/// Why a dial failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialFailure {
+    /// Nobody answered, or the handshake broke.
+    Unreachable,
+    /// It was our own address.
+    OwnAddress,
+    /// Somebody else was there.
+    WrongIdentity {
+        /// Who.
+        found: PeerId,
+    },
+    /// We did not dial after all: another rule of this node forbade it.
+    Denied,
+}
+
+/// Why a peer is a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum Strangeness {
+    /// It said hello for another network.
+    WrongNetwork,
+    /// It does not speak the protocol.
+    OtherProtocol,
+    /// It said no hello in time.
+    Silent,
+}
+
+/// A peer that left, or that we left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The peer.
+    pub peer: PeerId,
+    /// When.
+    pub at: Timestamp,
+    /// Who ended it and why.
+    pub cause: DepartureCause,
+}
+
+/// Who ended a connection and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DepartureCause {
+    /// We said goodbye.
+    Sent(Goodbye),
+    /// It said goodbye.
+    Received(Goodbye),
+    /// The connection was lost without a word.
+    Lost,
+    /// It was a stranger.
+    Stranger(Strangeness),
+}
