@@ -52,6 +52,43 @@ impl AddrPolicy {
     }
 }
 
+/// From where somebody would dial an address that it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Audience {
+    /// From somewhere on the internet.
+    Internet,
+    /// From the same site.
+    Site,
+    /// From the same machine.
+    Machine,
+}
+
+impl Audience {
+    /// Tells it from the endpoint that somebody is seen at.
+    pub fn of(seen_at: &Endpoint) -> Self {
+        match seen_at {
+            Endpoint::Ip { ip, .. } if ip.is_loopback() => Self::Machine,
+            Endpoint::Ip { ip, .. } if scope_of(*ip) == Scope::Private => Self::Site,
+            Endpoint::Ip { .. } | Endpoint::Dns { .. } | Endpoint::Relayed { .. } => Self::Internet,
+            Endpoint::Other(_) => Self::Machine,
+        }
+    }
+
+    /// Whether it could dial an endpoint.
+    pub fn can_use(self, endpoint: &Endpoint) -> bool {
+        match endpoint {
+            Endpoint::Ip { ip, .. } => match scope_of(*ip) {
+                Scope::Global => true,
+                Scope::Private if ip.is_loopback() => self == Self::Machine,
+                Scope::Private => self != Self::Internet,
+                Scope::Reserved => false,
+            },
+            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => true,
+            Endpoint::Other(_) => self == Self::Machine,
+        }
+    }
+}
+
 /// The scope of an IP address, after the IANA special-purpose registries. Tunnelled forms have the scope of the address they
 /// carry.
 pub fn scope_of(ip: IpAddr) -> Scope {
@@ -122,6 +159,17 @@ mod tests {
         ] {
             assert_eq!(scope_of(text.parse().unwrap()), scope, "{text}");
         }
+    }
+
+    #[test]
+    fn an_audience_uses_what_it_can_reach() {
+        let endpoints =
+            ["1.1.1.1", "192.168.0.1", "127.0.0.1", "169.254.0.1"].map(|ip| Endpoint::tcp(ip.parse().unwrap(), 1));
+        let seen =
+            |index: usize| endpoints.each_ref().map(|endpoint| Audience::of(&endpoints[index]).can_use(endpoint));
+        assert_eq!(seen(0), [true, false, false, false]);
+        assert_eq!(seen(1), [true, true, false, false]);
+        assert_eq!(seen(2), [true, true, true, false]);
     }
 
     #[test]

@@ -58,8 +58,7 @@ impl Behaviour {
     /// Makes a behaviour without peers for the node with this identity.
     pub fn new(config: ValidConfig, local: PeerId, seed: Seed) -> Self {
         let protocol = config.network.protocol_name("peering", 1);
-        let codec =
-            BoundedCodec::new(pb::PeeringRequest::LIMITS.bytes_max, pb::PeeringResponse::LIMITS.bytes_max);
+        let codec = BoundedCodec::new(pb::PeeringRequest::LIMITS.bytes_max, pb::PeeringResponse::LIMITS.bytes_max);
         let settings = request_response::Config::default().with_request_timeout(config.config.hello_timeout);
         Self {
             messages: Messages::with_codec(codec, [(protocol, ProtocolSupport::Full)], settings),

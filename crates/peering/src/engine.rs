@@ -323,8 +323,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Proposes a peer to dial.
     pub fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        let missing = self.outbound_missing();
-        if missing == 0 || self.dialling.under_way.len() >= self.config().dials_max || self.stopping {
+        if self.wanted() == 0 {
             return DialOutcome::Enough;
         }
         self.start_dial(Named { endpoint, peer }, Purpose::Fill, now)
@@ -332,7 +331,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Says that no more candidates are known: a seed address is tried.
     pub fn candidates_exhausted(&mut self, now: Timestamp) {
-        if self.outbound_missing() == 0 || self.stopping {
+        if self.wanted() == 0 {
             return;
         }
         let seed = self.dialling.seed(|named| is_connected(&self.peers, named), &mut self.rng, now);
@@ -381,10 +380,10 @@ impl<C: Copy + Ord> Engine<C> {
     /// The next moment at which `handle_timeout` has something to do.
     pub fn next_timeout(&self) -> Option<Timestamp> {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let look = (self.wanted() > 0).then(|| self.dialling.look_at());
         if self.stopping {
             return deadline;
         }
-        let look = (self.wanted() > 0).then(|| self.dialling.look_at());
         let manual = self.dialling.manual_waiting(|named| is_connected(&self.peers, named)).map(|(at, _)| at).min();
         [deadline, look, manual].into_iter().flatten().min()
     }
@@ -552,7 +551,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     fn look_for_peers(&mut self, now: Timestamp) {
         let count = self.wanted();
-        if count == 0 || self.stopping || self.dialling.look_at() > now {
+        if count == 0 || self.dialling.look_at() > now {
             return;
         }
         self.dialling.take_turn(&self.valid.config, now);

@@ -187,11 +187,8 @@ mod tests {
         let peer = PeerId::random();
         let endpoint = Endpoint::tcp([1, 2, 3, 4].into(), 5);
         let known = KnownPeer { peer, endpoints: vec![endpoint.clone()], last_seen: Some(Timestamp::from_secs(7_200)) };
-        let goodbye = Goodbye {
-            reason: GoodbyeReason::Full,
-            stay_away: Duration::from_secs(300),
-            alternatives: vec![known],
-        };
+        let goodbye =
+            Goodbye { reason: GoodbyeReason::Full, stay_away: Duration::from_secs(300), alternatives: vec![known] };
         let hello = Hello {
             network: "demo".into(),
             agent: "a".into(),

@@ -62,7 +62,7 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     /// How many outbound peers are missing, those being dialled or greeted not counted as missing.
-    pub(super) fn outbound_missing(&self) -> usize {
+    fn outbound_missing(&self) -> usize {
         let greeting = |known: &&Peer<C>| {
             matches!(known.state, State::Greeting { .. })
                 && known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_)))
@@ -71,7 +71,11 @@ impl<C: Copy + Ord> Engine<C> {
         self.config().outbound_target.saturating_sub(self.held(SlotClass::Outbound).saturating_add(coming))
     }
 
+    /// How many more dials may begin now.
     pub(super) fn wanted(&self) -> usize {
+        if self.stopping {
+            return 0;
+        }
         let free = self.config().dials_max.saturating_sub(self.dialling.under_way.len());
         self.outbound_missing().min(free)
     }
