@@ -1,1 +1,12 @@
 //! A Bruit node: runtime, handle, configuration, storage and admin API.
+
+mod config;
+mod data_dir;
+mod key;
+
+pub use config::{
+    Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES, SeedFileError, Setting,
+    Source, TopicSettings, read_seed_file,
+};
+pub use data_dir::{DataDir, DataDirError};
+pub use key::{KeyError, create_key, read_key};

@@ -1,0 +1,244 @@
+//! What an operator may set, and what it is unless set.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use bruit_core::{AddrPolicy, NetworkId};
+use bruit_wire::limits::{CHUNK_BYTES_MAX, CHUNKS_MAX};
+use multiaddr::Multiaddr;
+use serde::{Deserialize, Serialize};
+
+mod error;
+mod layers;
+mod print;
+mod schema;
+mod seeds;
+
+pub use error::ConfigError;
+pub use layers::{Effective, Layers, Setting, Source};
+pub use seeds::{SeedFileError, read_seed_file};
+
+/// The profiles that the design names.
+pub const PROFILES: [&str; 5] = ["bruit", "casper", "factom", "horizen", "ironfish"];
+/// The profiles that are filled.
+const PROFILES_FILLED: [&str; 1] = ["bruit"];
+/// The topic of files for which no topic is named.
+pub const FILES_TOPIC: &str = "files";
+/// The port that nodes listen on unless told otherwise. Not assigned to anybody; a choice of ours.
+pub const PORT: u16 = 4_171;
+
+/// The settings of a node. One value runs one node; several may run in one process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The name of the network; nodes of different networks cannot talk to each other.
+    pub network: NetworkId,
+    /// Which source system's rules the node follows.
+    pub profile: String,
+    /// Where the identity and the address book are kept. `None` (in TOML: empty): nowhere; the node forgets all at its end.
+    #[serde(with = "schema::empty_is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// Whether every start makes a new identity that is stored nowhere.
+    pub ephemeral_identity: bool,
+    /// Where the node listens; port 0 lets the system choose.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses where others may be found at the start, with or without `/p2p/..`.
+    pub seed_addrs: Vec<Multiaddr>,
+    /// A file of more seed addresses, one a line; `#` begins a comment.
+    #[serde(with = "schema::empty_is_none")]
+    pub seed_file: Option<PathBuf>,
+    /// Peers that the node dials for ever, with or without `/p2p/..`.
+    pub addnodes: Vec<Multiaddr>,
+    /// Whether private addresses are stored, shared and dialled, as on a local test network.
+    pub allow_private_addrs: bool,
+    /// How many peers the node dials and keeps. Factom: 32.
+    pub outbound: usize,
+    /// How many peers that dialled the node it keeps. Factom: 150.
+    pub inbound_max: usize,
+    /// How many peers one relay step reaches. Factom: 16.
+    pub fanout: u32,
+    /// How many hops a message makes at most. Factom: 6.
+    pub rounds: u32,
+    /// Who relays the topics not named in `topics`.
+    pub carry: Carry,
+    /// What is particular to single topics.
+    pub topics: BTreeMap<String, TopicSettings>,
+    /// The topics that the node wants from the start.
+    pub subscriptions: Vec<String>,
+    /// How files are kept and completed.
+    pub files: FileSettings,
+    /// What is logged, in the words of `tracing`: `info`, `bruit=debug,warn`.
+    pub log: String,
+    /// Where `GET /metrics` is served, without any protection. `None` (empty): nowhere.
+    #[serde(with = "schema::empty_is_none")]
+    pub metrics: Option<SocketAddr>,
+    /// The Unix socket of the admin API. `None` (empty): `api.sock` in the data directory, if there is one.
+    #[serde(with = "schema::empty_is_none")]
+    pub api: Option<PathBuf>,
+}
+
+/// Who relays the items of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carry {
+    /// Every node, also one that does not want the topic.
+    Everybody,
+    /// Subscribers, to each other.
+    #[default]
+    Subscribers,
+}
+
+/// What is particular to one topic. What is not said is as for all topics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicSettings {
+    /// Who relays it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carry: Option<Carry>,
+    /// How many peers one relay step reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fanout: Option<u32>,
+    /// How many hops a message makes at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<u32>,
+}
+
+/// How files are kept and completed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FileSettings {
+    /// How many bytes of files are held in memory; the file that was used least recently goes first. 256 MiB: room for one
+    /// file of the largest size.
+    pub bytes_max: u64,
+    /// How many files are held at most. 1,024: four answers of `recent`.
+    pub files_max: usize,
+    /// How many bytes of chunks are held whose manifest is not known yet. 16 MiB: 512 chunks.
+    pub orphan_bytes_max: u64,
+    /// Whether what gossip did not bring is fetched by calls, for topics that the node wants.
+    pub repair: bool,
+    /// How long after its last chunk a file counts as incomplete, in milliseconds. 2 s: several times what six hops take.
+    pub repair_delay_ms: u64,
+    /// How often the node asks a peer for recent files that it never heard of, in seconds. 30 s: a guess.
+    pub recent_interval_seconds: u64,
+    /// How long one try of a fetch waits for its answer, in milliseconds. 1 s: far above an honest answer's time.
+    pub try_timeout_ms: u64,
+    /// How many peers a fetch asks for one chunk. 16: half of the outbound peers.
+    pub tries_max: u32,
+    /// How many chunks are fetched at once. 8: 256 KiB under way.
+    pub fetches_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            network: NetworkId::new("bruit").expect("the default name is valid"),
+            profile: "bruit".to_owned(),
+            data_dir: None,
+            ephemeral_identity: false,
+            listen: vec![any_interface(PORT)],
+            seed_addrs: Vec::new(),
+            seed_file: None,
+            addnodes: Vec::new(),
+            allow_private_addrs: false,
+            outbound: 32,
+            inbound_max: 150,
+            fanout: 16,
+            rounds: 6,
+            carry: Carry::default(),
+            topics: BTreeMap::new(),
+            subscriptions: vec![FILES_TOPIC.to_owned()],
+            files: FileSettings::default(),
+            log: "info".to_owned(),
+            metrics: None,
+            api: None,
+        }
+    }
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self {
+            bytes_max: 256 * 1024 * 1024,
+            files_max: 1_024,
+            orphan_bytes_max: 16 * 1024 * 1024,
+            repair: true,
+            repair_delay_ms: 2_000,
+            recent_interval_seconds: 30,
+            try_timeout_ms: 1_000,
+            tries_max: 16,
+            fetches_max: 8,
+        }
+    }
+}
+
+impl FileSettings {
+    /// The largest file that can travel, in bytes.
+    pub const FILE_BYTES_MAX: u64 = (CHUNKS_MAX * CHUNK_BYTES_MAX) as u64;
+
+    /// How long one try waits.
+    pub const fn try_timeout(&self) -> Duration {
+        Duration::from_millis(self.try_timeout_ms)
+    }
+
+    /// How long after its last chunk a file counts as incomplete.
+    pub const fn repair_delay(&self) -> Duration {
+        Duration::from_millis(self.repair_delay_ms)
+    }
+
+    /// How often a peer is asked for recent files.
+    pub const fn recent_interval(&self) -> Duration {
+        Duration::from_secs(self.recent_interval_seconds)
+    }
+}
+
+impl Config {
+    /// The settings of a profile.
+    ///
+    /// # Errors
+    /// The name is unknown, or the profile is not filled yet.
+    pub fn of_profile(name: &str) -> Result<Self, ConfigError> {
+        if PROFILES_FILLED.contains(&name) {
+            return Ok(Self { profile: name.to_owned(), ..Self::default() });
+        }
+        if PROFILES.contains(&name) {
+            return Err(ConfigError::ProfileNotFilled(name.to_owned()));
+        }
+        let nearest = schema::nearest(name, PROFILES.into_iter().map(str::to_owned));
+        Err(ConfigError::UnknownProfile { name: name.to_owned(), nearest })
+    }
+
+    /// The socket of the admin API, if there is one.
+    pub fn api_path(&self) -> Option<PathBuf> {
+        self.api.clone().or_else(|| self.data_dir.as_ref().map(|dir| dir.join("api.sock")))
+    }
+
+    /// Which addresses are stored, shared and dialled.
+    pub const fn addr_policy(&self) -> AddrPolicy {
+        AddrPolicy { allow_private_addrs: self.allow_private_addrs }
+    }
+
+    /// Checks what no type can say.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let zero = [
+            ("files.files_max", self.files.files_max as u64),
+            ("files.try_timeout_ms", self.files.try_timeout_ms),
+            ("files.tries_max", u64::from(self.files.tries_max)),
+            ("files.fetches_max", self.files.fetches_max as u64),
+            ("files.recent_interval_seconds", self.files.recent_interval_seconds),
+        ];
+        if let Some((key, _)) = zero.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Unworkable { key: (*key).to_owned(), reason: "must be at least 1".to_owned() });
+        }
+        if self.listen.is_empty() && self.outbound == 0 && self.addnodes.is_empty() {
+            let reason = "the node would neither listen nor dial".to_owned();
+            return Err(ConfigError::Unworkable { key: "listen".to_owned(), reason });
+        }
+        Ok(())
+    }
+}
+
+fn any_interface(port: u16) -> Multiaddr {
+    Multiaddr::from(std::net::Ipv4Addr::UNSPECIFIED).with(multiaddr::Protocol::Tcp(port))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+use std::path::PathBuf;
+
+use crate::config::Source;
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration file {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The configuration file is no TOML.
+    #[error("{source_of} is no TOML: {text}")]
+    Syntax {
+        /// Where.
+        source_of: Source,
+        /// What is wrong.
+        text: String,
+    },
+    /// There is no such key.
+    #[error("{source_of}: unknown key `{key}`{}", meant(nearest.as_deref()))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Where it stands.
+        source_of: Source,
+        /// The key that is spelt most alike.
+        nearest: Option<String>,
+    },
+    /// The value cannot be the key's.
+    #[error("{source_of}: `{key}` cannot be {value}: {text}")]
+    Value {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// Where it stands.
+        source_of: Source,
+        /// Why.
+        text: String,
+    },
+    /// There is no such profile.
+    #[error("there is no profile `{name}`{}; there are {}", meant(nearest.as_deref()), super::PROFILES.join(", "))]
+    UnknownProfile {
+        /// The name.
+        name: String,
+        /// The name that is spelt most alike.
+        nearest: Option<String>,
+    },
+    /// The profile is known, but not there yet.
+    #[error("the profile `{0}` is known but not filled yet; `bruit` is")]
+    ProfileNotFilled(String),
+    /// Settings that are valid one by one, but not together.
+    #[error("`{key}`: {reason}")]
+    Unworkable {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!(", did you mean `{nearest}`?")).unwrap_or_default()
+}

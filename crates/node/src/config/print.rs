@@ -1,0 +1,45 @@
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use crate::config::{Effective, Source, schema};
+
+impl Effective {
+    /// All settings as TOML, each with where it comes from.
+    pub fn to_toml(&self) -> String {
+        let table = Table::try_from(&self.config).expect("settings are expressible in TOML");
+        let mut text = String::new();
+        let is_section = |name: &str, value: &Value| value.is_table() && name != "topics";
+        for (name, value) in table.iter().filter(|(name, value)| !is_section(name, value)) {
+            self.line(&mut text, name, name, value);
+        }
+        for (section, value) in table.iter().filter(|(name, value)| is_section(name, value)) {
+            let _ = writeln!(text, "\n[{section}]");
+            for (name, value) in value.as_table().into_iter().flatten() {
+                self.line(&mut text, name, &format!("{section}.{name}"), value);
+            }
+        }
+        text
+    }
+
+    /// Where the value of a key comes from.
+    pub fn source(&self, key: &str) -> Source {
+        let below = format!("{key}.");
+        let named = self
+            .sources
+            .get(key)
+            .or_else(|| self.sources.iter().find(|(name, _)| name.starts_with(&below)).map(|(_, source)| source));
+        named.cloned().unwrap_or_else(|| Source::Profile(self.config.profile.clone()))
+    }
+
+    /// All keys with their sources.
+    pub fn all_sources(&self) -> Vec<(String, Source)> {
+        let table = Table::try_from(&self.config).expect("settings are expressible in TOML");
+        schema::keys(&table).into_iter().map(|key| (key.clone(), self.source(&key))).collect()
+    }
+
+    fn line(&self, text: &mut String, name: &str, key: &str, value: &Value) {
+        let assigned = format!("{name} = {value}");
+        let _ = writeln!(text, "{assigned:<48} # {}", self.source(key));
+    }
+}

@@ -1,0 +1,140 @@
+use std::{fs, path::Path};
+
+use super::*;
+
+fn layers(file: Option<&Path>, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Layers {
+    Layers {
+        defaults: Vec::new(),
+        file: file.map(Path::to_owned),
+        environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        flags: flags.iter().map(|(key, value)| setting(key, value)).collect(),
+    }
+}
+
+fn setting(key: &str, value: &str) -> Setting {
+    Setting { key: key.to_owned(), values: vec![value.to_owned()], flag: format!("--{key}") }
+}
+
+fn file(dir: &tempfile::TempDir, text: &str) -> std::path::PathBuf {
+    let path = dir.path().join("bruit.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn refusal(layers: &Layers) -> String {
+    layers.resolve().unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_yields_to_the_environment_and_both_to_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, "outbound = 1\nfanout = 1\nrounds = 1\n\n[files]\nrepair = false\n");
+    let environment = [("BRUIT_FANOUT", "2"), ("BRUIT_ROUNDS", "2"), ("PATH", "/bin")];
+    let effective = layers(Some(&path), &environment, &[("rounds", "3")]).resolve().unwrap();
+    let config = &effective.config;
+    assert_eq!((config.outbound, config.fanout, config.rounds, config.inbound_max), (1, 2, 3, 150));
+    assert!(!config.files.repair);
+    assert_eq!(effective.source("outbound"), Source::File { path: path.clone(), line: 1 });
+    assert_eq!(effective.source("fanout"), Source::Environment("BRUIT_FANOUT".to_owned()));
+    assert_eq!(effective.source("rounds"), Source::Flag("--rounds".to_owned()));
+    assert_eq!(effective.source("inbound_max"), Source::Profile("bruit".to_owned()));
+    assert_eq!(effective.source("files.repair"), Source::File { path, line: 6 });
+}
+
+#[test]
+fn every_key_can_be_set_by_every_layer() {
+    let table = toml::Table::try_from(Config::default()).unwrap();
+    for key in schema::keys(&table).into_iter().filter(|key| key != "topics") {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let value = schema::at(&table, &path).unwrap();
+        let text = match (value.as_array(), value.as_str()) {
+            (Some(values), _) => values.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(","),
+            (None, Some(text)) => text.to_owned(),
+            (None, None) => value.to_string(),
+        };
+        let variable = schema::variable(&key);
+        layers(None, &[(&variable, &text)], &[(&key, &text)])
+            .resolve()
+            .unwrap_or_else(|error| panic!("{key}: {error}"));
+    }
+}
+
+#[test]
+fn lists_and_topics_are_read_from_text() {
+    let environment =
+        [("BRUIT_SEED_ADDRS", "/ip4/1.2.3.4/tcp/1, /dns/a.b/tcp/2"), ("BRUIT_TOPICS", "a=everybody,b=subscribers")];
+    let config = layers(None, &environment, &[("topics.c.fanout", "3")]).resolve().unwrap().config;
+    assert_eq!(config.seed_addrs.len(), 2);
+    assert_eq!(config.topics["a"].carry, Some(Carry::Everybody));
+    assert_eq!(config.topics["b"].carry, Some(Carry::Subscribers));
+    assert_eq!(config.topics["c"], TopicSettings { fanout: Some(3), ..TopicSettings::default() });
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_and_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, "# first\noutbount = 4\n");
+    let text = refusal(&layers(Some(&path), &[], &[]));
+    assert_eq!(text, format!("{}, line 2: unknown key `outbount`, did you mean `outbound`?", path.display()));
+
+    let path = file(&dir, "[files]\nrepare = true\n");
+    assert!(
+        refusal(&layers(Some(&path), &[], &[]))
+            .ends_with("line 2: unknown key `files.repare`, did you mean `files.repair`?")
+    );
+
+    let path = file(&dir, "[topics.news]\ncary = \"everybody\"\n");
+    assert!(
+        refusal(&layers(Some(&path), &[], &[]))
+            .contains("line 2: `topics.news.cary` cannot be \"everybody\": unknown field")
+    );
+
+    let text = refusal(&layers(None, &[("BRUIT_OUTBOND", "4")], &[]));
+    assert_eq!(text, "environment variable BRUIT_OUTBOND: unknown key `BRUIT_OUTBOND`, did you mean `BRUIT_OUTBOUND`?");
+    assert_eq!(refusal(&layers(None, &[], &[("zzz", "1")])), "flag --zzz: unknown key `zzz`");
+}
+
+#[test]
+fn a_wrong_value_names_its_key_and_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, "fanout = 16\noutbound = \"many\"\n");
+    assert!(refusal(&layers(Some(&path), &[], &[])).contains("line 2: `outbound` cannot be \"many\""));
+    let path = file(&dir, "fanout = = 16\n");
+    assert!(refusal(&layers(Some(&path), &[], &[])).contains("line 1 is no TOML"));
+    let text = refusal(&layers(None, &[("BRUIT_OUTBOUND", "many")], &[]));
+    assert_eq!(text, "environment variable BRUIT_OUTBOUND: `outbound` cannot be `many`: a whole number is wanted");
+    assert!(refusal(&layers(None, &[], &[("outbound", "-1")])).starts_with("flag --outbound: `outbound` cannot be -1"));
+    assert!(refusal(&layers(None, &[], &[("listen", "here")])).starts_with("flag --listen: `listen` cannot be"));
+    assert!(refusal(&layers(None, &[], &[("files", "1")])).contains("this is a section"));
+    assert!(refusal(&layers(None, &[], &[("files.tries_max", "0")])).contains("must be at least 1"));
+    assert!(refusal(&layers(Some(&dir.path().join("none.toml")), &[], &[])).starts_with("cannot read"));
+}
+
+#[test]
+fn profiles_are_known_filled_or_refused() {
+    for name in PROFILES.into_iter().filter(|name| *name != "bruit") {
+        assert!(refusal(&layers(None, &[], &[("profile", name)])).contains("not filled yet"), "{name}");
+    }
+    assert!(refusal(&layers(None, &[("BRUIT_PROFILE", "factum")], &[])).contains("did you mean `factom`?"));
+    assert!(layers(None, &[], &[("profile", "bruit")]).resolve().is_ok());
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    let effective = layers(None, &[("BRUIT_TOPICS", "news=everybody")], &[("fanout", "5")]).resolve().unwrap();
+    let text = effective.to_toml();
+    assert!(text.contains("fanout = 5") && text.contains("# flag --fanout"), "{text}");
+    let dir = tempfile::tempdir().unwrap();
+    let again = layers(Some(&file(&dir, &text)), &[], &[]).resolve().unwrap();
+    assert_eq!(again.config, effective.config);
+}
+
+#[test]
+fn seed_files_have_comments_and_say_what_line_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("seeds");
+    fs::write(&path, "# ours\n/ip4/1.2.3.4/tcp/1 # first\n\n/dns/a.b/tcp/2\n").unwrap();
+    assert_eq!(read_seed_file(&path).unwrap().len(), 2);
+    fs::write(&path, "/ip4/1.2.3.4/tcp/1\nnowhere\n").unwrap();
+    assert!(read_seed_file(&path).unwrap_err().to_string().contains("line 2: `nowhere` is no address"));
+}
