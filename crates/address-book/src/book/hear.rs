@@ -1,0 +1,399 @@
+//! How endpoints enter the book and how they leave it.
+
+use std::time::Duration;
+
+use bruit_core::{AddrRefusal, Audience, Endpoint, NetGroup, PeerId, Timestamp};
+use rand::RngExt;
+
+use super::{AddressBook, entry::Entry, table::Place};
+
+/// Something that was heard: at this endpoint a node can be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hearsay {
+    /// Who is said to live there.
+    pub peer: Option<PeerId>,
+    /// Where.
+    pub endpoint: Endpoint,
+    /// When it is said to have been seen.
+    pub last_seen: Option<Timestamp>,
+    /// Who says so.
+    pub source: Source,
+}
+
+/// Who told of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The operator, or a list that the operator trusts.
+    Seed,
+    /// A peer, by address exchange or goodbye. Never an observed port of an inbound connection: nobody listens there.
+    Peer {
+        /// Who.
+        peer: PeerId,
+        /// The part of the internet that it is seen in.
+        group: NetGroup,
+    },
+}
+
+/// What came of something heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The endpoint is new in the book.
+    Added,
+    /// It was known; it was seen later than known, has one more place, or is known by its peer now.
+    Refreshed,
+    /// It was known, and nothing changed.
+    Known,
+    /// Two claims differ in who lives there: nobody is believed until it is dialled.
+    Disputed,
+    /// It is not stored.
+    Refused(HeardRefusal),
+}
+
+/// Why something heard is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeardRefusal {
+    /// This node lives there.
+    Own,
+    /// It is private and that is not allowed, or reserved.
+    Addr(AddrRefusal),
+    /// The peer or the IP address is banned.
+    Banned,
+    /// It was last seen beyond the horizon.
+    TooOld,
+    /// Its place is held by an entry that is no worse.
+    PlaceTaken,
+    /// The peer has as many endpoints as it may, none of which is worse.
+    EndpointsFull,
+    /// Another peer is proven to live there.
+    OtherIdentity,
+}
+
+/// What is to be stored, as the book believes it.
+struct News {
+    peer: Option<PeerId>,
+    endpoint: Endpoint,
+    last_seen: Timestamp,
+    told_by: Option<PeerId>,
+    source_group: NetGroup,
+    is_own_claim: bool,
+}
+
+const FUTURE_MAX: Duration = Duration::from_secs(10 * 60);
+const UNKNOWN_AGE: Duration = Duration::from_secs(5 * 24 * 3_600);
+const SEED_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+const HEARSAY_PENALTY: Duration = Duration::from_secs(2 * 3_600);
+/// What claims to be older than this knows no time at all.
+const ANCIENT: Timestamp = Timestamp::from_secs(100_000_000);
+
+impl AddressBook {
+    /// Tells of an endpoint that was heard.
+    ///
+    /// # Security
+    /// What a peer claims about time is clamped as Bitcoin Core does it: a claim from the future or from before 1973 counts as
+    /// five days ago, every other one as two hours older than claimed.
+    pub fn heard(&mut self, hearsay: Hearsay, now: Timestamp) -> Heard {
+        let Hearsay { peer, endpoint, last_seen, source } = hearsay;
+        let news = match source {
+            Source::Seed => News {
+                last_seen: last_seen.unwrap_or_else(|| now.before(SEED_AGE)).min(now),
+                told_by: None,
+                source_group: endpoint.group(),
+                peer,
+                endpoint,
+                is_own_claim: false,
+            },
+            Source::Peer { peer: told_by, group } => News {
+                last_seen: believed(last_seen, now),
+                told_by: Some(told_by),
+                source_group: group,
+                peer,
+                endpoint,
+                is_own_claim: false,
+            },
+        };
+        self.take(news, now)
+    }
+
+    /// Tells that a peer, who proved its identity, named the endpoints where it listens. They replace what was known of the
+    /// same IP addresses, proven or not; endpoints of others stay. Returns what came of each, up to
+    /// [`endpoints_per_peer_max`](crate::Config::endpoints_per_peer_max); those beyond are not looked at.
+    pub fn hello_received(
+        &mut self,
+        peer: PeerId,
+        listens_at: &[Endpoint],
+        seen_at: &Endpoint,
+        now: Timestamp,
+    ) -> Vec<Heard> {
+        let count_max = self.config.settings().endpoints_per_peer_max;
+        let named = listens_at.get(..count_max).unwrap_or(listens_at);
+        let replaced: Vec<Endpoint> = self
+            .entries_of(&peer)
+            .filter(|known| !named.contains(&known.endpoint))
+            .filter(|known| known.endpoint.ip().is_some_and(|ip| named.iter().any(|named| named.ip() == Some(ip))))
+            .map(|known| known.endpoint.clone())
+            .collect();
+        for endpoint in replaced {
+            if let Some(number) = self.entries.find(&endpoint) {
+                self.remove_entry(number);
+            }
+        }
+        // On one machine everybody is seen at the same address, so a claimed one says more.
+        let is_local = Audience::of(seen_at) == Audience::Machine;
+        let news = named.iter().map(|endpoint| News {
+            peer: Some(peer),
+            endpoint: endpoint.clone(),
+            last_seen: now,
+            told_by: None,
+            source_group: if is_local { endpoint.group() } else { seen_at.group() },
+            is_own_claim: true,
+        });
+        news.collect::<Vec<_>>().into_iter().map(|news| self.take(news, now)).collect()
+    }
+
+    /// Puts an endpoint into *new* that this node reached or tried to reach without having heard of it.
+    pub(super) fn take_met(&mut self, peer: PeerId, endpoint: &Endpoint, now: Timestamp) -> Heard {
+        let news = News {
+            peer: Some(peer),
+            endpoint: endpoint.clone(),
+            last_seen: now,
+            told_by: None,
+            source_group: endpoint.group(),
+            is_own_claim: true,
+        };
+        self.take(news, now)
+    }
+
+    fn take(&mut self, news: News, now: Timestamp) -> Heard {
+        if let Some(refusal) = self.refusal(&news, now) {
+            return Heard::Refused(refusal);
+        }
+        match self.entries.find(&news.endpoint) {
+            Some(number) => self.take_again(number, news, now),
+            None => self.take_first(news, now),
+        }
+    }
+
+    fn refusal(&self, news: &News, now: Timestamp) -> Option<HeardRefusal> {
+        let is_own_peer = news.peer.is_some() && news.peer == self.own_peer;
+        if is_own_peer || self.own_endpoints.contains(&news.endpoint) {
+            return Some(HeardRefusal::Own);
+        }
+        if let Err(refusal) = self.config.policy().check(&news.endpoint) {
+            return Some(HeardRefusal::Addr(refusal));
+        }
+        if self.is_banned(news.peer.as_ref(), news.endpoint.ip(), now) {
+            return Some(HeardRefusal::Banned);
+        }
+        (now.since(news.last_seen) > self.config.horizon()).then_some(HeardRefusal::TooOld)
+    }
+
+    fn take_first(&mut self, news: News, now: Timestamp) -> Heard {
+        let place = self.placement.in_new(&news.endpoint, news.source_group);
+        if !self.can_take_for_first(place, now) {
+            return Heard::Refused(HeardRefusal::PlaceTaken);
+        }
+        if let Some(peer) = &news.peer
+            && !self.make_room_at(peer, u8::from(news.is_own_claim), now)
+        {
+            return Heard::Refused(HeardRefusal::EndpointsFull);
+        }
+        self.vacate(place);
+        let peer = news.peer.map(|peer| self.peers.find_or_add(peer, now));
+        let entry = Entry {
+            group: news.endpoint.group(),
+            endpoint: news.endpoint,
+            peer,
+            is_tried: false,
+            source_groups: vec![news.source_group],
+            told_by: news.told_by,
+            is_own_claim: news.is_own_claim,
+            first_seen: now,
+            last_seen: news.last_seen,
+            last_attempt: None,
+            last_success: None,
+            counted: None,
+            failures: 0,
+            is_stored: false,
+        };
+        let number = self.insert_entry(entry);
+        self.new.put(place, number);
+        Heard::Added
+    }
+
+    fn take_again(&mut self, number: u32, news: News, now: Timestamp) -> Heard {
+        let Some(entry) = self.entries.get(number) else { return Heard::Known };
+        let known = self.peer_of(entry).map(|peer| peer.id);
+        let is_tried = entry.is_tried;
+        match (known, news.peer) {
+            (Some(known), Some(claimed)) if known != claimed && is_tried => {
+                return Heard::Refused(HeardRefusal::OtherIdentity);
+            }
+            (Some(known), Some(claimed)) if known != claimed => {
+                self.unlink(number);
+                return Heard::Disputed;
+            }
+            _ => {}
+        }
+        let mut is_changed = match news.peer {
+            Some(claimed) if known.is_none() && self.make_room_at(&claimed, u8::from(news.is_own_claim), now) => {
+                self.link(number, claimed, now);
+                true
+            }
+            _ => false,
+        };
+        is_changed |= self.take_further_place(number, news.source_group, now);
+        let Some(entry) = self.entries.get_mut(number) else { return Heard::Known };
+        let is_claimed_first = news.is_own_claim && !entry.is_own_claim;
+        if is_claimed_first || news.last_seen > entry.last_seen {
+            entry.is_own_claim |= is_claimed_first;
+            entry.last_seen = entry.last_seen.max(news.last_seen);
+            is_changed = true;
+        }
+        if !is_changed {
+            return Heard::Known;
+        }
+        self.unsaved.entry_changed(entry);
+        Heard::Refreshed
+    }
+
+    /// Gives an entry of *new* one more place, half as likely for each that it has.
+    fn take_further_place(&mut self, number: u32, source_group: NetGroup, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get(number) else { return false };
+        let places = entry.places();
+        if entry.is_tried
+            || places >= self.config.settings().places_per_entry_max
+            || entry.source_groups.contains(&source_group)
+        {
+            return false;
+        }
+        let odds = u32::try_from(places).ok().and_then(|places| 1_u32.checked_shl(places)).unwrap_or(u32::MAX);
+        let place = self.placement.in_new(&entry.endpoint, source_group);
+        if self.rng.random_range(0..odds) != 0 || self.new.at(place) == Some(number) || !self.is_weak(place, now) {
+            return false;
+        }
+        self.vacate(place);
+        self.new.put(place, number);
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.source_groups.push(source_group);
+        }
+        true
+    }
+
+    /// Whether nobody worth keeping holds a place in *new*.
+    fn is_weak(&self, place: Place, now: Timestamp) -> bool {
+        let holder = self.new.at(place).and_then(|number| self.entries.get(number));
+        holder.is_none_or(|holder| holder.is_terrible(self.config.horizon(), now))
+    }
+
+    /// Whether an entry without any place may take this one in *new*: also from an entry that keeps another.
+    pub(super) fn can_take_for_first(&self, place: Place, now: Timestamp) -> bool {
+        let holder = self.new.at(place).and_then(|number| self.entries.get(number));
+        self.is_weak(place, now) || holder.is_some_and(|holder| holder.places() > 1)
+    }
+
+    /// Empties a place in *new*; an entry that has no other leaves the book.
+    pub(super) fn vacate(&mut self, place: Place) {
+        let Some(number) = self.new.at(place) else { return };
+        let Some(entry) = self.entries.get_mut(number) else { return };
+        if entry.places() <= 1 {
+            self.remove_entry(number);
+            return;
+        }
+        let placement = &self.placement;
+        let Entry { endpoint, source_groups, .. } = &mut *entry;
+        source_groups.retain(|source| placement.in_new(endpoint, *source) != place);
+        self.new.clear(place);
+        self.unsaved.entry_changed(entry);
+    }
+
+    /// Sees to it that a peer may have one more endpoint of a standing: the weakest one of less standing, or a dead one of the
+    /// same, leaves.
+    pub(super) fn make_room_at(&mut self, peer: &PeerId, standing: u8, now: Timestamp) -> bool {
+        let Some(known) = self.peers.find(peer).and_then(|number| self.peers.get(number)) else { return true };
+        if known.entries.len() < self.config.settings().endpoints_per_peer_max {
+            return true;
+        }
+        let horizon = self.config.horizon();
+        let weakest = known
+            .entries
+            .iter()
+            .filter_map(|number| Some((*number, self.entries.get(*number)?)))
+            .filter(|(_, entry)| {
+                entry.standing() < standing || (entry.standing() == standing && entry.is_terrible(horizon, now))
+            })
+            .min_by_key(|(_, entry)| (entry.standing(), std::cmp::Reverse(entry.failures), entry.last_seen));
+        let Some((number, _)) = weakest else { return false };
+        self.remove_entry(number);
+        true
+    }
+
+    pub(super) fn insert_entry(&mut self, mut entry: Entry) -> u32 {
+        entry.is_stored = self.unsaved.entry_came_back(&entry.endpoint);
+        self.unsaved.entry_changed(&entry);
+        let peer = entry.peer;
+        let number = self.entries.insert(entry);
+        if let Some(peer) = peer.and_then(|peer| self.peers.get_mut(peer)) {
+            peer.entries.push(number);
+        }
+        if let Some(peer) = peer {
+            self.settle(peer);
+        }
+        number
+    }
+
+    pub(super) fn remove_entry(&mut self, number: u32) {
+        let Some(entry) = self.entries.get(number) else { return };
+        if entry.is_tried {
+            self.tried.clear(self.placement.in_tried(&entry.endpoint));
+            self.tried_len -= 1;
+        } else {
+            self.clear_new(number);
+        }
+        self.unlink(number);
+        if let Some(entry) = self.entries.remove(number) {
+            self.unsaved.entry_removed(&entry);
+        }
+    }
+
+    /// Takes all places in *new* from an entry.
+    pub(super) fn clear_new(&mut self, number: u32) {
+        let Some(entry) = self.entries.get(number) else { return };
+        for source in &entry.source_groups {
+            let place = self.placement.in_new(&entry.endpoint, *source);
+            if self.new.at(place) == Some(number) {
+                self.new.clear(place);
+            }
+        }
+    }
+
+    pub(super) fn link(&mut self, number: u32, peer: PeerId, now: Timestamp) {
+        let peer = self.peers.find_or_add(peer, now);
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.peer = Some(peer);
+            self.unsaved.entry_changed(entry);
+        }
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.entries.push(number);
+        }
+        self.settle(peer);
+    }
+
+    pub(super) fn unlink(&mut self, number: u32) {
+        let Some(entry) = self.entries.get_mut(number) else { return };
+        let Some(peer) = entry.peer.take() else { return };
+        self.unsaved.entry_changed(entry);
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.entries.retain(|entry| *entry != number);
+        }
+        self.settle(peer);
+    }
+}
+
+fn believed(claimed: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    match claimed {
+        Some(claimed) if claimed > ANCIENT && claimed <= now.after(FUTURE_MAX) => {
+            claimed.before(HEARSAY_PENALTY).min(now)
+        }
+        _ => now.before(UNKNOWN_AGE),
+    }
+}

@@ -1,0 +1,165 @@
+use std::collections::BTreeSet;
+
+use bruit_core::{LookupMap, PeerId, Timestamp};
+
+use super::slab::Slab;
+use crate::{Quality, quality::Parts};
+
+/// What is known of one peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: PeerId,
+    /// The numbers of its entries.
+    pub(crate) entries: Vec<u32>,
+    pub(crate) connected_since: Option<Timestamp>,
+    pub(crate) parts: Parts,
+    /// When its parts last changed.
+    pub(crate) last_change: Timestamp,
+    pub(crate) is_stored: bool,
+    idle_since: Option<Timestamp>,
+}
+
+impl Peer {
+    /// The quality now, the present connection counted.
+    pub(crate) fn quality(&self, now: Timestamp) -> Quality {
+        self.parts_at(now).at(now)
+    }
+
+    /// The total of the quality now.
+    pub(crate) fn points(&self, now: Timestamp) -> i32 {
+        match self.connected_since {
+            Some(_) => self.parts_at(now).total_at(now),
+            None => self.parts.total_at(now),
+        }
+    }
+
+    fn parts_at(&self, now: Timestamp) -> Parts {
+        let mut parts = self.parts.clone();
+        if let Some(since) = self.connected_since {
+            parts.stayed(now.since(since), now);
+        }
+        parts
+    }
+}
+
+/// All peers, found by number or by id. Of those that are neither listed nor connected, only some are remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Peers {
+    slab: Slab<Peer>,
+    by_id: LookupMap<PeerId, u32>,
+    idle: BTreeSet<(Timestamp, u32)>,
+    idle_max: usize,
+}
+
+impl Peers {
+    pub(crate) fn new(idle_max: usize) -> Self {
+        Self { slab: Slab::new(), by_id: LookupMap::new(), idle: BTreeSet::new(), idle_max }
+    }
+
+    pub(crate) fn find(&self, id: &PeerId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The number of a peer, who is added if nothing was known of it; to be followed by [`Peers::settle`].
+    pub(crate) fn find_or_add(&mut self, id: PeerId, now: Timestamp) -> u32 {
+        if let Some(number) = self.find(&id) {
+            return number;
+        }
+        let number = self.slab.insert(Peer {
+            id,
+            entries: Vec::new(),
+            connected_since: None,
+            parts: Parts::default(),
+            last_change: now,
+            is_stored: false,
+            idle_since: None,
+        });
+        self.by_id.insert(id, number);
+        number
+    }
+
+    /// Forgets a peer of whom nothing is left to know, or the one longest idle when there are too many; returns who was
+    /// forgotten.
+    pub(crate) fn settle(&mut self, number: u32) -> Option<Peer> {
+        let peer = self.slab.get_mut(number)?;
+        if let Some(since) = peer.idle_since.take() {
+            self.idle.remove(&(since, number));
+        }
+        if !peer.entries.is_empty() || peer.connected_since.is_some() {
+            return None;
+        }
+        if peer.parts.is_neutral() {
+            return self.remove(number);
+        }
+        peer.idle_since = Some(peer.last_change);
+        self.idle.insert((peer.last_change, number));
+        if self.idle.len() <= self.idle_max {
+            return None;
+        }
+        let (_, longest_idle) = self.idle.pop_first()?;
+        self.remove(longest_idle)
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Option<&Peer> {
+        self.slab.get(number)
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Peer> {
+        self.slab.get_mut(number)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    fn remove(&mut self, number: u32) -> Option<Peer> {
+        let peer = self.slab.remove(number)?;
+        self.by_id.remove(&peer.id);
+        Some(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn peer(number: u8) -> PeerId {
+        let mut bytes = vec![0, 36, 8, 1, 18, 32];
+        bytes.extend([number; 32]);
+        PeerId::from_bytes(&bytes).unwrap()
+    }
+
+    fn judged(peers: &mut Peers, id: PeerId, now: Timestamp) -> Option<PeerId> {
+        let number = peers.find_or_add(id, now);
+        let peer = peers.get_mut(number).unwrap();
+        peer.parts.judged(1_000, now);
+        peer.last_change = now;
+        peers.settle(number).map(|peer| peer.id)
+    }
+
+    #[test]
+    fn the_longest_idle_is_forgotten_above_the_limit() {
+        let ids = [peer(0), peer(1), peer(2)];
+        let mut peers = Peers::new(2);
+        assert_eq!(judged(&mut peers, ids[0], at(0)), None);
+        assert_eq!(judged(&mut peers, ids[1], at(1)), None);
+        assert_eq!(judged(&mut peers, ids[0], at(2)), None);
+        assert_eq!(judged(&mut peers, ids[2], at(3)), Some(ids[1]));
+        assert_eq!(peers.len(), 2);
+    }
+
+    #[test]
+    fn a_peer_of_whom_nothing_is_known_is_forgotten_and_a_connected_one_is_not() {
+        let mut peers = Peers::new(0);
+        let number = peers.find_or_add(peer(0), at(0));
+        peers.get_mut(number).unwrap().connected_since = Some(at(0));
+        assert!(peers.settle(number).is_none());
+        peers.get_mut(number).unwrap().connected_since = None;
+        assert!(peers.settle(number).is_some());
+        assert_eq!(peers.len(), 0);
+    }
+}

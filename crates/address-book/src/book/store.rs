@@ -1,0 +1,261 @@
+//! What is written down, and how it is read again.
+
+use std::collections::BTreeSet;
+
+use bruit_core::{Endpoint, PeerId, Timestamp};
+
+use super::{AddressBook, entry::Entry, peers::Peer};
+use crate::{
+    BanSubject, Banned, Changes, EntryRecord, FORMAT_VERSION, PeerRecord, Records, RestoreReport, quality::Parts,
+};
+
+/// What storage does not know yet. What came and went in between leaves no trace, so this is no larger than book and storage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unsaved {
+    entries: BTreeSet<Endpoint>,
+    entries_removed: BTreeSet<Endpoint>,
+    peers: BTreeSet<PeerId>,
+    peers_removed: BTreeSet<PeerId>,
+    pub(super) bans: BTreeSet<BanSubject>,
+}
+
+impl Unsaved {
+    pub(super) fn entry_changed(&mut self, entry: &Entry) {
+        if !self.entries.contains(&entry.endpoint) {
+            self.entries.insert(entry.endpoint.clone());
+        }
+    }
+
+    pub(super) fn entry_removed(&mut self, entry: &Entry) {
+        self.entries.remove(&entry.endpoint);
+        if entry.is_stored {
+            self.entries_removed.insert(entry.endpoint.clone());
+        }
+    }
+
+    /// Whether storage still holds an endpoint that enters the book.
+    pub(super) fn entry_came_back(&mut self, endpoint: &Endpoint) -> bool {
+        self.entries_removed.remove(endpoint)
+    }
+
+    fn entry_is_saved(&mut self, endpoint: &Endpoint) {
+        self.entries.remove(endpoint);
+    }
+
+    /// Storage holds an entry that the book refuses.
+    fn forget_entry(&mut self, endpoint: Endpoint) {
+        self.entries_removed.insert(endpoint);
+    }
+
+    /// Storage holds a peer that the book refuses.
+    fn forget_peer(&mut self, peer: PeerId) {
+        self.peers_removed.insert(peer);
+    }
+
+    pub(super) fn peer_changed(&mut self, peer: &mut Peer) {
+        peer.is_stored |= self.peers_removed.remove(&peer.id);
+        self.peers.insert(peer.id);
+    }
+
+    pub(super) fn peer_removed(&mut self, peer: &Peer) {
+        self.peers.remove(&peer.id);
+        if peer.is_stored {
+            self.peers_removed.insert(peer.id);
+        }
+    }
+}
+
+impl AddressBook {
+    /// Takes what changed since the last call, to be written in one transaction. What is not written is lost: the book does not
+    /// tell it again.
+    pub fn changes(&mut self) -> Changes {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let mut changes = Changes {
+            version: FORMAT_VERSION,
+            entries: Vec::with_capacity(unsaved.entries.len()),
+            entries_removed: unsaved.entries_removed.into_iter().collect(),
+            peers: Vec::with_capacity(unsaved.peers.len()),
+            peers_removed: unsaved.peers_removed.into_iter().collect(),
+            bans: Vec::new(),
+            bans_removed: Vec::new(),
+        };
+        for endpoint in unsaved.entries {
+            let Some(number) = self.entries.find(&endpoint) else { continue };
+            changes.entries.extend(self.entries.get(number).map(|entry| self.record(entry)));
+            if let Some(entry) = self.entries.get_mut(number) {
+                entry.is_stored = true;
+            }
+        }
+        for peer in unsaved.peers {
+            let Some(peer) = self.peers.find(&peer).and_then(|number| self.peers.get_mut(number)) else { continue };
+            peer.is_stored = true;
+            changes.peers.push(PeerRecord {
+                peer: peer.id,
+                parts: peer.parts.at(peer.last_change).parts,
+                at: peer.last_change,
+            });
+        }
+        for subject in unsaved.bans {
+            match self.bans.find(subject, Timestamp::default()) {
+                Some(ban) => changes.bans.push(*ban),
+                None => changes.bans_removed.push(subject),
+            }
+        }
+        changes
+    }
+
+    /// Reads what was stored. A record that makes no sense is counted and left out; the book is none the worse for it.
+    ///
+    /// # Security
+    /// The file may be damaged or made by somebody else: every record passes the checks that hearsay passes, times later than
+    /// `now` count as `now`, and parts of quality are bounded and have faded since they were written.
+    pub fn restore(&mut self, records: Records, now: Timestamp) -> RestoreReport {
+        let mut report = RestoreReport::default();
+        if records.version == 0 || records.version > FORMAT_VERSION {
+            report.unknown_version = Some(records.version);
+            return report;
+        }
+        for ban in records.bans {
+            let subject = ban.subject;
+            match self.bans.add(ban, now) {
+                Ok((Banned::Added | Banned::Replaced(_), forgotten)) => {
+                    report.bans += 1;
+                    self.unsaved.bans.extend(forgotten);
+                }
+                Ok((Banned::Unchanged, _)) | Err(_) => {
+                    report.outdated += 1;
+                    self.unsaved.bans.insert(subject);
+                }
+            }
+        }
+        for record in records.entries {
+            self.restore_entry(record, &mut report, now);
+        }
+        for record in records.peers {
+            self.restore_peer(&record, &mut report, now);
+        }
+        report
+    }
+
+    fn restore_entry(&mut self, record: EntryRecord, report: &mut RestoreReport, now: Timestamp) {
+        let endpoint = record.endpoint.clone();
+        let is_own = record.peer.is_some() && record.peer == self.own_peer || self.own_endpoints.contains(&endpoint);
+        let is_known = self.entries.find(&endpoint).is_some();
+        if is_own || is_known || self.config.policy().check(&endpoint).is_err() {
+            report.refused += 1;
+            if !is_known {
+                self.unsaved.forget_entry(endpoint);
+            }
+            return;
+        }
+        let is_tried = record.is_tried && record.peer.is_some();
+        match self.place_restored(record, is_tried, now) {
+            Some(number) => {
+                report.entries += 1;
+                report.tried += usize::from(self.entries.get(number).is_some_and(|entry| entry.is_tried));
+            }
+            None => {
+                report.displaced += 1;
+                self.unsaved.forget_entry(endpoint);
+            }
+        }
+    }
+
+    fn place_restored(&mut self, record: EntryRecord, is_tried: bool, now: Timestamp) -> Option<u32> {
+        let group = record.endpoint.group();
+        let places_max = self.config.settings().places_per_entry_max;
+        let mut source_groups: Vec<_> = record.source_groups.into_iter().take(places_max).collect();
+        if source_groups.is_empty() {
+            source_groups.push(group);
+        }
+        let tried_place = self.placement.in_tried(&record.endpoint);
+        let is_tried = is_tried && self.tried.at(tried_place).is_none();
+        let mut new_places = Vec::new();
+        source_groups.retain(|source| {
+            let place = self.placement.in_new(&record.endpoint, *source);
+            let is_free = self.new.at(place).is_none() && !new_places.contains(&place);
+            if is_free && !is_tried {
+                new_places.push(place);
+            }
+            is_free || is_tried
+        });
+        if source_groups.is_empty() {
+            return None;
+        }
+        if is_tried {
+            source_groups.truncate(1);
+        }
+        if let Some(peer) = &record.peer
+            && !self.make_room_at(peer, if is_tried { 2 } else { u8::from(record.is_own_claim) }, now)
+        {
+            return None;
+        }
+        let peer = record.peer.map(|peer| self.peers.find_or_add(peer, now));
+        let number = self.insert_entry(Entry {
+            endpoint: record.endpoint,
+            group,
+            peer,
+            is_tried,
+            source_groups,
+            told_by: record.told_by,
+            is_own_claim: record.is_own_claim,
+            first_seen: record.first_seen.min(now),
+            last_seen: record.last_seen.min(now),
+            last_attempt: record.last_attempt.map(|attempt| attempt.min(now)),
+            last_success: record.last_success.map(|success| success.min(now)),
+            counted: None,
+            failures: record.failures,
+            is_stored: true,
+        });
+        if is_tried {
+            self.tried.put(tried_place, number);
+            self.tried_len += 1;
+        }
+        for place in new_places {
+            self.new.put(place, number);
+        }
+        self.mark_saved(number);
+        Some(number)
+    }
+
+    fn mark_saved(&mut self, number: u32) {
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.is_stored = true;
+            self.unsaved.entry_is_saved(&entry.endpoint);
+        }
+    }
+
+    fn restore_peer(&mut self, record: &PeerRecord, report: &mut RestoreReport, now: Timestamp) {
+        let parts = Parts::restored(&record.parts, record.at.min(now));
+        let is_known = self.peers.find(&record.peer).is_some();
+        if self.own_peer == Some(record.peer) || parts.total_at(now) == 0 && !is_known {
+            report.outdated += 1;
+            self.unsaved.forget_peer(record.peer);
+            return;
+        }
+        let number = self.peers.find_or_add(record.peer, now);
+        if let Some(peer) = self.peers.get_mut(number) {
+            peer.parts = parts;
+            peer.last_change = record.at.min(now);
+            peer.is_stored = true;
+        }
+        self.settle(number);
+        report.peers += 1;
+    }
+
+    fn record(&self, entry: &Entry) -> EntryRecord {
+        EntryRecord {
+            endpoint: entry.endpoint.clone(),
+            peer: self.peer_of(entry).map(|peer| peer.id),
+            is_tried: entry.is_tried,
+            source_groups: entry.source_groups.clone(),
+            told_by: entry.told_by,
+            is_own_claim: entry.is_own_claim,
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            last_attempt: entry.last_attempt,
+            last_success: entry.last_success,
+            failures: entry.failures,
+        }
+    }
+}
