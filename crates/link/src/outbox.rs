@@ -1,0 +1,242 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use bruit_core::Timestamp;
+
+use crate::frame::{Frame, Priority, Tally};
+
+/// What waits to be sent to one peer, on all lanes together: a limit in bytes, priorities, expiry and replacement.
+///
+/// Times are on the clock of whoever calls; nothing here reads one.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lanes: Vec<Lane>,
+    bytes: usize,
+    bytes_max: usize,
+    /// No queued frame expires before this moment.
+    earliest_expiry: Timestamp,
+    refused: bool,
+    news: News,
+}
+
+/// What the owner has to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// The outbox fell under half after a refusal.
+    pub(crate) writable: bool,
+    /// Frames that will not be sent.
+    pub(crate) lost: Tally,
+}
+
+impl News {
+    pub(crate) const fn is_empty(&self) -> bool {
+        !self.writable && self.lost.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    queues: [Queue; 3],
+    keys: BTreeMap<u64, Place>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    /// The number of the first frame; the others count on.
+    first: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    priority: Priority,
+    number: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(lanes: usize, bytes_max: usize) -> Self {
+        Self {
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            bytes: 0,
+            bytes_max,
+            earliest_expiry: Timestamp::MAX,
+            refused: false,
+            news: News::default(),
+        }
+    }
+
+    /// Queues a frame and returns how many it replaced, or gives it back when there is no room.
+    /// The clock is read only if there is none.
+    pub(crate) fn push(&mut self, frame: Frame, now: impl FnOnce() -> Timestamp) -> Result<u32, Frame> {
+        if !self.has_room(&frame) && self.earliest_expiry < Timestamp::MAX {
+            self.expire(now());
+        }
+        if !self.has_room(&frame) {
+            self.refused = true;
+            return Err(frame);
+        }
+        self.bytes += frame.cost();
+        if let Some(expires) = frame.expires {
+            self.earliest_expiry = self.earliest_expiry.min(expires);
+        }
+        let lane = &mut self.lanes[frame.lane as usize];
+        let Some(old) = lane.replace(frame) else { return Ok(0) };
+        self.bytes -= old.cost();
+        Ok(1)
+    }
+
+    /// Moves frames of a lane out, in order of priority, until they have `bytes_wanted` bytes or there is no more; expired
+    /// ones are lost. The clock is read only if something can expire. Returns what was taken.
+    pub(crate) fn take(
+        &mut self,
+        lane: usize,
+        bytes_wanted: usize,
+        taken: &mut VecDeque<Frame>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Tally {
+        let now = if self.earliest_expiry < Timestamp::MAX { now() } else { Timestamp::default() };
+        let mut tally = Tally::default();
+        let mut missing = bytes_wanted;
+        while missing > 0
+            && let Some(frame) = self.lanes[lane].pop()
+        {
+            self.bytes -= frame.cost();
+            if is_expired(&frame, now) {
+                self.news.lost.count(frame.len());
+                continue;
+            }
+            missing = missing.saturating_sub(frame.len());
+            tally.count(frame.len());
+            taken.push_back(frame);
+        }
+        self.note_room();
+        tally
+    }
+
+    /// Counts frames as lost that were taken and will not be sent.
+    pub(crate) fn lose(&mut self, taken: Tally) {
+        self.news.lost.add(taken);
+    }
+
+    /// Drops everything and returns how much was lost in all, and not yet told.
+    pub(crate) fn clear(&mut self) -> Tally {
+        let mut lost = self.news.lost;
+        for lane in &mut self.lanes {
+            while let Some(frame) = lane.pop() {
+                lost.count(frame.len());
+            }
+        }
+        *self = Self::new(self.lanes.len(), self.bytes_max);
+        lost
+    }
+
+    pub(crate) fn is_empty(&self, lane: usize) -> bool {
+        self.lanes[lane].queues.iter().all(|queue| queue.frames.is_empty())
+    }
+
+    pub(crate) const fn news(&self) -> &News {
+        &self.news
+    }
+
+    pub(crate) fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    fn has_room(&self, frame: &Frame) -> bool {
+        let freed = self.lanes[frame.lane as usize].replaced_by(frame).map_or(0, Frame::cost);
+        self.bytes - freed + frame.cost() <= self.bytes_max
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        if now < self.earliest_expiry {
+            return;
+        }
+        self.earliest_expiry = Timestamp::MAX;
+        for lane in &mut self.lanes {
+            let expired = lane.expire(now, &mut self.earliest_expiry);
+            self.bytes -= expired.iter().map(Frame::cost).sum::<usize>();
+            expired.iter().for_each(|frame| self.news.lost.count(frame.len()));
+        }
+        self.note_room();
+    }
+
+    fn note_room(&mut self) {
+        if self.bytes == 0 {
+            self.earliest_expiry = Timestamp::MAX;
+        }
+        if self.refused && self.bytes < self.bytes_max / 2 {
+            self.refused = false;
+            self.news.writable = true;
+        }
+    }
+}
+
+impl Lane {
+    fn replaced_by(&self, frame: &Frame) -> Option<&Frame> {
+        let place = self.keys.get(&frame.replace_key?)?;
+        let queue = &self.queues[place.priority as usize];
+        queue.frames.get(queue.index(place.number))
+    }
+
+    /// Puts a frame in the place of the one it replaces, which is returned, or behind those of its priority.
+    fn replace(&mut self, mut frame: Frame) -> Option<Frame> {
+        if let Some(key) = frame.replace_key
+            && let Some(place) = self.keys.get(&key)
+        {
+            let queue = &mut self.queues[place.priority as usize];
+            let index = queue.index(place.number);
+            frame.priority = place.priority;
+            return queue.frames.get_mut(index).map(|old| std::mem::replace(old, frame));
+        }
+        let priority = frame.priority;
+        let queue = &mut self.queues[priority as usize];
+        if let Some(key) = frame.replace_key {
+            self.keys.insert(key, Place { priority, number: queue.first + queue.frames.len() as u64 });
+        }
+        queue.frames.push_back(frame);
+        None
+    }
+
+    fn pop(&mut self) -> Option<Frame> {
+        let queue = self.queues.iter_mut().find(|queue| !queue.frames.is_empty())?;
+        let frame = queue.frames.pop_front()?;
+        queue.first += 1;
+        if let Some(key) = frame.replace_key {
+            self.keys.remove(&key);
+        }
+        Some(frame)
+    }
+
+    fn expire(&mut self, now: Timestamp, earliest_expiry: &mut Timestamp) -> Vec<Frame> {
+        let mut expired = Vec::new();
+        self.keys.clear();
+        for queue in &mut self.queues {
+            let queued = std::mem::take(&mut queue.frames);
+            for frame in queued {
+                if is_expired(&frame, now) {
+                    expired.push(frame);
+                    continue;
+                }
+                *earliest_expiry = (*earliest_expiry).min(frame.expires.unwrap_or(Timestamp::MAX));
+                if let Some(key) = frame.replace_key {
+                    let place = Place { priority: frame.priority, number: queue.first + queue.frames.len() as u64 };
+                    self.keys.insert(key, place);
+                }
+                queue.frames.push_back(frame);
+            }
+        }
+        expired
+    }
+}
+
+impl Queue {
+    const fn index(&self, number: u64) -> usize {
+        (number - self.first) as usize
+    }
+}
+
+fn is_expired(frame: &Frame, now: Timestamp) -> bool {
+    frame.expires.is_some_and(|expires| expires <= now)
+}
+
+#[cfg(test)]
+mod tests;
