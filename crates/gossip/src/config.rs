@@ -1,0 +1,279 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bruit_core::SLOTS_MAX;
+use bruit_wire::limits::{PAYLOAD_BYTES_MAX, SUBSCRIPTIONS_MAX};
+
+use crate::Topic;
+
+/// The largest round limit that a policy may set.
+pub const ROUNDS_MAX: u32 = 32;
+
+/// What a node does with items, for all topics together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct Config {
+    /// What is particular to each topic.
+    pub topics: BTreeMap<Topic, TopicConfig>,
+    /// What holds for every topic not named in `topics`; `None` refuses them. By default they are carried among their
+    /// subscribers, so that a node is nobody's relay for what it never heard of.
+    pub other_topics: Option<TopicConfig>,
+    /// How many peers at most. Default 256: 32 outbound and 150 inbound peers (Factom's figures) and room; at most 4,096.
+    pub peers_max: usize,
+    /// How many topics a peer, and this node, may subscribe to. Default and largest value 128: one control frame's limit.
+    pub subscriptions_max: usize,
+    /// How many ids are remembered. Default 100,000: Iron Fish's filter. About 150 bytes each once they are there.
+    pub seen_entries_max: usize,
+    /// For how long an id is remembered. Default 20 minutes: twice the default expiry, so that no item can come back.
+    #[cfg_attr(feature = "serde", serde(rename = "seen_keep_ms", with = "millis"))]
+    pub seen_keep: Duration,
+    /// How many items may await a verdict. Default 4,096: ten seconds of 400 a second.
+    pub pending_items_max: usize,
+    /// How many bytes may await a verdict; above half of it the reader of who used most is paused. Default 16 MiB:
+    /// a third of what a node under load may take.
+    pub pending_bytes_max: usize,
+    /// How long an item waits for its verdict before it is ignored. Default 10 s: a guess, above what checking a block takes.
+    #[cfg_attr(feature = "serde", serde(rename = "verdict_timeout_ms", with = "millis"))]
+    pub verdict_timeout: Duration,
+    /// How many bytes of items that came at their last round are held for a later copy with rounds left. Default 4 MiB.
+    pub held_bytes_max: usize,
+    /// For how long they are held. Default 10 s: six hops of 300 ms, five times over.
+    #[cfg_attr(feature = "serde", serde(rename = "held_for_ms", with = "millis"))]
+    pub held_for: Duration,
+}
+
+/// What a node does with the items of one topic. All nodes of a network should agree on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct TopicConfig {
+    /// How items spread.
+    pub policy: Policy,
+    /// Who relays them.
+    pub carry: Carry,
+    /// Who judges them before they are relayed.
+    pub validation: Validation,
+    /// The largest payload, in bytes. Default and largest value 192 KiB: with its surroundings it fits one frame.
+    pub size_max: usize,
+    /// After what time nobody relays an item any more. Default 10 minutes: clocks of honest nodes may be that wrong.
+    #[cfg_attr(feature = "serde", serde(rename = "expiry_ms", with = "millis"))]
+    pub expiry: Duration,
+    /// What is written first to a peer that is slow.
+    pub priority: Priority,
+}
+
+/// How the items of a topic spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Policy {
+    /// Every node pushes an item once, to peers chosen by chance among those not known to have it.
+    Fanout {
+        /// How many peers. Factom: 16.
+        peers: u32,
+        /// How many hops a copy makes at most. Factom: 6.
+        rounds: u32,
+    },
+}
+
+/// Who relays the items of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Carry {
+    /// Every node, subscribed or not. Nodes that are not subscribed relay unjudged.
+    #[default]
+    Everybody,
+    /// Subscribers, to each other.
+    Subscribers,
+}
+
+/// Who judges the items of a topic before they are relayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Validation {
+    /// The application, by a verdict.
+    #[default]
+    Application,
+    /// Nobody: every item is accepted as it comes.
+    Automatic,
+}
+
+/// What is written first to a peer that is slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Priority {
+    /// Before all else.
+    High,
+    /// In between.
+    #[default]
+    Normal,
+    /// After all else.
+    Low,
+}
+
+/// A configuration that was checked; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ValidConfig(Arc<Config>);
+
+/// A configuration that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A number is outside its bounds.
+    #[error("{field} is {value}, but must be from {min} to {max}")]
+    OutOfBounds {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        value: u64,
+        /// The least it may be.
+        min: u64,
+        /// The most it may be.
+        max: u64,
+    },
+    /// Ids would be forgotten before their items expire.
+    #[error("seen_keep must be at least twice the longest expiry, {needed:?}, so that no item can come back")]
+    SeenTooShort {
+        /// The least it may be.
+        needed: Duration,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            other_topics: Some(TopicConfig { carry: Carry::Subscribers, ..TopicConfig::default() }),
+            peers_max: 256,
+            subscriptions_max: SUBSCRIPTIONS_MAX as usize,
+            seen_entries_max: 100_000,
+            seen_keep: Duration::from_secs(20 * 60),
+            pending_items_max: 4_096,
+            pending_bytes_max: 16 << 20,
+            verdict_timeout: Duration::from_secs(10),
+            held_bytes_max: 4 << 20,
+            held_for: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            carry: Carry::default(),
+            validation: Validation::default(),
+            size_max: PAYLOAD_BYTES_MAX,
+            expiry: Duration::from_secs(10 * 60),
+            priority: Priority::default(),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::Fanout { peers: 16, rounds: 6 }
+    }
+}
+
+impl Policy {
+    /// How many hops a copy makes at most.
+    pub const fn rounds(&self) -> u32 {
+        match self {
+            Self::Fanout { rounds, .. } => *rounds,
+        }
+    }
+}
+
+impl Config {
+    /// Checks every number against its bounds, and the numbers against each other.
+    pub fn validate(self) -> Result<ValidConfig, ConfigError> {
+        within("peers_max", self.peers_max, 1, SLOTS_MAX)?;
+        within("subscriptions_max", self.subscriptions_max, 1, SUBSCRIPTIONS_MAX as usize)?;
+        within("seen_entries_max", self.seen_entries_max, 16, 100_000_000)?;
+        within("pending_items_max", self.pending_items_max, 2, self.seen_entries_max)?;
+        within("pending_bytes_max", self.pending_bytes_max, 2 * PAYLOAD_BYTES_MAX + 4_096, 1 << 32)?;
+        within("held_bytes_max", self.held_bytes_max, 0, 1 << 32)?;
+        let mut longest = self.verdict_timeout.saturating_add(self.held_for);
+        for topic in self.topics.values().chain(&self.other_topics) {
+            let Policy::Fanout { peers, rounds } = topic.policy;
+            within("fanout.peers", peers as usize, 1, SLOTS_MAX)?;
+            within("fanout.rounds", rounds as usize, 1, ROUNDS_MAX as usize)?;
+            within("size_max", topic.size_max, 1, PAYLOAD_BYTES_MAX)?;
+            longest = longest.max(topic.expiry.saturating_mul(2));
+        }
+        if self.seen_keep < longest {
+            return Err(ConfigError::SeenTooShort { needed: longest });
+        }
+        Ok(ValidConfig(Arc::new(self)))
+    }
+}
+
+impl ValidConfig {
+    /// What holds for a topic; `None` if its items are refused.
+    pub fn topic(&self, topic: &Topic) -> Option<&TopicConfig> {
+        self.0.topics.get(topic).or(self.0.other_topics.as_ref())
+    }
+}
+
+impl std::ops::Deref for ValidConfig {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
+    }
+}
+
+fn within(field: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::OutOfBounds { field, value: value as u64, min: min as u64, max: max as u64 })
+}
+
+#[cfg(feature = "serde")]
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_bounds_hold() {
+        Config::default().validate().unwrap();
+        assert_eq!(refused(|c| c.peers_max = 4_097), "peers_max is 4097, but must be from 1 to 4096");
+        assert_eq!(refused(|c| c.subscriptions_max = 129), "subscriptions_max is 129, but must be from 1 to 128");
+        let zero = TopicConfig { policy: Policy::Fanout { peers: 16, rounds: 0 }, ..TopicConfig::default() };
+        assert_eq!(refused(|c| c.other_topics = Some(zero)), "fanout.rounds is 0, but must be from 1 to 32");
+        let large = TopicConfig { size_max: PAYLOAD_BYTES_MAX + 1, ..TopicConfig::default() };
+        assert_eq!(refused(|c| c.other_topics = Some(large)), "size_max is 196609, but must be from 1 to 196608");
+        assert!(refused(|c| c.seen_keep = Duration::from_secs(1_199)).contains("1200s"));
+    }
+
+    #[test]
+    fn a_topic_has_its_own_settings_or_the_common_ones_or_none() {
+        let named = TopicConfig { size_max: 7, ..TopicConfig::default() };
+        let [blocks, news] = ["blocks", "news"].map(|name| Topic::new(name).unwrap());
+        let mut config = Config { topics: BTreeMap::from([(blocks.clone(), named)]), ..Config::default() };
+        let open = config.clone().validate().unwrap();
+        assert_eq!(open.topic(&blocks), Some(&named));
+        assert_eq!(open.topic(&news).unwrap().carry, Carry::Subscribers);
+        config.other_topics = None;
+        assert_eq!(config.validate().unwrap().topic(&news), None);
+    }
+}

@@ -1,0 +1,353 @@
+use std::collections::{BTreeSet, VecDeque};
+
+use bruit_core::{ChaCha8Rng, Conduct, Seed, Slot, Timestamp};
+use bytes::Bytes;
+use rand::RngExt;
+
+use self::{
+    held::Held,
+    known_by::KnownBy,
+    peers::Peers,
+    seen::{Known, Seen, State},
+};
+use crate::{
+    ControlMessage, Event, Item, ItemId, ItemMessage, Priority, Topic, TopicConfig, ValidConfig, config::ROUNDS_MAX,
+};
+
+mod held;
+mod intake;
+mod known_by;
+mod outcome;
+mod peers;
+mod policy;
+mod seen;
+mod stats;
+
+pub use outcome::{
+    ControlReceived, PeerConnected, PublishError, Received, Refusal, Reported, SeenElsewhere, SubscribeError,
+    Subscribed, Unsubscribed, Verdict,
+};
+pub use stats::{Rounds, Stats};
+
+/// How many deadlines one call of [`Engine::handle_timeout`] looks after.
+const DEADLINES_PER_CALL: usize = 256;
+
+/// The rules of gossip, without clock, sockets or tasks.
+///
+/// Facts: [`peer_connected`](Self::peer_connected), [`peer_disconnected`](Self::peer_disconnected),
+/// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received),
+/// [`control_received`](Self::control_received), [`mismatch_received`](Self::mismatch_received),
+/// [`malformed_received`](Self::malformed_received), [`frame_refused`](Self::frame_refused),
+/// [`frames_lost`](Self::frames_lost). Commands: [`publish`](Self::publish), [`report`](Self::report),
+/// [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe). After each of them drain
+/// [`poll_output`](Self::poll_output); between calls it is empty.
+///
+/// For a frame that came: parse it, and ask [`is_known`](Self::is_known). Of a known item only id and round are told
+/// ([`copy_received`](Self::copy_received)); the body of an unknown one is checked against its id first.
+#[derive(Debug)]
+pub struct Engine {
+    config: ValidConfig,
+    rng: ChaCha8Rng,
+    peers: Peers,
+    subscriptions: BTreeSet<Topic>,
+    seen: Seen,
+    held: Held,
+    targets: Vec<Slot>,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a message to a peer.
+    Send {
+        /// The peer.
+        to: Slot,
+        /// What.
+        message: Message,
+        /// How urgent it is among what waits for this peer.
+        priority: Priority,
+    },
+    /// Stop reading the items of a peer.
+    Pause {
+        /// The peer.
+        to: Slot,
+    },
+    /// Go on reading the items of a peer.
+    Resume {
+        /// The peer.
+        to: Slot,
+    },
+    /// Tell the application.
+    Event(Event<Slot>),
+}
+
+/// What goes to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A copy of an item, for the lane `items`.
+    Item(ItemMessage),
+    /// Subscriptions, for the lane `control`.
+    Control(ControlMessage),
+}
+
+impl Engine {
+    /// Makes an engine without peers and subscriptions.
+    pub fn new(config: ValidConfig, seed: Seed) -> Self {
+        Self {
+            rng: seed.derive("gossip", 0).rng(),
+            peers: Peers::default(),
+            subscriptions: BTreeSet::new(),
+            seen: Seen::new(config.seen_entries_max, config.seen_keep),
+            held: Held::new(&config),
+            targets: Vec::new(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// A peer is there: frames can be sent to it and come from it.
+    pub fn peer_connected(&mut self, slot: Slot, now: Timestamp) -> PeerConnected {
+        if slot.index() >= self.config.peers_max {
+            return PeerConnected::NoRoom;
+        }
+        match self.peers.holder_of(slot) {
+            Some(holder) if holder == slot => return PeerConnected::AlreadyThere,
+            Some(holder) => self.peer_disconnected(holder, now),
+            None => {}
+        }
+        self.peers.insert(slot);
+        if !self.subscriptions.is_empty() {
+            let subscribe = self.subscriptions.iter().cloned().collect();
+            self.tell(slot, ControlMessage { subscribe, unsubscribe: Vec::new() });
+        }
+        PeerConnected::Added
+    }
+
+    /// A peer is gone. What it brought stays; nothing about it is told any more.
+    pub fn peer_disconnected(&mut self, slot: Slot, _now: Timestamp) {
+        if self.peers.remove(slot).is_some() {
+            self.seen.peer_disconnected(slot);
+            self.held.peer_disconnected(slot);
+        }
+    }
+
+    /// A peer said which topics it wants.
+    pub fn control_received(&mut self, from: Slot, message: ControlMessage, _now: Timestamp) -> ControlReceived {
+        let topics_max = self.config.subscriptions_max;
+        let Some(peer) = self.peers.get_mut(from) else { return ControlReceived::StalePeer };
+        for topic in message.unsubscribe {
+            if peer.topics.remove(&topic) {
+                self.outputs.push_back(Output::Event(Event::PeerUnsubscribed { peer: from, topic }));
+            }
+        }
+        let mut received = ControlReceived::Applied;
+        for topic in message.subscribe {
+            if peer.topics.contains(&topic) {
+                continue;
+            }
+            if peer.topics.len() >= topics_max {
+                received = ControlReceived::TooManyTopics;
+                break;
+            }
+            peer.topics.insert(topic.clone());
+            self.outputs.push_back(Output::Event(Event::PeerSubscribed { peer: from, topic }));
+        }
+        if received == ControlReceived::TooManyTopics {
+            self.conduct(from, Conduct::BrokeProtocol);
+        }
+        received
+    }
+
+    /// A peer sent an item whose id is not its body's. The id is not marked: the true item may still come.
+    pub fn mismatch_received(&mut self, from: Slot, _now: Timestamp) {
+        self.stats.mismatches += 1;
+        self.conduct(from, Conduct::BrokeProtocol);
+    }
+
+    /// A peer sent a frame that is no message of this protocol.
+    pub fn malformed_received(&mut self, from: Slot, _now: Timestamp) {
+        self.stats.malformed += 1;
+        self.conduct(from, Conduct::BrokeProtocol);
+    }
+
+    /// A copy did not leave, because the peer's outbox is full. It is not tried again: other peers will bring the item.
+    pub fn frame_refused(&mut self, to: Slot, id: ItemId, _now: Timestamp) {
+        self.stats.frames_refused += 1;
+        if self.peers.contains(to) {
+            self.outputs.push_back(Output::Event(Event::FrameRefused { peer: to, id }));
+        }
+    }
+
+    /// Frames that the outbox had taken did not arrive.
+    pub fn frames_lost(&mut self, to: Slot, frames: u64, _now: Timestamp) {
+        self.stats.frames_lost = self.stats.frames_lost.saturating_add(frames);
+        if self.peers.contains(to) {
+            self.outputs.push_back(Output::Event(Event::FramesLost { peer: to, frames }));
+        }
+    }
+
+    /// Wants the items of a topic from now on.
+    pub fn subscribe(&mut self, topic: Topic) -> Result<Subscribed, SubscribeError> {
+        if self.config.topic(&topic).is_none() {
+            return Err(SubscribeError::UnknownTopic(topic));
+        }
+        if self.subscriptions.contains(&topic) {
+            return Ok(Subscribed::AlreadyThere);
+        }
+        if self.subscriptions.len() >= self.config.subscriptions_max {
+            return Err(SubscribeError::TooMany(self.config.subscriptions_max));
+        }
+        self.subscriptions.insert(topic.clone());
+        self.tell_all(&ControlMessage { subscribe: vec![topic], unsubscribe: Vec::new() });
+        Ok(Subscribed::Added)
+    }
+
+    /// Wants the items of a topic no longer. Those that were delivered may still get their verdict.
+    pub fn unsubscribe(&mut self, topic: &Topic) -> Unsubscribed {
+        if !self.subscriptions.remove(topic) {
+            return Unsubscribed::WasNotThere;
+        }
+        self.tell_all(&ControlMessage { subscribe: Vec::new(), unsubscribe: vec![topic.clone()] });
+        Unsubscribed::Removed
+    }
+
+    /// Makes an item as it is published here: with a nonce by chance and the topic's expiry.
+    pub fn compose(&mut self, topic: Topic, payload: Bytes, now: Timestamp) -> Result<Item, PublishError> {
+        let Some(config) = self.config.topic(&topic) else { return Err(PublishError::UnknownTopic(topic)) };
+        let expires_at = now.after(config.expiry);
+        Ok(Item { topic, author: None, nonce: self.rng.random(), expires_at, payload })
+    }
+
+    /// Publishes an item: pushes it to peers on round 1. It is not delivered to this node's own application.
+    pub fn publish(&mut self, message: ItemMessage, now: Timestamp) -> Result<ItemId, PublishError> {
+        let item = message.item();
+        let Some(config) = self.config.topic(&item.topic).copied() else {
+            return Err(PublishError::UnknownTopic(item.topic.clone()));
+        };
+        let (size, size_max) = (item.payload.len(), config.size_max);
+        if size > size_max {
+            return Err(PublishError::TooLarge { size, size_max });
+        }
+        if item.expires_at <= now || item.expires_at > latest_expiry(&config, now) {
+            return Err(PublishError::Expiry);
+        }
+        let id = message.id();
+        if self.is_known(&id) {
+            return Err(PublishError::AlreadyKnown);
+        }
+        if self.push(message.at_round(1), &config, &KnownBy::default()) == 0 {
+            return Err(PublishError::NoPeers);
+        }
+        self.stats.published += 1;
+        self.remember(id, Known { state: State::Done, rounds_max: config.policy.rounds() }, None, now);
+        Ok(id)
+    }
+
+    /// An item came by another way than gossip, such as a request: copies that come are duplicates. It is not relayed.
+    pub fn seen_elsewhere(&mut self, id: ItemId, now: Timestamp) -> SeenElsewhere {
+        if self.is_known(&id) {
+            return SeenElsewhere::AlreadySeen;
+        }
+        self.remember(id, Known { state: State::Done, rounds_max: ROUNDS_MAX }, None, now);
+        SeenElsewhere::Marked
+    }
+
+    /// Whether the id of an item is known, so that a copy of it need not be checked.
+    pub fn is_known(&self, id: &ItemId) -> bool {
+        self.seen.get(id).is_some()
+    }
+
+    /// The topics subscribed to.
+    pub const fn subscriptions(&self) -> &BTreeSet<Topic> {
+        &self.subscriptions
+    }
+
+    /// The topics that a peer wants; `None` if the slot is stale.
+    pub fn topics_of(&self, slot: Slot) -> Option<&BTreeSet<Topic>> {
+        self.peers.get(slot).map(|peer| &peer.topics)
+    }
+
+    /// How many peers are connected.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// How many ids are remembered.
+    pub fn seen_count(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// How many items await a verdict.
+    pub const fn pending_count(&self) -> usize {
+        self.held.pending().items
+    }
+
+    /// How many bytes await a verdict.
+    pub const fn pending_bytes(&self) -> usize {
+        self.held.pending().bytes
+    }
+
+    /// What was done since the start.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn next_timeout(&self) -> Option<Timestamp> {
+        self.held.next_deadline()
+    }
+
+    fn tell(&mut self, to: Slot, message: ControlMessage) {
+        let message = Message::Control(message);
+        self.outputs.push_back(Output::Send { to, message, priority: Priority::High });
+    }
+
+    fn tell_all(&mut self, message: &ControlMessage) {
+        let all: Vec<Slot> = self.peers.iter().map(|(slot, _)| slot).collect();
+        all.into_iter().for_each(|slot| self.tell(slot, message.clone()));
+    }
+
+    fn conduct(&mut self, peer: Slot, conduct: Conduct) {
+        if self.peers.contains(peer) {
+            self.outputs.push_back(Output::Event(Event::Conduct { peer, conduct }));
+        }
+    }
+
+    /// Sends an item, on the round that it stands on, to the peers that the policy chooses; returns how many.
+    fn push(&mut self, message: ItemMessage, config: &TopicConfig, known_by: &KnownBy) -> usize {
+        let topic = &message.item().topic;
+        policy::choose(topic, config, &self.peers, known_by, &mut self.rng, &mut self.targets);
+        for to in self.targets.iter().copied() {
+            let message = Message::Item(message.clone());
+            self.outputs.push_back(Output::Send { to, message, priority: config.priority });
+        }
+        let pushes = self.targets.len();
+        self.stats.pushes += pushes as u64;
+        self.stats.pushes_per_item_max = self.stats.pushes_per_item_max.max(pushes as u64);
+        pushes
+    }
+
+    fn remember(&mut self, id: ItemId, known: Known, from: Option<Slot>, now: Timestamp) {
+        let Some((forgotten, known)) = self.seen.insert(id, known, from, now) else { return };
+        self.stats.forgotten_early += 1;
+        if let State::Held(index) = known.state {
+            self.forget_held(forgotten, index);
+        }
+    }
+}
+
+/// The latest expiry that an item of a topic may have: the publisher's clock may be ahead by as much as an item lives.
+fn latest_expiry(config: &TopicConfig, now: Timestamp) -> Timestamp {
+    now.after(config.expiry.saturating_mul(2))
+}
+
+#[cfg(test)]
+mod tests;

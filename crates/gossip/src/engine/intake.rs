@@ -1,0 +1,278 @@
+//! The way of a copy from its arrival to its relay: checks, verdict, limit of rounds.
+
+use bruit_core::{Conduct, Slot, Timestamp};
+
+use super::{
+    DEADLINES_PER_CALL, Engine, Output, Received, Refusal, Reported, Verdict,
+    held::{HeldItem, Load, Stage},
+    known_by::KnownBy,
+    latest_expiry,
+    seen::{Known, State},
+};
+use crate::{Carry, Event, ItemId, ItemMessage, TopicConfig, Validation};
+
+/// What became of an accepted item.
+enum Accepted {
+    Relayed,
+    AtLimit,
+    Expired,
+}
+
+impl Engine {
+    /// A copy came whose body was checked against its id (or whose id is known).
+    pub fn item_received(&mut self, from: Slot, message: ItemMessage, now: Timestamp) -> Received {
+        if self.is_known(&message.id()) {
+            return self.copy_received(from, message.id(), message.round(), now);
+        }
+        self.stats.copies_received += 1;
+        match self.check(from, &message, now) {
+            Ok(topic) => self.take_in(from, message, topic, now),
+            Err(refusal) => self.refuse(from, message.id(), refusal),
+        }
+    }
+
+    /// A copy of a known item came; its body was not looked at.
+    ///
+    /// # Security
+    /// The body may be anything. What is relayed is the body that was checked when the id was new.
+    pub fn copy_received(&mut self, from: Slot, id: ItemId, round: u32, now: Timestamp) -> Received {
+        self.stats.copies_received += 1;
+        if !self.peers.contains(from) {
+            return self.refuse(from, id, Refusal::StalePeer);
+        }
+        let Some(known) = self.seen.get(&id) else { return self.refuse(from, id, Refusal::Unchecked) };
+        if round == 0 || round > known.rounds_max {
+            return self.refuse(from, id, Refusal::Round);
+        }
+        match known.state {
+            State::Done => {}
+            State::Rejected => return self.refuse(from, id, Refusal::Rejected),
+            State::Held(index) => {
+                if let Some(later) = self.held_copy_received(from, index, round, now) {
+                    return later;
+                }
+            }
+        }
+        self.stats.duplicates += 1;
+        Received::Duplicate
+    }
+
+    /// The application has judged an item.
+    pub fn report(&mut self, id: ItemId, verdict: Verdict, now: Timestamp) -> Reported {
+        let Some(Known { state: State::Held(index), .. }) = self.seen.get(&id) else { return Reported::NotPending };
+        let Some(Stage::Pending) = self.held.get_mut(index).map(|item| item.stage) else {
+            return Reported::NotPending;
+        };
+        let Some(item) = self.take_out(index) else { return Reported::NotPending };
+        let reported = match verdict {
+            Verdict::Accept => {
+                self.conduct(item.from, Conduct::DeliveredFirst);
+                match self.accept(item, now) {
+                    Accepted::Relayed => Reported::Relayed,
+                    Accepted::AtLimit => Reported::AtLimit,
+                    Accepted::Expired => Reported::Expired,
+                }
+            }
+            Verdict::Reject => {
+                self.stats.rejected += 1;
+                self.seen.set(&id, State::Rejected);
+                let bringers = self.peers.iter().map(|(slot, _)| slot).filter(|slot| item.known_by.contains(*slot));
+                let bringers: Vec<Slot> = bringers.collect();
+                bringers.into_iter().for_each(|slot| self.conduct(slot, Conduct::DeliveredInvalid));
+                Reported::Rejected
+            }
+            Verdict::Ignore => {
+                self.stats.ignored += 1;
+                Reported::Ignored
+            }
+        };
+        self.resume_when_calm();
+        reported
+    }
+
+    /// The moment of [`next_timeout`](Self::next_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        for _ in 0..DEADLINES_PER_CALL {
+            let Some(item) = self.held.remove_due(now) else { break };
+            let id = item.message.id();
+            self.seen.set(&id, State::Done);
+            if item.stage == Stage::Pending {
+                self.peers.discharge(item.from, Load::of(&item.message));
+                self.stats.verdicts_overdue += 1;
+                self.outputs.push_back(Output::Event(Event::VerdictOverdue { id }));
+            }
+        }
+        self.resume_when_calm();
+    }
+
+    pub(super) fn forget_held(&mut self, id: ItemId, index: u32) {
+        if let Some(Stage::Pending) = self.take_out(index).map(|item| item.stage) {
+            self.outputs.push_back(Output::Event(Event::Forgotten { id }));
+        }
+    }
+
+    fn check(&self, from: Slot, message: &ItemMessage, now: Timestamp) -> Result<TopicConfig, Refusal> {
+        let Some(peer) = self.peers.get(from) else { return Err(Refusal::StalePeer) };
+        let item = message.item();
+        let topic = *self.config.topic(&item.topic).ok_or(Refusal::UnknownTopic)?;
+        if message.round() == 0 || message.round() > topic.policy.rounds() {
+            return Err(Refusal::Round);
+        }
+        if item.payload.len() > topic.size_max {
+            return Err(Refusal::TooLarge);
+        }
+        let is_subscribed = self.subscriptions.contains(&item.topic);
+        if topic.carry == Carry::Subscribers && !is_subscribed {
+            return Err(Refusal::NotSubscribed);
+        }
+        if item.expires_at <= now {
+            return Err(Refusal::Expired);
+        }
+        if item.expires_at > latest_expiry(&topic, now) {
+            return Err(Refusal::ExpiresTooLate);
+        }
+        let [mut all, mut own] = [self.held.pending(), peer.pending];
+        all.add(Load::of(message));
+        own.add(Load::of(message));
+        let has_room = !all.exceeds(1, &self.config) && !own.exceeds(2, &self.config);
+        if is_subscribed && topic.validation == Validation::Application && !has_room {
+            return Err(Refusal::NoRoom);
+        }
+        Ok(topic)
+    }
+
+    fn refuse(&mut self, peer: Slot, id: ItemId, refusal: Refusal) -> Received {
+        self.stats.refused += 1;
+        if refusal != Refusal::StalePeer {
+            self.outputs.push_back(Output::Event(Event::Refused { peer, id, refusal }));
+        }
+        match refusal {
+            Refusal::Round | Refusal::TooLarge => self.conduct(peer, Conduct::BrokeProtocol),
+            Refusal::Rejected => self.conduct(peer, Conduct::DeliveredInvalid),
+            Refusal::StalePeer
+            | Refusal::UnknownTopic
+            | Refusal::NotSubscribed
+            | Refusal::Expired
+            | Refusal::ExpiresTooLate
+            | Refusal::NoRoom
+            | Refusal::Unchecked => {}
+        }
+        Received::Refused(refusal)
+    }
+
+    fn take_in(&mut self, from: Slot, message: ItemMessage, topic: TopicConfig, now: Timestamp) -> Received {
+        self.stats.first_rounds.count(message.round());
+        let is_subscribed = self.subscriptions.contains(&message.item().topic);
+        let is_judged = is_subscribed && topic.validation == Validation::Application;
+        let id = message.id();
+        let until = self.held.until(Stage::Pending, now);
+        if is_subscribed {
+            self.deliver(from, &message, is_judged.then_some(until));
+        }
+        let load = Load::of(&message);
+        let item = HeldItem { message, from, known_by: KnownBy::of(from), topic, stage: Stage::Pending, until };
+        let rounds_max = topic.policy.rounds();
+        if is_judged {
+            let state = State::Held(self.held.insert(item));
+            self.remember(id, Known { state, rounds_max }, Some(from), now);
+            self.peers.charge(from, load);
+            self.pause_when_loaded();
+            return Received::Pending;
+        }
+        self.remember(id, Known { state: State::Done, rounds_max }, Some(from), now);
+        self.conduct(from, Conduct::DeliveredFirst);
+        match self.accept(item, now) {
+            Accepted::Relayed => Received::Relayed,
+            Accepted::AtLimit => Received::AtLimit,
+            Accepted::Expired => Received::Refused(Refusal::Expired),
+        }
+    }
+
+    fn deliver(&mut self, from: Slot, message: &ItemMessage, deadline: Option<Timestamp>) {
+        self.stats.delivered += 1;
+        let item = message.item();
+        self.outputs.push_back(Output::Event(Event::Item {
+            id: message.id(),
+            from,
+            topic: item.topic.clone(),
+            author: item.author,
+            payload: item.payload.clone(),
+            round: message.round(),
+            deadline,
+        }));
+    }
+
+    /// Relays an accepted item, or holds it when no copy so far has rounds left.
+    fn accept(&mut self, mut item: HeldItem, now: Timestamp) -> Accepted {
+        let id = item.message.id();
+        if item.message.item().expires_at <= now {
+            self.seen.set(&id, State::Done);
+            return Accepted::Expired;
+        }
+        if item.message.round() < item.topic.policy.rounds() {
+            self.seen.set(&id, State::Done);
+            self.relay(item);
+            return Accepted::Relayed;
+        }
+        self.stats.round_limited += 1;
+        item.stage = Stage::AtLimit;
+        item.until = self.held.until(Stage::AtLimit, now);
+        let index = self.held.insert(item);
+        self.seen.set(&id, State::Held(index));
+        while let Some(excess) = self.held.remove_excess() {
+            self.seen.set(&excess.message.id(), State::Done);
+        }
+        Accepted::AtLimit
+    }
+
+    fn relay(&mut self, item: HeldItem) {
+        self.stats.relayed += 1;
+        let next_round = item.message.round().saturating_add(1);
+        self.push(item.message.at_round(next_round), &item.topic, &item.known_by);
+    }
+
+    /// A copy of a held item came. `None` when it changes nothing that the sender could see.
+    fn held_copy_received(&mut self, from: Slot, index: u32, round: u32, now: Timestamp) -> Option<Received> {
+        let item = self.held.get_mut(index)?;
+        item.known_by.insert(from);
+        if round < item.message.round() {
+            item.message = item.message.at_round(round);
+        }
+        let has_rounds_left = item.message.round() < item.topic.policy.rounds();
+        if item.stage == Stage::Pending || !has_rounds_left || item.message.item().expires_at <= now {
+            return None;
+        }
+        let item = self.held.remove(index)?;
+        self.stats.duplicates += 1;
+        self.seen.set(&item.message.id(), State::Done);
+        self.relay(item);
+        Some(Received::RelayedLater)
+    }
+
+    /// Ends the wait of an item: whatever it is from now on, it is held no more.
+    fn take_out(&mut self, index: u32) -> Option<HeldItem> {
+        let item = self.held.remove(index)?;
+        if item.stage == Stage::Pending {
+            self.peers.discharge(item.from, Load::of(&item.message));
+        }
+        self.seen.set(&item.message.id(), State::Done);
+        Some(item)
+    }
+
+    fn pause_when_loaded(&mut self) {
+        if self.held.pending().exceeds(2, &self.config)
+            && let Some(to) = self.peers.pause_greediest()
+        {
+            self.outputs.push_back(Output::Pause { to });
+        }
+    }
+
+    fn resume_when_calm(&mut self) {
+        if self.held.pending().exceeds(4, &self.config) {
+            return;
+        }
+        while let Some(to) = self.peers.resume_one() {
+            self.outputs.push_back(Output::Resume { to });
+        }
+    }
+}

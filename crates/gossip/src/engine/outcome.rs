@@ -1,0 +1,177 @@
+use std::fmt;
+
+use crate::Topic;
+
+/// What the application says about an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Verdict {
+    /// It is good: relay it.
+    Accept,
+    /// It is bad, and whoever brought it is to blame: do not relay it.
+    Reject,
+    /// Do not relay it; nobody is to blame.
+    Ignore,
+}
+
+/// What became of a copy that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Received {
+    /// New, and now it awaits its verdict.
+    Pending,
+    /// New, accepted and relayed.
+    Relayed,
+    /// New and accepted, but on its last round: held, in case a copy with rounds left comes.
+    AtLimit,
+    /// Known; nothing follows.
+    Duplicate,
+    /// Known from a copy on its last round; this one has rounds left, and is relayed.
+    RelayedLater,
+    /// Not taken in.
+    Refused(Refusal),
+}
+
+/// Why a copy is not taken in. None of these marks an id as seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Whoever brought it is connected no more.
+    StalePeer,
+    /// Its round is 0 or above the limit.
+    Round,
+    /// Its payload is larger than its topic allows.
+    TooLarge,
+    /// Its topic is not carried here.
+    UnknownTopic,
+    /// Its topic is for subscribers, and this node is none.
+    NotSubscribed,
+    /// It has expired.
+    Expired,
+    /// It expires later than its topic allows, so it could come back after it was forgotten.
+    ExpiresTooLate,
+    /// Too much awaits a verdict already.
+    NoRoom,
+    /// The application rejected it before.
+    Rejected,
+    /// It is not known, and its body was not checked against its id.
+    Unchecked,
+}
+
+/// What became of a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// Accepted and relayed.
+    Relayed,
+    /// Accepted, but all copies came on their last round: held, in case one with rounds left comes.
+    AtLimit,
+    /// Accepted, but it has expired meanwhile: not relayed.
+    Expired,
+    /// Rejected; whoever brought it is blamed.
+    Rejected,
+    /// Ignored.
+    Ignored,
+    /// The item awaits no verdict: it is not known, has its verdict, or the deadline has passed. Harmless.
+    NotPending,
+}
+
+/// What became of a new peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerConnected {
+    /// It is there from now on.
+    Added,
+    /// It was there already.
+    AlreadyThere,
+    /// Its slot is beyond `peers_max`.
+    NoRoom,
+}
+
+/// What became of a control message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlReceived {
+    /// The peer's topics are up to date.
+    Applied,
+    /// It wants more topics than it may; those beyond the limit are ignored, and it is blamed.
+    TooManyTopics,
+    /// The peer is connected no more.
+    StalePeer,
+}
+
+/// What became of an item that came by another way than gossip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeenElsewhere {
+    /// It was new: copies that come are duplicates from now on.
+    Marked,
+    /// It was known.
+    AlreadySeen,
+}
+
+/// What became of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscribed {
+    /// All peers are told.
+    Added,
+    /// It was there already.
+    AlreadyThere,
+}
+
+/// What became of the end of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsubscribed {
+    /// All peers are told.
+    Removed,
+    /// There was none.
+    WasNotThere,
+}
+
+/// A subscription that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The configuration does not carry this topic.
+    #[error("the topic {0} is not carried by this node's configuration")]
+    UnknownTopic(Topic),
+    /// There are as many subscriptions as there may be.
+    #[error("{0} topics are subscribed to, the most that may be")]
+    TooMany(usize),
+}
+
+/// An item that cannot be published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The configuration does not carry this topic.
+    #[error("the topic {0} is not carried by this node's configuration")]
+    UnknownTopic(Topic),
+    /// The payload is too large.
+    #[error("the payload has {size} bytes, more than the topic's {size_max}")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The topic's limit.
+        size_max: usize,
+    },
+    /// The item has expired, or expires later than its topic allows.
+    #[error("the item has expired, or expires later than its topic allows")]
+    Expiry,
+    /// The item is known already.
+    #[error("the item was published or received before")]
+    AlreadyKnown,
+    /// No connected peer takes items of this topic; nothing was sent, and the item may be published again.
+    #[error("no connected peer takes items of this topic")]
+    NoPeers,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StalePeer => "the peer is connected no more",
+            Self::Round => "its round is 0 or above the limit",
+            Self::TooLarge => "it is larger than its topic allows",
+            Self::UnknownTopic => "its topic is not carried",
+            Self::NotSubscribed => "its topic is for subscribers",
+            Self::Expired => "it has expired",
+            Self::ExpiresTooLate => "it expires later than its topic allows",
+            Self::NoRoom => "too much awaits a verdict",
+            Self::Rejected => "it was rejected before",
+            Self::Unchecked => "its id is not known and was not checked",
+        })
+    }
+}

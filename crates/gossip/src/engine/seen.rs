@@ -1,0 +1,168 @@
+use std::{collections::VecDeque, time::Duration};
+
+use bruit_core::{LookupMap, Slot, Timestamp};
+
+use crate::ItemId;
+
+/// What is remembered of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) state: State,
+    pub(super) rounds_max: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Awaits something: a verdict, or a copy with rounds left. The number finds it among the held ones.
+    Held(u32),
+    /// Relayed, ignored, or seen elsewhere: nothing more happens.
+    Done,
+    /// Rejected by the application.
+    Rejected,
+}
+
+/// Ids seen, for `keep` each, at most `entries_max`.
+///
+/// Each owner (this node, the departed peers together, and every connected peer) has a queue of what it brought first. When
+/// the set is full, the owner of the longest queue loses its oldest id.
+///
+/// # Security
+/// A flood of unique ids flushes the ids of its own sender first, so it cannot make honest items come back.
+#[derive(Debug)]
+pub(super) struct Seen {
+    entries: LookupMap<ItemId, Known>,
+    owners: Vec<VecDeque<(Timestamp, ItemId)>>,
+    sweep_next: usize,
+    entries_max: usize,
+    keep: Duration,
+}
+
+const LOCAL: usize = 0;
+const DEPARTED: usize = 1;
+const FIRST_PEER: usize = 2;
+
+impl Seen {
+    pub(super) fn new(entries_max: usize, keep: Duration) -> Self {
+        let owners = vec![VecDeque::new(); FIRST_PEER];
+        Self { entries: LookupMap::new(), owners, sweep_next: 0, entries_max, keep }
+    }
+
+    pub(super) fn get(&self, id: &ItemId) -> Option<Known> {
+        self.entries.get(id).copied()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn set(&mut self, id: &ItemId, state: State) {
+        if let Some(known) = self.entries.get_mut(id) {
+            known.state = state;
+        }
+    }
+
+    /// Remembers a new id, brought by a peer or by this node. Returns what had to be forgotten for it before its time.
+    pub(super) fn insert(
+        &mut self,
+        id: ItemId,
+        known: Known,
+        from: Option<Slot>,
+        now: Timestamp,
+    ) -> Option<(ItemId, Known)> {
+        let owner = from.map_or(LOCAL, |slot| FIRST_PEER + slot.index());
+        if self.owners.len() <= owner {
+            self.owners.resize_with(owner + 1, VecDeque::new);
+        }
+        self.sweep(owner, now);
+        self.sweep(self.sweep_next, now);
+        self.sweep_next = (self.sweep_next + 1) % self.owners.len();
+        let forgotten = if self.entries.len() >= self.entries_max { self.forget_one() } else { None };
+        self.entries.insert(id, known);
+        if let Some(queue) = self.owners.get_mut(owner) {
+            queue.push_back((now.after(self.keep), id));
+        }
+        forgotten
+    }
+
+    pub(super) fn peer_disconnected(&mut self, slot: Slot) {
+        let Some(queue) = self.owners.get_mut(FIRST_PEER + slot.index()) else { return };
+        let mut left = std::mem::take(queue);
+        if let Some(departed) = self.owners.get_mut(DEPARTED) {
+            departed.append(&mut left);
+        }
+    }
+
+    fn sweep(&mut self, owner: usize, now: Timestamp) {
+        let Some(queue) = self.owners.get_mut(owner) else { return };
+        for _ in 0..2 {
+            let Some((until, id)) = queue.front() else { return };
+            if *until > now {
+                return;
+            }
+            self.entries.remove(id);
+            queue.pop_front();
+        }
+    }
+
+    fn forget_one(&mut self) -> Option<(ItemId, Known)> {
+        let longest = self.owners.iter_mut().max_by_key(|queue| queue.len())?;
+        let (_, id) = longest.pop_front()?;
+        self.entries.remove(&id).map(|known| (id, known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DONE: Known = Known { state: State::Done, rounds_max: 6 };
+
+    fn id(number: u32) -> ItemId {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&number.to_le_bytes());
+        ItemId::new(bytes)
+    }
+
+    fn seen(entries_max: usize) -> Seen {
+        Seen::new(entries_max, Duration::from_secs(10))
+    }
+
+    #[test]
+    fn ids_leave_after_their_time() {
+        let mut seen = seen(100);
+        for number in 0..3 {
+            seen.insert(id(number), DONE, None, Timestamp::from_secs(u64::from(number)));
+        }
+        seen.insert(id(9), DONE, None, Timestamp::from_secs(11));
+        assert_eq!([0, 1, 2, 9].map(|n| seen.get(&id(n)).is_some()), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_flood_flushes_its_own_senders_ids_first_also_over_several_connections() {
+        let mut seen = seen(100);
+        let [honest, attacker] = [Slot::new(0, 0), Slot::new(1, 0)];
+        let now = Timestamp::from_secs(1);
+        for number in 0..30 {
+            seen.insert(id(number), DONE, Some(honest), now);
+        }
+        for number in 1_000..11_000 {
+            seen.insert(id(number), DONE, Some(attacker), now);
+            if number % 50 == 0 {
+                seen.peer_disconnected(attacker);
+            }
+            assert!(seen.len() <= 100);
+        }
+        assert!((0..30).all(|number| seen.get(&id(number)).is_some()));
+        assert_eq!(seen.get(&id(1_000)), None);
+    }
+
+    #[test]
+    fn a_full_set_tells_what_it_forgets() {
+        let mut seen = seen(2);
+        let held = Known { state: State::Held(7), rounds_max: 6 };
+        let now = Timestamp::from_secs(1);
+        assert_eq!(seen.insert(id(1), held, None, now), None);
+        assert_eq!(seen.insert(id(2), DONE, None, now), None);
+        assert_eq!(seen.insert(id(3), DONE, None, now), Some((id(1), held)));
+    }
+}

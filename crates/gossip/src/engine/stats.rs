@@ -1,0 +1,99 @@
+use crate::config::ROUNDS_MAX;
+
+/// What an engine has done since its start. Counts of copies and items, not of bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Stats {
+    /// Copies that came, of all kinds.
+    pub copies_received: u64,
+    /// First copies by the round they came on, from round 1 at index 1.
+    pub first_rounds: Rounds,
+    /// Copies of items that were known.
+    pub duplicates: u64,
+    /// Items accepted on their last round, and therefore not relayed then.
+    pub round_limited: u64,
+    /// Items given to the application.
+    pub delivered: u64,
+    /// Items published here.
+    pub published: u64,
+    /// Items of others relayed.
+    pub relayed: u64,
+    /// Copies sent, by publishing and relaying.
+    pub pushes: u64,
+    /// The most peers that one item was pushed to.
+    pub pushes_per_item_max: u64,
+    /// Items that the application rejected.
+    pub rejected: u64,
+    /// Items that the application ignored.
+    pub ignored: u64,
+    /// Items that got no verdict in time.
+    pub verdicts_overdue: u64,
+    /// Copies not taken in.
+    pub refused: u64,
+    /// Copies whose id was not their body's.
+    pub mismatches: u64,
+    /// Frames that did not decode.
+    pub malformed: u64,
+    /// Copies that a full outbox did not take.
+    pub frames_refused: u64,
+    /// Frames lost on their way out.
+    pub frames_lost: u64,
+    /// Ids forgotten before their time, because the set of seen ids was full.
+    pub forgotten_early: u64,
+}
+
+/// A count per round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(into = "Vec<u64>"))]
+pub struct Rounds([u64; ROUNDS_MAX as usize + 1]);
+
+impl Rounds {
+    pub(super) fn count(&mut self, round: u32) {
+        if let Some(count) = self.0.get_mut(round as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How many came on a round.
+    pub fn on(&self, round: u32) -> u64 {
+        self.0.get(round as usize).copied().unwrap_or(0)
+    }
+
+    /// The largest round that anything came on; 0 if nothing did.
+    pub fn last(&self) -> u32 {
+        self.0.iter().rposition(|count| *count > 0).map_or(0, |round| round as u32)
+    }
+
+    /// How many came on all rounds together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The counts from round 0 to the last one that is not zero.
+    pub fn counts(&self) -> &[u64] {
+        self.0.get(..=self.last() as usize).unwrap_or_default()
+    }
+
+    /// Adds the counts of another node.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);
+    }
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self([0; ROUNDS_MAX as usize + 1])
+    }
+}
+
+impl std::fmt::Debug for Rounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.counts().fmt(f)
+    }
+}
+
+impl From<Rounds> for Vec<u64> {
+    fn from(rounds: Rounds) -> Self {
+        rounds.counts().to_vec()
+    }
+}

@@ -1,0 +1,100 @@
+use bruit_core::{Conduct, PeerId, Timestamp};
+use bytes::Bytes;
+
+use crate::{ItemId, Refusal, Topic};
+
+/// What the application is told. The engine names peers by `Slot`, the behaviour by `PeerId`; nothing else differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<P> {
+    /// An item of a subscribed topic came, for the first time.
+    Item {
+        /// Its id.
+        id: ItemId,
+        /// Who brought it.
+        from: P,
+        /// What it is about.
+        topic: Topic,
+        /// Who wrote it, as the publisher claims.
+        author: Option<PeerId>,
+        /// The application's bytes.
+        payload: Bytes,
+        /// Which hop the copy came on, as its bringer claims.
+        round: u32,
+        /// Until when a verdict is awaited; `None` when the topic needs none.
+        deadline: Option<Timestamp>,
+    },
+    /// No verdict came in time: the item is ignored.
+    VerdictOverdue {
+        /// The item.
+        id: ItemId,
+    },
+    /// An item was not taken in.
+    Refused {
+        /// Who brought it.
+        peer: P,
+        /// Its id.
+        id: ItemId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A peer did something that says how good it is.
+    Conduct {
+        /// The peer.
+        peer: P,
+        /// What it did.
+        conduct: Conduct,
+    },
+    /// A peer wants a topic.
+    PeerSubscribed {
+        /// The peer.
+        peer: P,
+        /// The topic.
+        topic: Topic,
+    },
+    /// A peer wants a topic no longer.
+    PeerUnsubscribed {
+        /// The peer.
+        peer: P,
+        /// The topic.
+        topic: Topic,
+    },
+    /// A copy did not leave: the peer reads too slowly, and its outbox is full.
+    FrameRefused {
+        /// The peer.
+        peer: P,
+        /// The item.
+        id: ItemId,
+    },
+    /// Frames to a peer were lost after they had been taken: expired, or cut off by a closing connection.
+    FramesLost {
+        /// The peer.
+        peer: P,
+        /// How many.
+        frames: u64,
+    },
+    /// An item was forgotten before its verdict came, because ids of newer items needed the room.
+    Forgotten {
+        /// The item.
+        id: ItemId,
+    },
+}
+
+impl<P> Event<P> {
+    /// Names the peer otherwise; `None` if the new name is not known.
+    pub fn map_peer<Q>(self, name: impl FnOnce(P) -> Option<Q>) -> Option<Event<Q>> {
+        Some(match self {
+            Self::Item { id, from, topic, author, payload, round, deadline } => {
+                Event::Item { id, from: name(from)?, topic, author, payload, round, deadline }
+            }
+            Self::VerdictOverdue { id } => Event::VerdictOverdue { id },
+            Self::Refused { peer, id, refusal } => Event::Refused { peer: name(peer)?, id, refusal },
+            Self::Conduct { peer, conduct } => Event::Conduct { peer: name(peer)?, conduct },
+            Self::PeerSubscribed { peer, topic } => Event::PeerSubscribed { peer: name(peer)?, topic },
+            Self::PeerUnsubscribed { peer, topic } => Event::PeerUnsubscribed { peer: name(peer)?, topic },
+            Self::FrameRefused { peer, id } => Event::FrameRefused { peer: name(peer)?, id },
+            Self::FramesLost { peer, frames } => Event::FramesLost { peer: name(peer)?, frames },
+            Self::Forgotten { id } => Event::Forgotten { id },
+        })
+    }
+}

@@ -1,0 +1,315 @@
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::{fmt, sync::Arc};
+
+use bruit_core::{NetworkId, PeerId, Timestamp};
+use bruit_wire::pb;
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::{Topic, TopicError};
+
+/// Bodies up to this size are copied out of the buffer they came in, so that holding one holds no more than itself.
+const COPY_BYTES_MAX: usize = 4_096;
+
+/// The domain of item ids; see [`Sealer`].
+const ID_DOMAIN: &str = "bruit item v1";
+
+/// The name of an item: the hash of its network and its body.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemId([u8; 32]);
+
+/// What is published: never changed on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is about.
+    pub topic: Topic,
+    /// Who wrote it, as the publisher claims.
+    pub author: Option<PeerId>,
+    /// Makes equal payloads different items.
+    pub nonce: u64,
+    /// After this moment nobody relays it. The wire keeps whole milliseconds.
+    pub expires_at: Timestamp,
+    /// The application's bytes.
+    pub payload: Bytes,
+}
+
+/// One copy of an item, decoded and with its id checked. Cheap to clone: all copies share the item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemMessage {
+    id: ItemId,
+    round: u32,
+    content: Arc<Content>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Content {
+    item: Item,
+    body: Bytes,
+}
+
+/// What peers tell each other about topics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlMessage {
+    /// Topics that the sender wants from now on.
+    pub subscribe: Vec<Topic>,
+    /// Topics that the sender wants no longer.
+    pub unsubscribe: Vec<Topic>,
+}
+
+/// An item frame, parsed but not checked: its id is a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemFrame {
+    /// The id that the sender claims.
+    pub id: ItemId,
+    /// The round that the sender claims.
+    pub round: u32,
+    body: Bytes,
+}
+
+/// The present moment on the engine's clock and on the machine's wall clock: what the wire's times are converted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The `now` of the engine.
+    pub now: Timestamp,
+    /// The wall clock at the same time.
+    pub wall: Timestamp,
+}
+
+/// A frame that is no message of this protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedError {
+    /// It does not decode.
+    #[error(transparent)]
+    Decode(#[from] bruit_wire::DecodeError),
+    /// A topic's name is too short or too long.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// An id has not 32 bytes.
+    #[error("an item id has 32 bytes, not {0}")]
+    IdLength(usize),
+    /// The author is no peer id.
+    #[error("the author is no peer id")]
+    Author,
+}
+
+/// An item frame that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The id is not the body's.
+    #[error("the id does not match the body")]
+    Mismatch,
+    /// The body is no item.
+    #[error(transparent)]
+    Malformed(#[from] MalformedError),
+}
+
+/// Turns items into bytes and bytes into items, and computes their ids.
+///
+/// The id of an item is BLAKE3 (plain mode, 32 bytes of output) of these bytes, one after the other:
+///
+/// | bytes | what |
+/// |---|---|
+/// | 1 | 13, the length of the domain |
+/// | 13 | the domain, `bruit item v1` in ASCII |
+/// | 1 | the length of the network id |
+/// | 1 to 32 | the network id in ASCII |
+/// | the rest | the body: the encoded `Item` |
+///
+/// # Security
+/// An id binds a body to one network, so an item of one network is never taken for one of another. The body is relayed byte
+/// for byte; different encodings of equal fields are different items.
+#[derive(Clone, Debug)]
+pub struct Sealer {
+    prefix: blake3::Hasher,
+}
+
+impl ItemId {
+    /// Makes an id of its bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ItemId(")?;
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("..)")
+    }
+}
+
+impl ItemMessage {
+    /// The id.
+    pub const fn id(&self) -> ItemId {
+        self.id
+    }
+
+    /// Which hop this copy is on: 1 in the copy that the origin sends.
+    pub const fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// The item.
+    pub fn item(&self) -> &Item {
+        &self.content.item
+    }
+
+    /// How many bytes the encoded item has.
+    pub fn body_len(&self) -> usize {
+        self.content.body.len()
+    }
+
+    /// The encoded item, as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.content.body
+    }
+
+    /// A copy on another round.
+    #[must_use]
+    pub fn at_round(&self, round: u32) -> Self {
+        Self { round, ..self.clone() }
+    }
+
+    /// How many bytes the frame has, its length prefix included.
+    pub fn encoded_len(&self) -> usize {
+        self.head().len().saturating_add(self.body().len())
+    }
+
+    /// The frame but for the body, which follows it: length prefix, id, round, and the body's key and length.
+    pub fn head(&self) -> Bytes {
+        let fields = bruit_wire::encode(&pb::ItemFrame {
+            id: Bytes::copy_from_slice(&self.id.0),
+            round: self.round,
+            body: Bytes::new(),
+        });
+        let mut body_key = BytesMut::with_capacity(8);
+        if !self.body().is_empty() {
+            body_key.put_u8(15 << 3 | 2);
+            put_varint(self.body().len(), &mut body_key);
+        }
+        let fields_len = fields.len().saturating_add(body_key.len());
+        let mut head = BytesMut::with_capacity(fields_len.saturating_add(8));
+        put_varint(fields_len.saturating_add(self.body().len()), &mut head);
+        head.put(fields);
+        head.put(body_key);
+        head.freeze()
+    }
+}
+
+fn put_varint(value: usize, buffer: &mut BytesMut) {
+    let mut rest = value;
+    while rest >= 0x80 {
+        buffer.put_u8((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    buffer.put_u8(rest as u8);
+}
+
+impl ControlMessage {
+    /// Decodes a frame of the lane `control`.
+    pub fn decode(frame: Bytes) -> Result<Self, MalformedError> {
+        let pb::GossipControl { subscribe, unsubscribe } = bruit_wire::decode(frame)?;
+        let topics = |names: Vec<String>| names.iter().map(|name| Topic::new(name)).collect::<Result<Vec<_>, _>>();
+        Ok(Self { subscribe: topics(subscribe)?, unsubscribe: topics(unsubscribe)? })
+    }
+
+    /// The frame with its length prefix.
+    pub fn frame(&self) -> Bytes {
+        let names = |topics: &[Topic]| topics.iter().map(|topic| topic.as_str().to_owned()).collect();
+        let message = pb::GossipControl { subscribe: names(&self.subscribe), unsubscribe: names(&self.unsubscribe) };
+        bruit_wire::frame(&message)
+    }
+}
+
+impl ItemFrame {
+    /// Parses a frame of the lane `items`, without looking into its body.
+    pub fn decode(frame: Bytes) -> Result<Self, MalformedError> {
+        let pb::ItemFrame { id, round, body } = bruit_wire::decode(frame)?;
+        let id = <[u8; 32]>::try_from(&id[..]).map_err(|_| MalformedError::IdLength(id.len()))?;
+        Ok(Self { id: ItemId(id), round, body })
+    }
+}
+
+impl Moment {
+    fn on_wall_clock(self, moment: Timestamp) -> Timestamp {
+        if self.wall >= self.now {
+            moment.after(self.wall.since(self.now))
+        } else {
+            moment.before(self.now.since(self.wall))
+        }
+    }
+
+    fn on_engine_clock(self, wall: Timestamp) -> Timestamp {
+        Self { now: self.wall, wall: self.now }.on_wall_clock(wall)
+    }
+}
+
+impl Sealer {
+    /// Makes the sealer of a network.
+    pub fn new(network: &NetworkId) -> Self {
+        let mut prefix = blake3::Hasher::new();
+        for part in [ID_DOMAIN, network.as_str()] {
+            prefix.update(&[u8::try_from(part.len()).unwrap_or(u8::MAX)]);
+            prefix.update(part.as_bytes());
+        }
+        Self { prefix }
+    }
+
+    /// The id of a body.
+    pub fn id_of(&self, body: &[u8]) -> ItemId {
+        ItemId(*self.prefix.clone().update(body).finalize().as_bytes())
+    }
+
+    /// Encodes an item and computes its id: the copy that its publisher sends, on round 1.
+    pub fn seal(&self, item: Item, moment: Moment) -> ItemMessage {
+        let body = bruit_wire::encode(&pb::Item {
+            topic: item.topic.as_str().into(),
+            author: item.author.map(|author| author.to_bytes().into()).unwrap_or_default(),
+            nonce: item.nonce,
+            expires_at_ms: moment.on_wall_clock(item.expires_at).as_micros() / 1_000,
+            payload: item.payload.clone(),
+        });
+        ItemMessage { id: self.id_of(&body), round: 1, content: Arc::new(Content { item, body }) }
+    }
+
+    /// Checks the id against the body, then decodes the body.
+    ///
+    /// # Security
+    /// Hashing is what an unknown id costs: ask the engine first whether the id is known.
+    pub fn open(&self, frame: ItemFrame, moment: Moment) -> Result<ItemMessage, OpenError> {
+        let ItemFrame { id, round, mut body } = frame;
+        if self.id_of(&body) != id {
+            return Err(OpenError::Mismatch);
+        }
+        if body.len() <= COPY_BYTES_MAX {
+            body = Bytes::copy_from_slice(&body);
+        }
+        let item = decode_item(body.clone(), moment)?;
+        Ok(ItemMessage { id, round, content: Arc::new(Content { item, body }) })
+    }
+}
+
+fn decode_item(body: Bytes, moment: Moment) -> Result<Item, MalformedError> {
+    let pb::Item { topic, author, nonce, expires_at_ms, payload } =
+        bruit_wire::decode(body).map_err(MalformedError::Decode)?;
+    let author = match author.is_empty() {
+        true => None,
+        false => Some(PeerId::from_bytes(&author).map_err(|_| MalformedError::Author)?),
+    };
+    let expires_at = moment.on_engine_clock(Timestamp::from_micros(expires_at_ms.saturating_mul(1_000)));
+    Ok(Item { topic: Topic::new(&topic)?, author, nonce, expires_at, payload })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
+use super::*;
+
+const MOMENT: Moment = Moment { now: Timestamp::from_secs(1_000), wall: Timestamp::from_secs(1_030) };
+
+fn sealer() -> Sealer {
+    Sealer::new(&NetworkId::new("demo").unwrap())
+}
+
+fn item(payload: &[u8]) -> Item {
+    Item {
+        topic: Topic::new("blocks").unwrap(),
+        author: None,
+        nonce: 7,
+        expires_at: Timestamp::from_secs(1_600),
+        payload: Bytes::copy_from_slice(payload),
+    }
+}
+
+fn frame_of(message: &ItemMessage) -> Bytes {
+    let mut frame = BytesMut::from(&message.head()[..]);
+    frame.extend_from_slice(message.body());
+    frame.freeze()
+}
+
+fn without_prefix(frame: &Bytes) -> Bytes {
+    let prefix = bruit_wire::read_prefix(frame, bruit_wire::FRAME_MAX).unwrap().unwrap();
+    assert_eq!(prefix.prefix_len + prefix.frame_len, frame.len());
+    frame.slice(prefix.prefix_len..)
+}
+
+#[test]
+fn the_id_is_the_hash_of_domain_network_and_body() {
+    let message = sealer().seal(item(b"x"), MOMENT);
+    let input = [&b"\x0dbruit item v1\x04demo"[..], message.body()].concat();
+    assert_eq!(message.id().as_bytes(), blake3::hash(&input).as_bytes());
+    assert_ne!(Sealer::new(&NetworkId::new("demo2").unwrap()).id_of(message.body()), message.id());
+}
+
+#[test]
+fn head_and_body_are_the_frame_of_the_schema() {
+    for (size, round) in [(0, 1), (1, 6), (100, 1), (20_000, 32), (196_608, 6)] {
+        let message = sealer().seal(item(&vec![3; size]), MOMENT).at_round(round);
+        let expected = bruit_wire::frame(&pb::ItemFrame {
+            id: Bytes::copy_from_slice(message.id().as_bytes()),
+            round,
+            body: message.body().clone(),
+        });
+        assert_eq!(frame_of(&message), expected);
+        assert_eq!(message.encoded_len(), expected.len());
+    }
+}
+
+#[test]
+fn items_survive_the_way_and_times_follow_the_wall_clock() {
+    let author =
+        Some(bruit_core::PeerId::from(libp2p_identity::Keypair::ed25519_from_bytes([1; 32]).unwrap().public()));
+    let sent = sealer().seal(Item { author, ..item(b"payload") }, MOMENT).at_round(3);
+    let wire = bruit_wire::decode::<pb::Item>(sent.body().clone()).unwrap();
+    assert_eq!(wire.expires_at_ms, 1_630_000);
+
+    let frame = ItemFrame::decode(without_prefix(&frame_of(&sent))).unwrap();
+    assert_eq!((frame.id, frame.round), (sent.id(), 3));
+    let here = Moment { now: Timestamp::from_secs(500), wall: Timestamp::from_secs(490) };
+    let received = sealer().open(frame, here).unwrap();
+    let expected = Item { expires_at: Timestamp::from_secs(1_640), ..sent.item().clone() };
+    assert_eq!(received.item(), &expected);
+    assert_eq!(received.body(), sent.body());
+}
+
+#[test]
+fn a_small_body_does_not_hold_the_buffer_it_came_in() {
+    let sent = sealer().seal(item(b"x"), MOMENT);
+    let frame = without_prefix(&frame_of(&sent));
+    let received = sealer().open(ItemFrame::decode(frame.clone()).unwrap(), MOMENT).unwrap();
+    assert!(!frame.as_ptr_range().contains(&received.body().as_ptr()));
+}
+
+#[test]
+fn fault_id_of_another_body() {
+    let [a, b] = [b"a", b"b"].map(|payload| sealer().seal(item(payload), MOMENT));
+    let forged = ItemFrame { id: a.id(), round: 1, body: b.body().clone() };
+    assert_eq!(sealer().open(forged, MOMENT), Err(OpenError::Mismatch));
+}
+
+#[test]
+fn fault_frames_and_bodies_that_are_no_items() {
+    let frame = |id: &[u8]| {
+        let message = pb::ItemFrame { id: Bytes::copy_from_slice(id), round: 1, body: Bytes::new() };
+        ItemFrame::decode(bruit_wire::encode(&message))
+    };
+    assert!(frame(&[0; 32]).is_ok());
+    assert_eq!(frame(&[0; 31]), Err(MalformedError::IdLength(31)));
+    assert_eq!(frame(&[]), Err(MalformedError::IdLength(0)));
+    assert!(matches!(ItemFrame::decode(Bytes::from_static(&[0xff; 9])), Err(MalformedError::Decode(_))));
+
+    let open = |item: pb::Item| {
+        let body = bruit_wire::encode(&item);
+        sealer().open(ItemFrame { id: sealer().id_of(&body), round: 1, body }, MOMENT).map(|_| ())
+    };
+    let good = pb::Item { topic: "blocks".into(), ..pb::Item::default() };
+    assert_eq!(open(good.clone()), Ok(()));
+    let nameless = pb::Item::default();
+    assert_eq!(open(nameless), Err(OpenError::Malformed(MalformedError::Topic(TopicError(0)))));
+    let stranger = pb::Item { author: Bytes::from_static(b"nobody"), ..good.clone() };
+    assert_eq!(open(stranger), Err(OpenError::Malformed(MalformedError::Author)));
+    let eternal = pb::Item { expires_at_ms: u64::MAX, ..good };
+    assert_eq!(open(eternal), Ok(()));
+}
+
+#[test]
+fn control_messages_survive_the_way() {
+    let [a, b] = ["a", "b"].map(|name| Topic::new(name).unwrap());
+    let message = ControlMessage { subscribe: vec![a], unsubscribe: vec![b] };
+    assert_eq!(ControlMessage::decode(without_prefix(&message.frame())), Ok(message));
+    let unnamed = pb::GossipControl { subscribe: vec![String::new()], unsubscribe: Vec::new() };
+    assert_eq!(ControlMessage::decode(bruit_wire::encode(&unnamed)), Err(MalformedError::Topic(TopicError(0))));
+}
