@@ -3,6 +3,7 @@
 mod config;
 mod data_dir;
 mod key;
+mod storage;
 
 pub use config::{
     Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES, SeedFileError, Setting,
@@ -10,3 +11,4 @@ pub use config::{
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use key::{KeyError, create_key, read_key};
+pub use storage::{StorageError, StorageState, StorageStatus};
