@@ -1,0 +1,361 @@
+//! The rules of asking and serving, pure.
+//!
+//! This file holds the facts about peers, the timers and the queries; `engine/calls.rs` and `engine/tries.rs` ask,
+//! `engine/choice.rs` draws whom, `engine/serving.rs` answers, `engine/peer.rs` keeps what is known about one peer.
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    num::NonZeroU64,
+    time::Duration,
+};
+
+use bruit_core::{ChaCha8Rng, Conduct, Seed, Slot, SlotMap, Timestamp};
+use bruit_wire::limits::METHODS_MAX;
+
+use crate::{
+    config::ValidConfig,
+    event::{CallId, CancelCause, Event, Failure, Ticket},
+    message::{Lane, RpcMessage},
+    method::{Method, MethodName, RegisterError},
+};
+
+mod calls;
+mod choice;
+mod peer;
+mod serving;
+mod tries;
+
+use calls::Calls;
+use peer::Peer;
+use serving::Serving;
+
+/// What the owner of an engine has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// Whom to.
+        to: Slot,
+        /// What.
+        message: RpcMessage,
+        /// On which lane. A cancellation follows its request.
+        lane: Lane,
+        /// When it is of no use any more.
+        expires: Option<Timestamp>,
+    },
+    /// Pass an event on.
+    Event(Event<Slot>),
+}
+
+/// Counters since the start. `calls` is the sum of `ok`, `failed`, `cancelled` and those under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Stats {
+    /// Calls started.
+    pub calls: u64,
+    /// Calls that ended with an answer.
+    pub ok: u64,
+    /// Calls that ended without one.
+    pub failed: u64,
+    /// Calls that the caller took back.
+    pub cancelled: u64,
+    /// Requests sent for calls.
+    pub tries: u64,
+    /// Calls that asked a second peer.
+    pub retried: u64,
+    /// Messages sent without waiting for an answer.
+    pub sent: u64,
+    /// Requests passed to the application.
+    pub served: u64,
+    /// Requests refused here: no such method, overloaded, too large.
+    pub refused: u64,
+    /// Requests whose time was over before the application answered.
+    pub expired: u64,
+    /// Answers that came after they were given up.
+    pub late: u64,
+    /// Answers that nobody asked for.
+    pub unasked: u64,
+    /// Messages that the link did not take.
+    pub not_sent: u64,
+    /// Frames that were no message.
+    pub garbage: u64,
+}
+
+/// How likely a peer is to be asked, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate<P> {
+    /// The peer.
+    pub peer: P,
+    /// The chance that the next global call of the method asks it first, 0 to 1; all chances add up to 1.
+    pub chance: f64,
+    /// The share of its answers that were good, the latest counting most.
+    pub success: f64,
+    /// Its answer time.
+    pub latency: Duration,
+    /// How many of our requests it has not answered yet.
+    pub pending: usize,
+    /// Its quality, as the owner set it.
+    pub quality: f64,
+}
+
+/// Decides whom to ask, when to ask somebody else, and what is served to whom.
+///
+/// # Security
+/// Peers choose what they answer and when. Each answer is matched by number, slot and generation, so that a late, doubled or
+/// invented one never resolves another call; places and bytes are limited per peer and in all; a time-out lowers a weight and
+/// closes nothing.
+pub struct Engine {
+    config: ValidConfig,
+    rng: ChaCha8Rng,
+    methods: BTreeMap<MethodName, Method>,
+    peers: SlotMap<Peer>,
+    calls: Calls,
+    serving: Serving,
+    timers: BTreeSet<(Timestamp, Timer)>,
+    /// Never starts anew, so that an answer of an earlier connection fits no request of a later one.
+    next_number: NonZeroU64,
+    stats: Stats,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Call(CallId),
+    Ticket(Ticket),
+}
+
+/// How many timers one call of `handle_timeout` works off.
+const TIMERS_AT_ONCE: usize = 256;
+
+impl Engine {
+    /// Makes an engine that knows nobody.
+    pub fn new(config: ValidConfig, seed: Seed) -> Self {
+        Self {
+            config,
+            rng: seed.rng(),
+            methods: BTreeMap::new(),
+            peers: SlotMap::new(),
+            calls: Calls::default(),
+            serving: Serving::default(),
+            timers: BTreeSet::new(),
+            next_number: NonZeroU64::MIN,
+            stats: Stats::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Serves a method from now on, and tells all peers. Replaces what was registered under the same name.
+    pub fn register(&mut self, method: Method, _now: Timestamp) -> Result<(), RegisterError> {
+        RegisterError::check(&method)?;
+        let max = self.config.methods_max;
+        if self.methods.len() >= max && !self.methods.contains_key(&method.name) {
+            return Err(RegisterError::TooMany { max });
+        }
+        if self.methods.insert(method.name.clone(), method).is_none() {
+            self.tell_everybody();
+        }
+        Ok(())
+    }
+
+    /// Serves a method no longer, and tells all peers. Requests that are being served may still be answered.
+    pub fn unregister(&mut self, method: &MethodName, _now: Timestamp) {
+        if self.methods.remove(method).is_some() {
+            self.tell_everybody();
+        }
+    }
+
+    /// A link to a peer is up.
+    pub fn peer_connected(&mut self, slot: Slot, now: Timestamp) {
+        self.add_peer(slot, false, now);
+        self.tell_methods(slot);
+    }
+
+    /// A client has come that asks and is never asked itself.
+    pub fn client_connected(&mut self, slot: Slot, now: Timestamp) {
+        self.add_peer(slot, true, now);
+    }
+
+    /// A peer came back under another slot while calls still remember that it was asked: they do not ask it again.
+    pub fn peer_returned(&mut self, before: Slot, slot: Slot, _now: Timestamp) {
+        self.calls.peer_returned(before, slot);
+    }
+
+    /// A peer or client is gone: what it was asked is lost, what it asked is cancelled.
+    pub fn peer_disconnected(&mut self, slot: Slot, now: Timestamp) {
+        let Some(peer) = self.peers.remove(slot) else { return };
+        for ticket in peer.asking.into_values() {
+            self.cancel_serving(ticket, CancelCause::Disconnected);
+        }
+        for call in peer.asked.into_values() {
+            self.try_failed(call, Failure::Lost, now);
+        }
+        self.end_hopeless(slot);
+    }
+
+    /// A message of a peer came.
+    pub fn message_received(&mut self, from: Slot, message: RpcMessage, now: Timestamp) {
+        if !self.peers.contains(from) {
+            return;
+        }
+        match message {
+            RpcMessage::Request(request) => self.request_received(from, request, now),
+            RpcMessage::Response(response) => self.response_received(from, response, now),
+            RpcMessage::Cancel(number) => self.cancel_received(from, number),
+            RpcMessage::Methods(names) => self.methods_received(from, names, now),
+        }
+    }
+
+    /// A frame came that is no message.
+    pub fn garbage_received(&mut self, from: Slot, _now: Timestamp) {
+        if self.peers.contains(from) {
+            self.stats.garbage = self.stats.garbage.saturating_add(1);
+            self.conduct(from, Conduct::BrokeProtocol);
+        }
+    }
+
+    /// The link did not take a message that was to be sent. The peer is asked nothing more until it is writable again.
+    pub fn message_not_sent(&mut self, to: Slot, message: &RpcMessage, now: Timestamp) {
+        self.stats.not_sent = self.stats.not_sent.saturating_add(1);
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        peer.is_full = true;
+        match message {
+            RpcMessage::Request(request) => match request.number {
+                Some(number) => self.request_not_sent(to, number, now),
+                None => self.emit(Event::NotSent { to, method: request.method.clone() }),
+            },
+            RpcMessage::Methods(_) => peer.owes_methods = true,
+            // The peer's own deadline covers both.
+            RpcMessage::Response(_) | RpcMessage::Cancel(_) => {}
+        }
+    }
+
+    /// The link takes messages for a peer again.
+    pub fn peer_writable(&mut self, slot: Slot, now: Timestamp) {
+        let Some(peer) = self.peers.get_mut(slot) else { return };
+        peer.is_full = false;
+        if peer.owes_methods {
+            self.tell_methods(slot);
+        }
+        self.use_places(slot, now);
+    }
+
+    /// Sets what the owner thinks of a peer, 0 to 1; what is not a number changes nothing. New peers have 1/2.
+    pub fn set_quality(&mut self, slot: Slot, quality: f32) {
+        if let Some(peer) = self.peers.get_mut(slot).filter(|_| !quality.is_nan()) {
+            peer.quality = f64::from(quality.clamp(0.0, 1.0));
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When `handle_timeout` is due.
+    pub fn next_timeout(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Works off what is due, at most 256 deadlines a call.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        for _ in 0..TIMERS_AT_ONCE {
+            let Some(first) = self.timers.first().copied().filter(|(due, _)| *due <= now) else { return };
+            self.timers.remove(&first);
+            match first.1 {
+                Timer::Call(call) => self.call_timed_out(call, now),
+                Timer::Ticket(ticket) => self.serving_timed_out(ticket),
+            }
+        }
+    }
+
+    /// The counters.
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// How many calls are under way.
+    pub fn calls_pending(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many requests hold a place here.
+    pub fn serving(&self) -> usize {
+        self.serving.len()
+    }
+
+    /// Whether a call under way has asked this slot, or awaits a verdict on its answer; also true for a stale one.
+    pub fn remembers(&self, slot: Slot) -> bool {
+        self.calls.remember(slot)
+    }
+
+    /// The connected peers that said that they serve a method.
+    pub fn peers_serving(&self, method: &MethodName) -> impl Iterator<Item = Slot> {
+        self.peers.iter().filter(|(_, peer)| peer.has_told_of(method)).map(|(slot, _)| slot)
+    }
+
+    /// Whom a global call of a method could ask now, and how likely.
+    pub fn explain(&self, method: &MethodName, now: Timestamp) -> Vec<Candidate<Slot>> {
+        let slots = self.candidates(method, |_| true);
+        self.chances_of(&slots, method, now)
+            .into_iter()
+            .zip(slots)
+            .filter_map(|(chance, slot)| {
+                let peer = self.peers.get(slot)?;
+                let record = peer.record(method, now);
+                Some(Candidate {
+                    peer: slot,
+                    chance,
+                    success: record.success_at(&self.config, now),
+                    latency: record.latency(),
+                    pending: peer.asked.len(),
+                    quality: peer.quality,
+                })
+            })
+            .collect()
+    }
+
+    fn add_peer(&mut self, slot: Slot, is_client: bool, now: Timestamp) {
+        if let Some((earlier, _)) = self.peers.at_index(slot.index()) {
+            self.peer_disconnected(earlier, now);
+        }
+        self.peers.insert(slot, Peer::new(is_client, self.next_number));
+    }
+
+    fn methods_received(&mut self, from: Slot, names: Vec<MethodName>, now: Timestamp) {
+        let Some(peer) = self.peers.get_mut(from).filter(|peer| !peer.is_client && names.len() <= METHODS_MAX as usize)
+        else {
+            self.conduct(from, Conduct::BrokeProtocol);
+            return;
+        };
+        peer.told = Some(names.iter().cloned().collect());
+        self.emit(Event::Told { peer: from, methods: names });
+        self.end_hopeless(from);
+        self.use_places(from, now);
+    }
+
+    fn tell_everybody(&mut self) {
+        let linked: Vec<Slot> = self.peers.iter().filter(|(_, peer)| !peer.is_client).map(|(slot, _)| slot).collect();
+        linked.into_iter().for_each(|slot| self.tell_methods(slot));
+    }
+
+    fn tell_methods(&mut self, slot: Slot) {
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.owes_methods = false;
+        }
+        let message = RpcMessage::Methods(self.methods.keys().cloned().collect());
+        self.outputs.push_back(Output::Send { to: slot, message, lane: Lane::Calls, expires: None });
+    }
+
+    fn conduct(&mut self, peer: Slot, conduct: Conduct) {
+        self.emit(Event::Conduct { peer, conduct });
+    }
+
+    fn emit(&mut self, event: Event<Slot>) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+#[cfg(test)]
+mod tests;

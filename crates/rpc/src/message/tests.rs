@@ -1,0 +1,83 @@
+use super::*;
+
+fn name(text: &str) -> MethodName {
+    MethodName::new(text).unwrap()
+}
+
+fn round_trip(message: &RpcMessage) -> RpcMessage {
+    let frame = message.encode();
+    let prefix = bruit_wire::read_prefix(&frame, bruit_wire::FRAME_MAX).unwrap().unwrap();
+    RpcMessage::decode(frame.slice(prefix.prefix_len..)).unwrap().unwrap()
+}
+
+fn number(n: u64) -> NonZeroU64 {
+    NonZeroU64::new(n).unwrap()
+}
+
+#[test]
+fn messages_survive_the_round_trip() {
+    let request = Request {
+        number: Some(number(7)),
+        method: name("lookup"),
+        timeout: Some(Duration::from_millis(1_500)),
+        payload: Bytes::from_static(b"key"),
+    };
+    let one_way = Request { number: None, timeout: None, ..request.clone() };
+    let mut messages = vec![
+        RpcMessage::Request(request),
+        RpcMessage::Request(one_way),
+        RpcMessage::Response(Response { number: number(u64::MAX), result: Ok(Bytes::from_static(b"value")) }),
+        RpcMessage::Cancel(number(1)),
+        RpcMessage::Methods(vec![]),
+        RpcMessage::Methods(vec![name("a"), name("b")]),
+    ];
+    for kind in [
+        RefusalKind::CannotSatisfy,
+        RefusalKind::NoSuchMethod,
+        RefusalKind::Overloaded,
+        RefusalKind::BadRequest,
+        RefusalKind::Failed,
+    ] {
+        let result = Err(Refusal::new(kind, "because"));
+        messages.push(RpcMessage::Response(Response { number: number(2), result }));
+    }
+    for message in messages {
+        assert_eq!(round_trip(&message), message);
+    }
+}
+
+#[test]
+fn what_is_no_message_is_refused() {
+    let frame = |kind| RpcMessage::from_frame(pb::RpcFrame { kind: Some(kind) });
+    let response = pb::RpcResponse { call: 1, status: 1, reason: String::new(), payload: Bytes::new() };
+    assert_eq!(frame(Kind::Cancel(pb::RpcCancel { call: 0 })), Err(MessageError::NoNumber));
+    assert_eq!(frame(Kind::Response(pb::RpcResponse { call: 0, ..response.clone() })), Err(MessageError::NoNumber));
+    assert_eq!(frame(Kind::Response(pb::RpcResponse { status: 0, ..response.clone() })), Err(MessageError::NoStatus));
+    assert!(matches!(frame(Kind::Request(pb::RpcRequest::default())), Err(MessageError::Name(_))));
+    let nameless = pb::RpcMethods { names: vec!["ok".into(), String::new()] };
+    assert!(matches!(frame(Kind::Methods(nameless)), Err(MessageError::Name(_))));
+    assert!(matches!(RpcMessage::decode(Bytes::from_static(&[0x0a, 0x05])), Err(MessageError::Decode(_))));
+    assert_eq!(RpcMessage::decode(Bytes::new()), Ok(None));
+    let Ok(Some(RpcMessage::Response(later))) = frame(Kind::Response(pb::RpcResponse { status: 99, ..response }))
+    else {
+        panic!("a status of a later version is a failure");
+    };
+    assert_eq!(later.result.unwrap_err().kind, RefusalKind::Failed);
+}
+
+#[test]
+fn reasons_are_cut_between_characters_and_waiting_is_never_zero() {
+    let reason = format!("{}{}", "a".repeat(255), "ö");
+    let message =
+        RpcMessage::Response(Response { number: number(1), result: Err(Refusal::cannot_satisfy(reason.as_str())) });
+    let RpcMessage::Response(cut) = round_trip(&message) else { panic!("still a response") };
+    assert_eq!(cut.result.unwrap_err().reason, "a".repeat(255));
+    assert_eq!(whole_millis(Duration::from_micros(10)), 1);
+    assert_eq!(whole_millis(Duration::MAX), u32::MAX);
+}
+
+#[test]
+fn payloads_above_16_kib_travel_in_bulk() {
+    assert_eq!(Lane::of_payload(16 * 1024).number(), 0);
+    assert_eq!(Lane::of_payload(16 * 1024 + 1).number(), 1);
+}
