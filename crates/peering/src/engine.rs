@@ -243,7 +243,7 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         if let Some(goodbye) = hello.refused {
-            self.refused(peer, goodbye, now);
+            self.refused(peer, &origin, goodbye, now);
             return;
         }
         if let State::Greeting { .. } = known.state {
@@ -445,12 +445,13 @@ impl<C: Copy + Ord> Engine<C> {
         self.look_for_peers(now);
     }
 
-    fn refused(&mut self, peer: PeerId, goodbye: Goodbye, now: Timestamp) {
+    fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
+        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
         self.stay_away_from(peer, goodbye.stay_away, now);
         let alternatives = goodbye.alternatives.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
         self.leave_after(peer, now);
-        self.outputs.push_back(Output::Event(Event::Refused { peer, alternatives }));
+        self.outputs.push_back(Output::Event(Event::Refused { peer, remote: remote.clone(), alternatives }));
     }
 
     fn estrange(&mut self, peer: PeerId, reason: Strangeness, now: Timestamp) {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
@@ -60,6 +60,8 @@ pub enum Event {
     Refused {
         /// The peer.
         peer: PeerId,
+        /// Where it was dialled.
+        remote: Endpoint,
         /// Whom it names instead.
         alternatives: Vec<KnownPeer>,
     },
@@ -122,6 +124,16 @@ pub enum Strangeness {
     OtherProtocol,
     /// It said no hello in time.
     Silent,
+}
+
+impl fmt::Display for Strangeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongNetwork => "wrong network",
+            Self::OtherProtocol => "speaks other protocols",
+            Self::Silent => "said no hello",
+        })
+    }
 }
 
 /// A peer that left, or that we left.

@@ -1,6 +1,6 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_wire::{
@@ -70,6 +70,20 @@ pub struct KnownPeer {
     pub endpoints: Vec<Endpoint>,
     /// When it was last seen, in whole hours.
     pub last_seen: Option<Timestamp>,
+}
+
+impl fmt::Display for GoodbyeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "no reason given",
+            Self::Full => "full",
+            Self::ShuttingDown => "shutting down",
+            Self::WrongNetwork => "wrong network",
+            Self::Misconduct => "misconduct",
+            Self::Duplicate => "duplicate connection",
+            Self::Requested => "requested",
+        })
+    }
 }
 
 impl GoodbyeReason {

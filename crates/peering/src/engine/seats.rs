@@ -4,7 +4,7 @@ use bruit_core::PeerId;
 use rand::seq::IteratorRandom;
 
 use super::{Endpoint, Engine, Hello, IpAddr, Origin, Peer, PeerView, SlotClass, State};
-use crate::{Departure, Goodbye, GoodbyeReason, KnownPeer};
+use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer};
 
 /// How many peers a refusal names. Factom's rewrite: 3; more help a network that is nearly full.
 const ALTERNATIVES: usize = 8;
@@ -16,6 +16,11 @@ impl<C: Copy + Ord> Engine<C> {
         let connected = self.peers.values().flat_map(|known| &known.connections);
         let inbound = connected.filter(|(_, origin)| matches!(origin, Origin::Accepted(_))).count();
         pending <= config.pending_inbound_max && inbound < config.inbound_max.saturating_add(config.inbound_slack)
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Config {
+        &self.valid.config
     }
 
     /// How many slots of a class are taken.
