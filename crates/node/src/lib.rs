@@ -2,6 +2,7 @@
 
 mod config;
 mod data_dir;
+mod files;
 mod key;
 mod storage;
 
@@ -10,5 +11,6 @@ pub use config::{
     Source, TopicSettings, read_seed_file,
 };
 pub use data_dir::{DataDir, DataDirError};
+pub use files::{FileTotals, FileView, Manifest, ManifestError, ManifestId};
 pub use key::{KeyError, create_key, read_key};
 pub use storage::{StorageError, StorageState, StorageStatus};
