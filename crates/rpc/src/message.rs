@@ -134,11 +134,23 @@ impl Lane {
 }
 
 const REASON_BYTES_MAX: usize = 256;
+/// Frames up to this size share the memory of the buffer that they were read into.
+const COPIED_MAX: usize = 4 * 1024;
 
 impl RpcMessage {
     /// Decodes a frame without its length prefix; `None` for a kind that this version does not know, which is ignored.
+    ///
+    /// # Security
+    /// A small payload gets memory of its own: it may be kept for long, and would hold the whole buffer that it came in.
     pub fn decode(frame: Bytes) -> Result<Option<Self>, MessageError> {
-        Self::from_frame(bruit_wire::decode(frame)?)
+        let mut message = Self::from_frame(bruit_wire::decode(frame)?)?;
+        if let Some(Self::Request(Request { payload, .. }) | Self::Response(Response { result: Ok(payload), .. })) =
+            &mut message
+            && payload.len() <= COPIED_MAX
+        {
+            *payload = Bytes::copy_from_slice(payload);
+        }
+        Ok(message)
     }
 
     /// Checks a decoded frame; `None` for a kind that this version does not know.

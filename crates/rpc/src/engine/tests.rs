@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
+
 use bytes::Bytes;
 
 use super::*;
