@@ -48,7 +48,8 @@ pub struct Stats {
 pub struct Rounds([u64; ROUNDS_MAX as usize + 1]);
 
 impl Rounds {
-    pub(super) fn count(&mut self, round: u32) {
+    /// Counts one more on a round; rounds beyond `ROUNDS_MAX` do not count.
+    pub fn count(&mut self, round: u32) {
         if let Some(count) = self.0.get_mut(round as usize) {
             *count = count.saturating_add(1);
         }
