@@ -1,0 +1,143 @@
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use bruit_core::{Endpoint, Multiaddr, PeerId, Timestamp};
+use bruit_wire::{Limited, limits::ADDRS_PER_PEER_MAX, pb, scan};
+use bytes::Bytes;
+
+/// A peer and where it can be dialled, as one node tells another.
+///
+/// # Security
+/// All of it is a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddr {
+    /// Who, where known.
+    pub peer: Option<PeerId>,
+    /// Where; 1 to 8.
+    pub endpoints: Vec<Endpoint>,
+    /// When it was last seen, in whole hours.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// A request of the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Asks for addresses.
+    GetAddr {
+        /// How many at most; 0 stands for what the peer likes.
+        count_max: u32,
+    },
+    /// Brings addresses unasked.
+    Addr(Vec<PeerAddr>),
+}
+
+/// What was read, and how much of it was nonsense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<T> {
+    /// What made sense.
+    pub value: T,
+    /// How many peers and addresses did not.
+    pub nonsense: usize,
+}
+
+const HOUR_SECS: u64 = 3_600;
+
+/// Reads a request; `None` when it is of no kind that this version knows.
+pub fn request_from_wire(request: pb::ExchangeRequest) -> Option<Read<Request>> {
+    match request.kind? {
+        pb::exchange_request::Kind::GetAddr(pb::GetAddr { count_max }) => {
+            Some(Read { value: Request::GetAddr { count_max }, nonsense: 0 })
+        }
+        pb::exchange_request::Kind::Addr(addr) => {
+            let Read { value, nonsense } = addrs_from_wire(addr);
+            Some(Read { value: Request::Addr(value), nonsense })
+        }
+    }
+}
+
+/// Writes a request; addresses beyond what fits a frame are left out.
+pub fn request_to_wire(request: &Request) -> pb::ExchangeRequest {
+    let kind = |kind| pb::ExchangeRequest { kind: Some(kind) };
+    match request {
+        Request::GetAddr { count_max } => {
+            kind(pb::exchange_request::Kind::GetAddr(pb::GetAddr { count_max: *count_max }))
+        }
+        Request::Addr(addrs) => fitting(addrs, |addr| kind(pb::exchange_request::Kind::Addr(addr))),
+    }
+}
+
+/// Reads an answer.
+pub fn answer_from_wire(answer: pb::ExchangeResponse) -> Read<Vec<PeerAddr>> {
+    addrs_from_wire(answer.addr.unwrap_or_default())
+}
+
+/// Writes an answer; addresses beyond what fits a frame are left out.
+pub fn answer_to_wire(addrs: &[PeerAddr]) -> pb::ExchangeResponse {
+    if addrs.is_empty() {
+        return pb::ExchangeResponse::default();
+    }
+    fitting(addrs, |addr| pb::ExchangeResponse { addr: Some(addr) })
+}
+
+/// The message with as many of the addresses as the peer's own scan will accept.
+fn fitting<M: Limited>(addrs: &[PeerAddr], message: impl Fn(pb::Addr) -> M) -> M {
+    let mut peers: Vec<pb::PeerAddr> = addrs.iter().map(addr_to_wire).collect();
+    loop {
+        let candidate = message(pb::Addr { peers: peers.clone() });
+        if peers.is_empty() || scan(&candidate.encode_to_vec(), M::LIMITS).is_ok() {
+            return candidate;
+        }
+        let eighth = peers.len().div_ceil(8);
+        peers.truncate(peers.len().saturating_sub(eighth));
+    }
+}
+
+fn addr_to_wire(addr: &PeerAddr) -> pb::PeerAddr {
+    let endpoints = addr.endpoints.iter().take(ADDRS_PER_PEER_MAX as usize);
+    let secs = addr.last_seen.map_or(0, Timestamp::as_secs);
+    pb::PeerAddr {
+        peer_id: addr.peer.map(|peer| peer.to_bytes().into()).unwrap_or_default(),
+        addrs: endpoints.map(|endpoint| endpoint.to_multiaddr().to_vec().into()).collect(),
+        last_seen_seconds: secs.saturating_sub(secs.checked_rem(HOUR_SECS).unwrap_or(0)),
+        signed_record: Bytes::new(),
+    }
+}
+
+fn addrs_from_wire(addr: pb::Addr) -> Read<Vec<PeerAddr>> {
+    let mut read = Read { value: Vec::with_capacity(addr.peers.len()), nonsense: 0 };
+    for peer in addr.peers {
+        match addr_from_wire(&peer) {
+            Some(Read { value, nonsense }) => {
+                read.value.push(value);
+                read.nonsense = read.nonsense.saturating_add(nonsense);
+            }
+            None => read.nonsense = read.nonsense.saturating_add(1),
+        }
+    }
+    read
+}
+
+fn addr_from_wire(addr: &pb::PeerAddr) -> Option<Read<PeerAddr>> {
+    let peer = if addr.peer_id.is_empty() { None } else { Some(PeerId::from_bytes(&addr.peer_id).ok()?) };
+    let mut endpoints = Vec::new();
+    for bytes in addr.addrs.iter().take(ADDRS_PER_PEER_MAX as usize) {
+        let known = endpoint_from_wire(bytes).filter(|endpoint| !endpoints.contains(endpoint));
+        endpoints.extend(known);
+    }
+    if endpoints.is_empty() {
+        return None;
+    }
+    let nonsense = addr.addrs.len().saturating_sub(endpoints.len());
+    let last_seen = (addr.last_seen_seconds > 0).then(|| Timestamp::from_secs(addr.last_seen_seconds));
+    Some(Read { value: PeerAddr { peer, endpoints, last_seen }, nonsense })
+}
+
+fn endpoint_from_wire(bytes: &Bytes) -> Option<Endpoint> {
+    let addr = Multiaddr::try_from(bytes.to_vec()).ok()?;
+    match Endpoint::from_multiaddr(&addr) {
+        Ok((endpoint, None)) => Some(endpoint),
+        Ok((_, Some(_))) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

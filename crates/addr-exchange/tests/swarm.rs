@@ -1,0 +1,273 @@
+//! Is the translation right? Two swarms over memory transport, and a stranger who breaks rules.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use bruit_addr_exchange::{
+    Admission, AskError, Behaviour, Conduct, Config, Endpoint, Event, FailReason, NetworkId, PeerAddr, PeerId, Seed,
+};
+use bruit_wire::pb;
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use libp2p_request_response::{self as request_response, Codec, ProtocolSupport};
+use libp2p_swarm::{Swarm, SwarmEvent};
+use libp2p_swarm_test::SwarmExt;
+
+fn network() -> NetworkId {
+    NetworkId::new("test").unwrap()
+}
+
+fn node(config: Config) -> Swarm<Behaviour> {
+    let config = config.validate().unwrap();
+    Swarm::new_ephemeral_tokio(|_| Behaviour::new(&network(), config, Seed::from_number(1)))
+}
+
+fn addrs(count: u16) -> Vec<PeerAddr> {
+    let endpoint = |port| Endpoint::tcp([1, 2, 3, 4].into(), port);
+    (1..=count).map(|port| PeerAddr { peer: None, endpoints: vec![endpoint(port)], last_seen: None }).collect()
+}
+
+/// Lets `dialler` connect to `listener`.
+async fn connect<A, B>(dialler: &mut Swarm<A>, listener: &mut Swarm<B>)
+where
+    A: libp2p_swarm::NetworkBehaviour + Send,
+    A::ToSwarm: std::fmt::Debug,
+    B: libp2p_swarm::NetworkBehaviour + Send,
+    B::ToSwarm: std::fmt::Debug,
+{
+    listener.listen().with_memory_addr_external().await;
+    dialler.connect(listener).await;
+}
+
+/// Runs both until the first has said `count` events; events of the second are answered with `sample`.
+async fn events_of(
+    first: &mut Swarm<Behaviour>,
+    second: &mut Swarm<Behaviour>,
+    sample: &[PeerAddr],
+    count: usize,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    while events.len() < count {
+        futures::select! {
+            event = first.select_next_some() => {
+                if let SwarmEvent::Behaviour(event) = event {
+                    events.push(event);
+                }
+            }
+            event = second.select_next_some() => {
+                if let SwarmEvent::Behaviour(Event::Asked { request, .. }) = event {
+                    second.behaviour_mut().answer(request, sample.to_vec());
+                }
+            }
+        }
+    }
+    events
+}
+
+fn received(peer: PeerId, addrs: Vec<PeerAddr>) -> Event {
+    Event::Received { peer, addrs, asked: true, dropped: 0 }
+}
+
+#[tokio::test]
+async fn the_dialler_asks_and_is_answered_once() {
+    let (mut dialler, mut listener) = (node(Config::default()), node(Config::default()));
+    connect(&mut dialler, &mut listener).await;
+    let peer = *listener.local_peer_id();
+    let sample = addrs(40);
+    assert_eq!(events_of(&mut dialler, &mut listener, &sample, 1).await, [received(peer, sample.clone())]);
+    dialler.behaviour_mut().ask(&peer).unwrap();
+    assert_eq!(events_of(&mut dialler, &mut listener, &sample, 1).await, [received(peer, vec![])]);
+}
+
+#[tokio::test]
+async fn a_small_answer_is_followed_by_another_request() {
+    let config = Config { ask_small_secs: 1, small_answer_pause_secs: 0, ..Config::default() };
+    let (mut dialler, mut listener) = (node(config.clone()), node(config));
+    connect(&mut dialler, &mut listener).await;
+    let peer = *listener.local_peer_id();
+    let events = events_of(&mut dialler, &mut listener, &addrs(2), 2).await;
+    assert_eq!(events, [received(peer, addrs(2)), received(peer, addrs(2))]);
+}
+
+#[tokio::test]
+async fn an_asker_is_not_told_of_itself() {
+    let (mut dialler, mut listener) = (node(Config::default()), node(Config::default()));
+    connect(&mut dialler, &mut listener).await;
+    let asker = PeerAddr { peer: Some(*dialler.local_peer_id()), ..addrs(1).remove(0) };
+    let mut sample = addrs(2);
+    sample.push(asker);
+    let peer = *listener.local_peer_id();
+    assert_eq!(events_of(&mut dialler, &mut listener, &sample, 1).await, [received(peer, addrs(2))]);
+}
+
+#[tokio::test]
+async fn who_is_not_admitted_is_not_asked_and_who_is_not_connected_cannot_be() {
+    let by_owner = Config { admission: Admission::ByOwner, ..Config::default() };
+    let (mut dialler, mut listener) = (node(by_owner), node(Config::default()));
+    connect(&mut dialler, &mut listener).await;
+    let peer = *listener.local_peer_id();
+    assert!(dialler.behaviour_mut().ask(&PeerId::random()).is_err());
+    assert!(dialler.behaviour_mut().announce(&PeerId::random(), addrs(1)).is_err());
+    dialler.behaviour_mut().admit(&peer);
+    assert_eq!(events_of(&mut dialler, &mut listener, &addrs(40), 1).await, [received(peer, addrs(40))]);
+}
+
+#[tokio::test]
+async fn unasked_addresses_are_taken_up_to_the_limit() {
+    let quiet = Config { ask_dialled: false, ..Config::default() };
+    let (mut sender, mut taker) = (node(quiet.clone()), node(quiet));
+    connect(&mut sender, &mut taker).await;
+    let (from, to) = (*sender.local_peer_id(), *taker.local_peer_id());
+    sender.behaviour_mut().announce(&to, addrs(11)).unwrap();
+    let expected = Event::Received { peer: from, addrs: addrs(5), asked: false, dropped: 5 };
+    assert_eq!(events_of(&mut taker, &mut sender, &[], 1).await, [expected]);
+    sender.behaviour_mut().announce(&to, addrs(1)).unwrap();
+    let expected = Event::Received { peer: from, addrs: vec![], asked: false, dropped: 1 };
+    assert_eq!(events_of(&mut taker, &mut sender, &[], 1).await, [expected]);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_not_told_more() {
+    let (mut sender, mut taker) = (node(Config::default()), node(Config::default()));
+    connect(&mut taker, &mut sender).await;
+    let to = *taker.local_peer_id();
+    for _ in 0..8 {
+        sender.behaviour_mut().announce(&to, addrs(1)).unwrap();
+    }
+    assert_eq!(sender.behaviour_mut().announce(&to, addrs(1)), Err(AskError::Busy));
+}
+
+/// Speaks frames of its own making: whole requests, and whole answers, prefix included.
+#[derive(Clone, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Protocol = String;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T: futures::AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &String,
+        io: &mut T,
+    ) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io.read_to_end(&mut bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn read_response<T: futures::AsyncRead + Unpin + Send>(
+        &mut self,
+        protocol: &String,
+        io: &mut T,
+    ) -> std::io::Result<Vec<u8>> {
+        self.read_request(protocol, io).await
+    }
+
+    async fn write_request<T: futures::AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &String,
+        io: &mut T,
+        bytes: Vec<u8>,
+    ) -> std::io::Result<()> {
+        io.write_all(&bytes).await
+    }
+
+    async fn write_response<T: futures::AsyncWrite + Unpin + Send>(
+        &mut self,
+        protocol: &String,
+        io: &mut T,
+        bytes: Vec<u8>,
+    ) -> std::io::Result<()> {
+        self.write_request(protocol, io, bytes).await
+    }
+}
+
+type Stranger = Swarm<request_response::Behaviour<Raw>>;
+
+fn stranger() -> Stranger {
+    let protocol = (network().protocol_name("addr", 1), ProtocolSupport::Full);
+    Swarm::new_ephemeral_tokio(|_| request_response::Behaviour::new([protocol], request_response::Config::default()))
+}
+
+/// Runs both until the node has said `count` events and the stranger has heard `answers`; it answers requests with `answer`.
+async fn with_stranger(
+    node: &mut Swarm<Behaviour>,
+    stranger: &mut Stranger,
+    answer: &[u8],
+    (count, answers): (usize, usize),
+) -> (Vec<Event>, Vec<Vec<u8>>) {
+    let (mut events, mut heard) = (Vec::new(), Vec::new());
+    while events.len() < count || heard.len() < answers {
+        futures::select! {
+            event = node.select_next_some() => {
+                if let SwarmEvent::Behaviour(event) = event {
+                    events.push(event);
+                }
+            }
+            event = stranger.select_next_some() => {
+                let SwarmEvent::Behaviour(request_response::Event::Message { message, .. }) = event else { continue };
+                match message {
+                    request_response::Message::Request { channel, .. } => {
+                        stranger.behaviour_mut().send_response(channel, answer.to_vec()).unwrap();
+                    }
+                    request_response::Message::Response { response, .. } => heard.push(response),
+                }
+            }
+        }
+    }
+    (events, heard)
+}
+
+#[tokio::test]
+async fn fault_oversized_addr_answer() {
+    let (mut node, mut stranger) = (node(Config::default()), stranger());
+    connect(&mut node, &mut stranger).await;
+    let peer = *stranger.local_peer_id();
+    // Promises a frame of 256 KiB and one byte.
+    let (events, _) = with_stranger(&mut node, &mut stranger, &[0x81, 0x80, 0x10], (2, 0)).await;
+    let conduct = Event::Conduct { peer, conduct: Conduct::BrokeProtocol };
+    assert_eq!(events, [conduct, Event::AskFailed { peer, reason: FailReason::Unreadable }]);
+    assert!(node.is_connected(&peer));
+}
+
+#[tokio::test]
+async fn fault_garbage_addr_request() {
+    let (mut node, mut stranger) = (node(Config::default()), stranger());
+    connect(&mut stranger, &mut node).await;
+    let (peer, node_id) = (*stranger.local_peer_id(), *node.local_peer_id());
+    stranger.behaviour_mut().send_request(&node_id, vec![3, 0xff, 0xff, 0xff]);
+    let (events, heard) = with_stranger(&mut node, &mut stranger, &[], (1, 1)).await;
+    assert_eq!(events, [Event::Conduct { peer, conduct: Conduct::BrokeProtocol }]);
+    assert_eq!(heard, [vec![0]]);
+    // An honest request afterwards is served.
+    let request = pb::ExchangeRequest { kind: Some(pb::exchange_request::Kind::GetAddr(pb::GetAddr { count_max: 1 })) };
+    stranger.behaviour_mut().send_request(&node_id, bruit_wire::frame(&request).to_vec());
+    let (events, _) = with_stranger(&mut node, &mut stranger, &[], (1, 0)).await;
+    let [Event::Asked { request, .. }] = events[..] else { panic!("{events:?}") };
+    node.behaviour_mut().answer(request, addrs(3));
+    let (events, heard) = with_stranger(&mut node, &mut stranger, &[], (0, 1)).await;
+    assert_eq!((events, heard[0].len() > 1), (vec![], true));
+}
+
+#[tokio::test]
+async fn fault_silent_addr_listener() {
+    let config = Config { timeout_secs: 1, ..Config::default() };
+    let (mut node, mut stranger) = (node(config), stranger());
+    connect(&mut node, &mut stranger).await;
+    let peer = *stranger.local_peer_id();
+    let mut held = Vec::new();
+    let mut events = Vec::new();
+    while events.len() < 2 {
+        futures::select! {
+            event = node.select_next_some() => {
+                if let SwarmEvent::Behaviour(event) = event {
+                    events.push(event);
+                }
+            }
+            event = stranger.select_next_some() => held.push(event),
+        }
+    }
+    let conduct = Event::Conduct { peer, conduct: Conduct::TimedOut };
+    assert_eq!(events, [conduct, Event::AskFailed { peer, reason: FailReason::TimedOut }]);
+    assert!(node.is_connected(&peer));
+    assert!(node.behaviour_mut().ask(&peer).is_ok());
+}
