@@ -79,6 +79,8 @@ pub struct Stats {
     pub unasked: u64,
     /// Messages that the link did not take.
     pub not_sent: u64,
+    /// Frames that the link took and then lost: too old, or their connection ended.
+    pub frames_lost: u64,
     /// Frames that were no message.
     pub garbage: u64,
 }
@@ -98,6 +100,14 @@ pub struct Candidate<P> {
     pub pending: usize,
     /// Its quality, as the owner set it.
     pub quality: f64,
+}
+
+impl<P> Candidate<P> {
+    /// Names the peer in another way; `None` if it has no name.
+    pub fn map<Q>(self, name: impl FnOnce(P) -> Option<Q>) -> Option<Candidate<Q>> {
+        let Self { peer, chance, success, latency, pending, quality } = self;
+        Some(Candidate { peer: name(peer)?, chance, success, latency, pending, quality })
+    }
 }
 
 /// Decides whom to ask, when to ask somebody else, and what is served to whom.
@@ -229,6 +239,11 @@ impl Engine {
             // The peer's own deadline covers both.
             RpcMessage::Response(_) | RpcMessage::Cancel(_) => {}
         }
+    }
+
+    /// The link lost frames that it had taken. Whom they were for notices by the time that passes.
+    pub fn frames_lost(&mut self, count: u64) {
+        self.stats.frames_lost = self.stats.frames_lost.saturating_add(count);
     }
 
     /// The link takes messages for a peer again.

@@ -1,5 +1,64 @@
 //! One request, the right peer, the next peer: direct, global and one-way calls.
+//!
+//! This crate decides which peer a request goes to, when the next one is asked, what is served to whom, and what an exchange
+//! says about a peer. It does not decide what a method does, whether an answer is true (the caller judges that), whom to
+//! connect to, or what conduct costs a peer. It assumes that an owner passes on what [`Event`] tells.
+//!
+//! - [`Behaviour`] puts the rules into a swarm; [`Engine`] is the rules alone, without clock, network or threads.
+//! - Peers tell each other which methods they serve. A **global** call goes to one of those that serve its method, drawn by
+//!   success, speed, load and quality; a time-out, a refusal, a loss or a useless answer moves it on, never to the same peer
+//!   twice. A **direct** call asks one peer once. **Sending** waits for nothing.
+//! - A call is repeated after a peer may have executed it only if it is idempotent; a [`CallError`] says whether it was.
+//! - Small payloads and those above 16 KiB travel on lanes of their own. Anybody may also call on a substream of its own
+//!   (`/bruit/rpc-call/<network>/1`): one request frame, one response frame, close.
+//!
+//! A key is asked of whoever serves `lookup`:
+//! ```
+//! # #[cfg(not(feature = "behaviour"))]
+//! # fn main() {}
+//! # #[cfg(feature = "behaviour")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bruit_rpc::{
+//!     Admission, Behaviour, CallOptions, Config, Event, Method, MethodName, NetworkId, Refusal, Seed,
+//! };
+//! use libp2p_swarm::{Swarm, SwarmEvent};
+//! use libp2p_swarm_test::SwarmExt;
+//!
+//! let (network, config) = (NetworkId::new("example")?, Config::default().validate()?);
+//! let node = |seed| Behaviour::new(&network, config.clone(), Seed::from_number(seed), Admission::Automatic);
+//! let mut server = Swarm::new_ephemeral_tokio(|_| node(1));
+//! let mut client = Swarm::new_ephemeral_tokio(|_| node(2));
+//! server.listen().with_memory_addr_external().await;
+//! client.connect(&mut server).await;
+//!
+//! server.behaviour_mut().register(Method::idempotent("lookup")?)?;
+//! tokio::spawn(async move {
+//!     loop {
+//!         if let SwarmEvent::Behaviour(Event::Request { ticket, payload, .. }) = server.next_swarm_event().await {
+//!             let known = if payload == "ada" { Ok("1815".into()) } else { Err(Refusal::cannot_satisfy("unknown")) };
+//!             server.behaviour_mut().answer(ticket, known).expect("the client still waits");
+//!         }
+//!     }
+//! });
+//!
+//! let lookup = MethodName::new("lookup")?;
+//! let answer = loop {
+//!     match client.next_swarm_event().await {
+//!         SwarmEvent::Behaviour(Event::Told { methods, .. }) if methods.contains(&lookup) => {
+//!             client.behaviour_mut().call(&lookup, "ada".into(), CallOptions::idempotent())?;
+//!         }
+//!         SwarmEvent::Behaviour(Event::Done { result, .. }) => break result?,
+//!         _ => {}
+//!     }
+//! };
+//! assert_eq!(answer.payload, "1815");
+//! # Ok(())
+//! # }
+//! ```
 
+#[cfg(feature = "behaviour")]
+mod behaviour;
 mod config;
 mod engine;
 mod event;
@@ -7,9 +66,16 @@ mod message;
 mod method;
 mod options;
 
+#[cfg(feature = "behaviour")]
+pub use behaviour::Behaviour;
 pub use config::{Config, ConfigError, ValidConfig};
 pub use engine::{Candidate, Engine, Output, Stats};
 pub use event::{Answer, CallError, CallId, CancelCause, EndCause, Event, Failure, Ticket, Tried};
 pub use message::{Lane, MessageError, Refusal, RefusalKind, Request, Response, RpcMessage};
 pub use method::{Method, MethodName, MethodNameError, RegisterError};
 pub use options::{AnswerError, CallOptions, CallStateError, StartError, Verdict};
+
+pub use bruit_core::{Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
+#[cfg(feature = "behaviour")]
+pub use bruit_link::Admission;
+pub use bytes::Bytes;

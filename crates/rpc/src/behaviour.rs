@@ -1,0 +1,240 @@
+//! The rules in a swarm: callbacks become facts, outputs become frames and events. It decides nothing.
+#![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
+
+use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
+use bruit_link::{Admission, Frame, Links, Priority, Protocol, Push};
+use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
+use libp2p_swarm::{
+    ConnectionDenied, ConnectionHandler, ConnectionHandlerSelect, ConnectionId, FromSwarm, NetworkBehaviour,
+    StreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, derive_prelude::Either,
+};
+
+use crate::{
+    config::ValidConfig,
+    engine::{Engine, Output},
+    event::Event,
+    message::{Lane, RpcMessage},
+};
+
+mod commands;
+mod foreign;
+mod names;
+
+use foreign::{Exchange, Foreign, ForeignEvent, Responded};
+use names::Names;
+
+/// Direct, global and one-way calls between the peers of a swarm.
+///
+/// It keeps no connection alive by itself: see [`set_keep_alive`](Self::set_keep_alive).
+pub struct Behaviour {
+    engine: Engine,
+    links: Links,
+    foreign: Foreign,
+    names: Names,
+    clock: Clock,
+    alarm: Alarm,
+    events: VecDeque<Event<PeerId>>,
+    waker: Option<Waker>,
+}
+
+/// A list of methods that waits to be sent is replaced by a newer one.
+const METHODS_KEY: u64 = 0;
+const LANES: u32 = 2;
+
+impl Behaviour {
+    /// Makes the behaviour of a network. With [`Admission::ByOwner`] nobody is served or asked who was not admitted.
+    pub fn new(network: &NetworkId, config: ValidConfig, seed: Seed, admission: Admission) -> Self {
+        let name = StreamProtocol::try_from_owned(network.protocol_name("rpc", 1))
+            .expect("a protocol name begins with a slash");
+        let protocol = Protocol { names: vec![name], lanes: LANES };
+        let link_config = bruit_link::Config { peers_max: config.peers_max, ..bruit_link::Config::default() };
+        let link_config = link_config.validate().expect("the default limits hold, and peers_max was checked");
+        Self {
+            links: Links::new(protocol, link_config, admission),
+            foreign: Foreign::new(network, &config, admission == Admission::Automatic),
+            engine: Engine::new(config, seed),
+            names: Names::default(),
+            clock: Clock::start(),
+            alarm: Alarm::default(),
+            events: VecDeque::new(),
+            waker: None,
+        }
+    }
+
+    fn command<T>(&mut self, command: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let result = command(&mut self.engine, now);
+        self.drain(now);
+        self.wake();
+        result
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn drain(&mut self, now: Timestamp) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send { to, message, lane, expires } => self.send_message(to, &message, (lane, expires), now),
+                Output::Event(event) => self.events.extend(event.map(|slot| self.names.of(slot))),
+            }
+        }
+    }
+
+    fn send_message(
+        &mut self,
+        to: Slot,
+        message: &RpcMessage,
+        (lane, expires): (Lane, Option<Timestamp>),
+        now: Timestamp,
+    ) {
+        if self.foreign.respond(to, message) == Responded::Sent {
+            self.disconnect(to, now);
+            return;
+        }
+        let is_list = matches!(message, RpcMessage::Methods(_));
+        let frame = Frame {
+            expires,
+            priority: if is_list { Priority::High } else { Priority::Normal },
+            replace_key: is_list.then_some(METHODS_KEY),
+            ..Frame::new(lane.number(), message.encode())
+        };
+        match self.links.push(to, frame, now) {
+            Push::Queued | Push::Replaced(_) => {}
+            Push::Full(_) | Push::NoSuchPeer(_) => self.engine.message_not_sent(to, message, now),
+        }
+    }
+
+    fn on_link_event(&mut self, event: bruit_link::Event) {
+        let now = self.clock.now();
+        match event {
+            bruit_link::Event::Up { slot, peer } => {
+                self.names.arrive(slot, peer);
+                self.engine.peer_connected(slot, now);
+                self.names.earlier(peer).into_iter().for_each(|before| self.engine.peer_returned(before, slot, now));
+            }
+            bruit_link::Event::Down { slot, frames_lost, .. } => {
+                self.engine.frames_lost(frames_lost);
+                self.disconnect(slot, now);
+            }
+            bruit_link::Event::Frames { slot, frames, .. } => {
+                for frame in frames {
+                    match RpcMessage::decode(frame) {
+                        Ok(Some(message)) => self.engine.message_received(slot, message, now),
+                        Ok(None) => {}
+                        Err(_) => self.engine.garbage_received(slot, now),
+                    }
+                    self.drain(now);
+                }
+            }
+            bruit_link::Event::Writable { slot } => self.engine.peer_writable(slot, now),
+            bruit_link::Event::Lost { frames, .. } => self.engine.frames_lost(frames),
+            bruit_link::Event::Broken { peer, .. } => self.broke_protocol(peer),
+        }
+        self.drain(now);
+    }
+
+    fn on_foreign_event(&mut self, event: ForeignEvent) {
+        let now = self.clock.now();
+        match event {
+            ForeignEvent::Requested(slot, peer, message) => {
+                self.names.arrive(slot, peer);
+                self.engine.client_connected(slot, now);
+                self.engine.message_received(slot, message, now);
+            }
+            ForeignEvent::Closed(slot) => self.disconnect(slot, now),
+            ForeignEvent::Garbage(peer) => self.broke_protocol(peer),
+        }
+        self.drain(now);
+    }
+
+    fn disconnect(&mut self, slot: Slot, now: Timestamp) {
+        self.engine.peer_disconnected(slot, now);
+        self.drain(now);
+        self.names.depart(slot);
+        self.names.forget_unless(|slot| self.engine.remembers(slot));
+    }
+
+    fn broke_protocol(&mut self, peer: PeerId) {
+        self.events.push_back(Event::Conduct { peer, conduct: Conduct::BrokeProtocol });
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = ConnectionHandlerSelect<bruit_link::Handler, THandler<Exchange>>;
+    type ToSwarm = Event<PeerId>;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<Self::ConnectionHandler, ConnectionDenied> {
+        let links = self.links.handle_established_connection(id, peer)?;
+        let exchange = &mut self.foreign.exchange;
+        Ok(links.select(exchange.handle_established_inbound_connection(id, peer, local, remote)?))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        addr: &Multiaddr,
+        role: Endpoint,
+        port: PortUse,
+    ) -> Result<Self::ConnectionHandler, ConnectionDenied> {
+        let links = self.links.handle_established_connection(id, peer)?;
+        let exchange = &mut self.foreign.exchange;
+        Ok(links.select(exchange.handle_established_outbound_connection(id, peer, addr, role, port)?))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::ConnectionClosed(closed) = &event
+            && closed.remaining_established == 0
+        {
+            self.foreign.dismiss(&closed.peer_id);
+        }
+        self.foreign.exchange.on_swarm_event(event);
+        self.links.on_swarm_event(event);
+    }
+
+    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {
+            Either::Left(event) => self.links.on_connection_handler_event(peer, id, event),
+            Either::Right(event) => self.foreign.exchange.on_connection_handler_event(peer, id, event),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            if let Poll::Ready(event) = self.links.poll(cx) {
+                self.on_link_event(event);
+                continue;
+            }
+            if let Poll::Ready(event) = self.foreign.poll(cx) {
+                self.on_foreign_event(event);
+                continue;
+            }
+            let now = self.clock.now();
+            if self.alarm.poll_until(cx, self.engine.next_timeout(), now).is_ready() {
+                self.engine.handle_timeout(now);
+                self.drain(now);
+                continue;
+            }
+            self.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+    }
+}
