@@ -1,0 +1,110 @@
+//! The report as a person reads it.
+
+use std::fmt::Write;
+
+use crate::report::{Report, STEPS};
+
+/// Lays the report out in lines.
+pub(crate) fn table(report: &Report) -> String {
+    let mut text = String::new();
+    for step in &report.steps {
+        let word = if step.done { "done" } else { "FAILED" };
+        line(
+            &mut text,
+            &format!("{}. {}", step.step, step.name),
+            &format!("{word:<6} {:>6.1} s  {}", step.seconds, step.note),
+        );
+    }
+    text.push('\n');
+    for (name, value) in rows(report) {
+        line(&mut text, name, &value);
+    }
+    for claim in &report.failed {
+        line(&mut text, "failed", claim);
+    }
+    for what in &report.not_applicable {
+        line(&mut text, "not applicable", what);
+    }
+    if let Some(error) = &report.error {
+        line(&mut text, "error", error);
+    }
+    if let Some(dir) = &report.dir {
+        line(&mut text, "folders and logs", dir);
+    }
+    let verdict = if report.ok { "ok" } else { "NOT OK" };
+    line(
+        &mut text,
+        "verdict",
+        &format!("{verdict}: {} of {STEPS} steps in {:.1} s", report.steps_done, report.seconds),
+    );
+    text
+}
+
+fn rows(report: &Report) -> Vec<(&'static str, String)> {
+    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let hops = report.hops_histogram.iter().enumerate().skip(1);
+    let hops = hops.map(|(round, count)| format!("{round}: {count}")).collect::<Vec<_>>().join(", ");
+    let mut rows = vec![
+        ("nodes", report.nodes.to_string()),
+        ("connections a node", format!("{:.1} on average", report.degree_mean)),
+        ("covered by gossip", percent(report.coverage_gossip)),
+        ("covered in the end", percent(report.coverage)),
+        ("right SHA-256", format!("{} of {} nodes", report.sha256_ok, report.nodes.saturating_sub(1))),
+        ("hops at most", format!("{} ({hops})", report.hops_max)),
+        ("not relayed: round limit", report.round_limited.to_string()),
+        ("duplicates a delivery", format!("{:.2}", report.duplicates_per_delivery)),
+        ("bytes a delivery", format!("{:.0}", report.bytes_per_delivery)),
+        ("pushes a message", format!("{} at most", report.pushes_max)),
+        (
+            "calls",
+            format!(
+                "{}, {} succeeded, {} asked more than one peer, {} answered by oneself",
+                report.rpc_calls, report.rpc_ok, report.rpc_retried, report.rpc_local
+            ),
+        ),
+        (
+            "restarted node",
+            format!(
+                "connected: {}, by its stored book: {}, caught up: {}",
+                yes_no(report.rejoined),
+                yes_no(report.rejoined_outbound),
+                yes_no(report.caught_up)
+            ),
+        ),
+    ];
+    if let Some(mib) = report.rss_mib_max {
+        rows.push(("memory of a node", format!("{mib:.1} MiB at most")));
+    }
+    rows
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    writeln!(text, "{name:<26} {value}").expect("text takes all that is written to it");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Step;
+
+    #[test]
+    fn a_person_sees_the_verdict_the_failure_and_its_reason() {
+        let step = Step { step: 1, name: "start", done: false, seconds: 2.0, note: "node 3 ended".to_owned() };
+        let report = Report {
+            nodes: 3,
+            steps: vec![step],
+            failed: vec!["coverage is 0.5".to_owned()],
+            error: Some("step 1: node 3 ended".to_owned()),
+            ..Report::default()
+        };
+        let text = table(&report);
+        for part in ["FAILED", "coverage is 0.5", "step 1: node 3 ended", "NOT OK: 0 of 6 steps"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert!(table(&Report { ok: true, steps_done: 6, ..report }).contains("ok: 6 of 6 steps"));
+    }
+}
