@@ -197,9 +197,9 @@ impl AddressBook {
     /// caller's part.
     pub fn ban(&mut self, ban: Ban, now: Timestamp) -> Result<Banned, BansFullError> {
         let (banned, forgotten) = self.bans.add(ban, now)?;
-        self.unsaved.bans.extend(forgotten);
+        forgotten.into_iter().for_each(|subject| self.unsaved.ban_removed(subject));
         if banned != Banned::Unchanged {
-            self.unsaved.bans.insert(canonical(ban.subject));
+            self.unsaved.ban_changed(canonical(ban.subject));
         }
         Ok(banned)
     }
@@ -208,7 +208,7 @@ impl AddressBook {
     pub fn unban(&mut self, subject: BanSubject) -> Unbanned {
         let unbanned = self.bans.lift(subject);
         if unbanned != Unbanned::NotBanned {
-            self.unsaved.bans.insert(canonical(subject));
+            self.unsaved.ban_removed(canonical(subject));
         }
         unbanned
     }

@@ -38,6 +38,8 @@ pub enum Rebound {
     Rebound,
     /// This node reached itself; the endpoint is known as its own from now on.
     Own,
+    /// The endpoint belongs to whom was found already.
+    Kept,
     /// The endpoint left the book: there is no place for it in *new* or among the endpoints of whom was found.
     Dropped,
     /// The endpoint is not in the book.
@@ -117,23 +119,22 @@ impl AddressBook {
         Failed::Counted(failures)
     }
 
-    /// Tells that at an endpoint another peer proved its identity than the one that was dialled. Whom was expected loses the
-    /// endpoint and nothing else.
-    pub fn wrong_identity(&mut self, endpoint: &Endpoint, expected: &PeerId, found: PeerId, now: Timestamp) -> Rebound {
+    /// Tells that at an endpoint another peer proved its identity than the one that was dialled. Who was believed to live there
+    /// loses the endpoint and nothing else.
+    pub fn wrong_identity(&mut self, endpoint: &Endpoint, found: PeerId, now: Timestamp) -> Rebound {
         if self.own_peer == Some(found) {
             self.own_endpoint(endpoint.clone());
             return Rebound::Own;
         }
         let Some(number) = self.entries.find(endpoint) else { return Rebound::Unknown };
+        let known = self.entries.get(number).and_then(|entry| self.peer_of(entry)).map(|peer| peer.id);
         let Some(entry) = self.entries.get_mut(number) else { return Rebound::Unknown };
         entry.last_attempt = Some(now);
-        let is_tried = entry.is_tried;
-        let is_expected =
-            self.entries.get(number).and_then(|entry| self.peer_of(entry)).is_some_and(|p| p.id == *expected);
-        if is_tried && is_expected && !self.demote(number, now) {
-            return Rebound::Dropped;
+        self.unsaved.entry_changed(entry);
+        if known == Some(found) {
+            return Rebound::Kept;
         }
-        if !self.bind(number, found, now) {
+        if entry.is_tried && !self.demote(number, now) || !self.bind(number, found, now) {
             self.remove_entry(number);
             return Rebound::Dropped;
         }
@@ -166,7 +167,9 @@ impl AddressBook {
             if let Some(incumbent) = incumbent.filter(|entry| !entry.is_terrible(self.config.horizon(), now)) {
                 return Succeeded::PlaceTaken(incumbent.endpoint.clone());
             }
-            self.demote(holder, now);
+            if !self.demote(holder, now) {
+                self.remove_entry(holder);
+            }
         }
         self.clear_new(number);
         if let Some(entry) = self.entries.get_mut(number) {
@@ -179,13 +182,12 @@ impl AddressBook {
         Succeeded::Tried
     }
 
-    /// Moves an entry from *tried* back to its first place in *new*; without one it leaves the book, and this is false.
+    /// Moves an entry from *tried* back to its first place in *new*; false if that is taken.
     fn demote(&mut self, number: u32, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get(number) else { return false };
         let source_group = entry.source_groups.first().copied().unwrap_or(entry.group);
         let place = self.placement.in_new(&entry.endpoint, source_group);
         if !self.can_take_for_first(place, now) {
-            self.remove_entry(number);
             return false;
         }
         self.tried.clear(self.placement.in_tried(&entry.endpoint));

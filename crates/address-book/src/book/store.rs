@@ -6,7 +6,8 @@ use bruit_core::{Endpoint, PeerId, Timestamp};
 
 use super::{AddressBook, entry::Entry, peers::Peer};
 use crate::{
-    BanSubject, Banned, Changes, EntryRecord, FORMAT_VERSION, PeerRecord, Records, RestoreReport, quality::Parts,
+    Ban, BanSubject, Banned, Changes, EntryRecord, FORMAT_VERSION, PeerRecord, Records, RestoreReport, bans::canonical,
+    quality::Parts,
 };
 
 /// What storage does not know yet. What came and went in between leaves no trace, so this is no larger than book and storage.
@@ -16,7 +17,9 @@ pub(super) struct Unsaved {
     entries_removed: BTreeSet<Endpoint>,
     peers: BTreeSet<PeerId>,
     peers_removed: BTreeSet<PeerId>,
-    pub(super) bans: BTreeSet<BanSubject>,
+    bans: BTreeSet<BanSubject>,
+    bans_removed: BTreeSet<BanSubject>,
+    bans_stored: BTreeSet<BanSubject>,
 }
 
 impl Unsaved {
@@ -57,6 +60,18 @@ impl Unsaved {
         self.peers.insert(peer.id);
     }
 
+    pub(super) fn ban_changed(&mut self, subject: BanSubject) {
+        self.bans_removed.remove(&subject);
+        self.bans.insert(subject);
+    }
+
+    pub(super) fn ban_removed(&mut self, subject: BanSubject) {
+        self.bans.remove(&subject);
+        if self.bans_stored.contains(&subject) {
+            self.bans_removed.insert(subject);
+        }
+    }
+
     pub(super) fn peer_removed(&mut self, peer: &Peer) {
         self.peers.remove(&peer.id);
         if peer.is_stored {
@@ -69,15 +84,20 @@ impl AddressBook {
     /// Takes what changed since the last call, to be written in one transaction. What is not written is lost: the book does not
     /// tell it again.
     pub fn changes(&mut self) -> Changes {
-        let unsaved = std::mem::take(&mut self.unsaved);
+        let mut unsaved = std::mem::take(&mut self.unsaved);
+        let bans: Vec<Ban> =
+            unsaved.bans.iter().filter_map(|subject| self.bans.find(*subject, Timestamp::default()).copied()).collect();
+        unsaved.bans_stored.retain(|subject| !unsaved.bans_removed.contains(subject));
+        unsaved.bans_stored.extend(&unsaved.bans);
+        self.unsaved.bans_stored = unsaved.bans_stored;
         let mut changes = Changes {
             version: FORMAT_VERSION,
             entries: Vec::with_capacity(unsaved.entries.len()),
             entries_removed: unsaved.entries_removed.into_iter().collect(),
             peers: Vec::with_capacity(unsaved.peers.len()),
             peers_removed: unsaved.peers_removed.into_iter().collect(),
-            bans: Vec::new(),
-            bans_removed: Vec::new(),
+            bans,
+            bans_removed: unsaved.bans_removed.into_iter().collect(),
         };
         for endpoint in unsaved.entries {
             let Some(number) = self.entries.find(&endpoint) else { continue };
@@ -95,12 +115,6 @@ impl AddressBook {
                 at: peer.last_change,
             });
         }
-        for subject in unsaved.bans {
-            match self.bans.find(subject, Timestamp::default()) {
-                Some(ban) => changes.bans.push(*ban),
-                None => changes.bans_removed.push(subject),
-            }
-        }
         changes
     }
 
@@ -116,17 +130,7 @@ impl AddressBook {
             return report;
         }
         for ban in records.bans {
-            let subject = ban.subject;
-            match self.bans.add(ban, now) {
-                Ok((Banned::Added | Banned::Replaced(_), forgotten)) => {
-                    report.bans += 1;
-                    self.unsaved.bans.extend(forgotten);
-                }
-                Ok((Banned::Unchanged, _)) | Err(_) => {
-                    report.outdated += 1;
-                    self.unsaved.bans.insert(subject);
-                }
-            }
+            self.restore_ban(ban, &mut report, now);
         }
         for record in records.entries {
             self.restore_entry(record, &mut report, now);
@@ -135,6 +139,23 @@ impl AddressBook {
             self.restore_peer(&record, &mut report, now);
         }
         report
+    }
+
+    fn restore_ban(&mut self, ban: Ban, report: &mut RestoreReport, now: Timestamp) {
+        let subject = canonical(ban.subject);
+        self.unsaved.bans_stored.insert(subject);
+        match self.bans.add(ban, now) {
+            Ok((Banned::Added | Banned::Replaced(_), forgotten)) => {
+                report.bans += 1;
+                forgotten.into_iter().for_each(|subject| self.unsaved.ban_removed(subject));
+            }
+            Ok((Banned::Unchanged, _)) | Err(_) => {
+                report.outdated += 1;
+                if self.bans.find(subject, now).is_none() {
+                    self.unsaved.ban_removed(subject);
+                }
+            }
+        }
     }
 
     fn restore_entry(&mut self, record: EntryRecord, report: &mut RestoreReport, now: Timestamp) {
@@ -228,7 +249,8 @@ impl AddressBook {
     fn restore_peer(&mut self, record: &PeerRecord, report: &mut RestoreReport, now: Timestamp) {
         let parts = Parts::restored(&record.parts, record.at.min(now));
         let is_known = self.peers.find(&record.peer).is_some();
-        if self.own_peer == Some(record.peer) || parts.total_at(now) == 0 && !is_known {
+        let has_faded = parts.at(now).parts.iter().all(|value| value.points == 0);
+        if self.own_peer == Some(record.peer) || has_faded && !is_known {
             report.outdated += 1;
             self.unsaved.forget_peer(record.peer);
             return;
