@@ -1,7 +1,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bruit_core::SLOTS_MAX;
-use bruit_wire::limits::{PAYLOAD_BYTES_MAX, SUBSCRIPTIONS_MAX};
+use bruit_wire::{
+    FRAME_MAX,
+    limits::{PAYLOAD_BYTES_MAX, SUBSCRIPTIONS_MAX},
+};
 
 use crate::Topic;
 
@@ -39,6 +42,9 @@ pub struct Config {
     /// For how long they are held. Default 10 s: six hops of 300 ms, five times over.
     #[cfg_attr(feature = "serde", serde(rename = "held_for_ms", with = "millis"))]
     pub held_for: Duration,
+    /// How many bytes may wait for one slow peer before copies to it are refused, 64 more counted for each. Default 4 MiB, a
+    /// guess: sixteen of the longest frames.
+    pub outbox_bytes_max: usize,
 }
 
 /// What a node does with the items of one topic. All nodes of a network should agree on it.
@@ -150,6 +156,7 @@ impl Default for Config {
             verdict_timeout: Duration::from_secs(10),
             held_bytes_max: 4 << 20,
             held_for: Duration::from_secs(10),
+            outbox_bytes_max: 4 << 20,
         }
     }
 }
@@ -191,6 +198,7 @@ impl Config {
         within("pending_items_max", self.pending_items_max, 2, self.seen_entries_max)?;
         within("pending_bytes_max", self.pending_bytes_max, 2 * PAYLOAD_BYTES_MAX + 4_096, 1 << 32)?;
         within("held_bytes_max", self.held_bytes_max, 0, 1 << 32)?;
+        within("outbox_bytes_max", self.outbox_bytes_max, FRAME_MAX + 1_024, 1 << 32)?;
         let mut longest = self.verdict_timeout.saturating_add(self.held_for);
         for topic in self.topics.values().chain(&self.other_topics) {
             let Policy::Fanout { peers, rounds } = topic.policy;

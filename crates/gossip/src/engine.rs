@@ -22,6 +22,7 @@ mod peers;
 mod policy;
 mod seen;
 mod stats;
+mod subscriptions;
 
 pub use outcome::{
     ControlReceived, PeerConnected, PublishError, Received, Refusal, Reported, SeenElsewhere, SubscribeError,
@@ -38,7 +39,8 @@ const DEADLINES_PER_CALL: usize = 256;
 /// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received),
 /// [`control_received`](Self::control_received), [`mismatch_received`](Self::mismatch_received),
 /// [`malformed_received`](Self::malformed_received), [`frame_refused`](Self::frame_refused),
-/// [`frames_lost`](Self::frames_lost). Commands: [`publish`](Self::publish), [`report`](Self::report),
+/// [`control_refused`](Self::control_refused), [`frames_lost`](Self::frames_lost),
+/// [`peer_writable`](Self::peer_writable). Commands: [`publish`](Self::publish), [`report`](Self::report),
 /// [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe). After each of them drain
 /// [`poll_output`](Self::poll_output); between calls it is empty.
 ///
@@ -119,10 +121,7 @@ impl Engine {
             None => {}
         }
         self.peers.insert(slot);
-        if !self.subscriptions.is_empty() {
-            let subscribe = self.subscriptions.iter().cloned().collect();
-            self.tell(slot, ControlMessage { subscribe, unsubscribe: Vec::new() });
-        }
+        self.tell_subscriptions(slot);
         PeerConnected::Added
     }
 
@@ -132,33 +131,6 @@ impl Engine {
             self.seen.peer_disconnected(slot);
             self.held.peer_disconnected(slot);
         }
-    }
-
-    /// A peer said which topics it wants.
-    pub fn control_received(&mut self, from: Slot, message: ControlMessage, _now: Timestamp) -> ControlReceived {
-        let topics_max = self.config.subscriptions_max;
-        let Some(peer) = self.peers.get_mut(from) else { return ControlReceived::StalePeer };
-        for topic in message.unsubscribe {
-            if peer.topics.remove(&topic) {
-                self.outputs.push_back(Output::Event(Event::PeerUnsubscribed { peer: from, topic }));
-            }
-        }
-        let mut received = ControlReceived::Applied;
-        for topic in message.subscribe {
-            if peer.topics.contains(&topic) {
-                continue;
-            }
-            if peer.topics.len() >= topics_max {
-                received = ControlReceived::TooManyTopics;
-                break;
-            }
-            peer.topics.insert(topic.clone());
-            self.outputs.push_back(Output::Event(Event::PeerSubscribed { peer: from, topic }));
-        }
-        if received == ControlReceived::TooManyTopics {
-            self.conduct(from, Conduct::BrokeProtocol);
-        }
-        received
     }
 
     /// A peer sent an item whose id is not its body's. The id is not marked: the true item may still come.
@@ -181,37 +153,13 @@ impl Engine {
         }
     }
 
-    /// Frames that the outbox had taken did not arrive.
+    /// Frames that the outbox had taken did not arrive. Subscriptions may have been among them, so they are said again.
     pub fn frames_lost(&mut self, to: Slot, frames: u64, _now: Timestamp) {
         self.stats.frames_lost = self.stats.frames_lost.saturating_add(frames);
         if self.peers.contains(to) {
             self.outputs.push_back(Output::Event(Event::FramesLost { peer: to, frames }));
+            self.repeat_subscriptions(to);
         }
-    }
-
-    /// Wants the items of a topic from now on.
-    pub fn subscribe(&mut self, topic: Topic) -> Result<Subscribed, SubscribeError> {
-        if self.config.topic(&topic).is_none() {
-            return Err(SubscribeError::UnknownTopic(topic));
-        }
-        if self.subscriptions.contains(&topic) {
-            return Ok(Subscribed::AlreadyThere);
-        }
-        if self.subscriptions.len() >= self.config.subscriptions_max {
-            return Err(SubscribeError::TooMany(self.config.subscriptions_max));
-        }
-        self.subscriptions.insert(topic.clone());
-        self.tell_all(&ControlMessage { subscribe: vec![topic], unsubscribe: Vec::new() });
-        Ok(Subscribed::Added)
-    }
-
-    /// Wants the items of a topic no longer. Those that were delivered may still get their verdict.
-    pub fn unsubscribe(&mut self, topic: &Topic) -> Unsubscribed {
-        if !self.subscriptions.remove(topic) {
-            return Unsubscribed::WasNotThere;
-        }
-        self.tell_all(&ControlMessage { subscribe: Vec::new(), unsubscribe: vec![topic.clone()] });
-        Unsubscribed::Removed
     }
 
     /// Makes an item as it is published here: with a nonce by chance and the topic's expiry.
@@ -260,16 +208,6 @@ impl Engine {
         self.seen.get(id).is_some()
     }
 
-    /// The topics subscribed to.
-    pub const fn subscriptions(&self) -> &BTreeSet<Topic> {
-        &self.subscriptions
-    }
-
-    /// The topics that a peer wants; `None` if the slot is stale.
-    pub fn topics_of(&self, slot: Slot) -> Option<&BTreeSet<Topic>> {
-        self.peers.get(slot).map(|peer| &peer.topics)
-    }
-
     /// How many peers are connected.
     pub fn peer_count(&self) -> usize {
         self.peers.len()
@@ -303,16 +241,6 @@ impl Engine {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn next_timeout(&self) -> Option<Timestamp> {
         self.held.next_deadline()
-    }
-
-    fn tell(&mut self, to: Slot, message: ControlMessage) {
-        let message = Message::Control(message);
-        self.outputs.push_back(Output::Send { to, message, priority: Priority::High });
-    }
-
-    fn tell_all(&mut self, message: &ControlMessage) {
-        let all: Vec<Slot> = self.peers.iter().map(|(slot, _)| slot).collect();
-        all.into_iter().for_each(|slot| self.tell(slot, message.clone()));
     }
 
     fn conduct(&mut self, peer: Slot, conduct: Conduct) {

@@ -13,7 +13,10 @@ pub(super) struct Peers {
 
 #[derive(Debug, Default)]
 pub(super) struct Peer {
+    /// What it wants.
     pub(super) topics: BTreeSet<Topic>,
+    /// What it was told that this node wants.
+    pub(super) told: BTreeSet<Topic>,
     pub(super) pending: Load,
     pub(super) is_paused: bool,
 }

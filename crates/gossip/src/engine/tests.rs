@@ -276,6 +276,30 @@ fn subscriptions_are_told_to_who_is_there_and_to_who_comes() {
 }
 
 #[test]
+fn subscriptions_that_did_not_leave_are_made_up_for() {
+    let control = |subscribe: &[&str], unsubscribe: &[&str]| ControlMessage {
+        subscribe: subscribe.iter().map(|name| topic(name)).collect(),
+        unsubscribe: unsubscribe.iter().map(|name| topic(name)).collect(),
+    };
+    let sent = |message| Output::Send { to: peer(0), message: Message::Control(message), priority: Priority::High };
+    let mut node = Node::subscribed(&["open"], 1);
+    node.engine.subscribe(topic("club")).unwrap();
+    assert_eq!(node.outputs(), [sent(control(&["club"], &[]))]);
+    node.engine.control_refused(peer(0), control(&["club"], &[]), START);
+    node.engine.unsubscribe(&topic("open"));
+    assert_eq!(node.outputs(), [sent(control(&["club"], &["open"]))]);
+    node.engine.control_refused(peer(0), control(&["club"], &["open"]), START);
+    assert_eq!(node.outputs(), []);
+    node.engine.peer_writable(peer(0), START);
+    assert_eq!(node.outputs(), [sent(control(&["club"], &["open"]))]);
+    node.engine.peer_writable(peer(0), START);
+    assert_eq!(node.outputs(), []);
+    node.engine.frames_lost(peer(0), 1, START);
+    let lost = Output::Event(Event::FramesLost { peer: peer(0), frames: 1 });
+    assert_eq!(node.outputs(), [lost, sent(control(&["club"], &[]))]);
+}
+
+#[test]
 fn subscriptions_end_at_their_limit_on_both_sides() {
     let config = Config { subscriptions_max: 2, other_topics: Some(base()), ..config() };
     let mut node = Node::new(config, 1);

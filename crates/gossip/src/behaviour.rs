@@ -1,0 +1,309 @@
+#![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    convert::Infallible,
+    task::{Context, Poll, Waker},
+};
+
+use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
+use bruit_link::{Admission, Frame, Handler, HandlerEvent, Links, Protocol, Push};
+use bytes::Bytes;
+use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
+use libp2p_swarm::{ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, ToSwarm};
+
+use crate::{
+    ControlMessage, Engine, Event, Item, ItemFrame, ItemId, ItemMessage, Message, Moment, OpenError, Output, Priority,
+    PublishError, Reported, Sealer, SeenElsewhere, Stats, SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig,
+    Verdict,
+};
+
+const CONTROL: u32 = 0;
+const ITEMS: u32 = 1;
+const LANES: u32 = 2;
+
+/// Gossip in a swarm: speaks `/bruit/gossip/<network>/1`.
+///
+/// It carries frames between links and its [`Engine`], which decides everything.
+#[derive(Debug)]
+pub struct Behaviour {
+    engine: Engine,
+    links: Links,
+    sealer: Sealer,
+    clock: Clock,
+    alarm: Alarm,
+    events: VecDeque<Event<PeerId>>,
+    /// The head encoded last: the copies of one item follow each other.
+    last_head: Option<(ItemId, u32, Bytes)>,
+    waker: Option<Waker>,
+}
+
+impl Behaviour {
+    /// Makes the gossip of a network, without peers and subscriptions.
+    ///
+    /// With [`Admission::Automatic`] every connected peer that speaks the protocol takes part, and stays connected for it.
+    /// With [`Admission::ByOwner`] only those do that [`admit`](Self::admit) names.
+    pub fn new(network: &NetworkId, config: ValidConfig, seed: Seed, admission: Admission) -> Self {
+        let name = network.protocol_name("gossip", 1);
+        let name = StreamProtocol::try_from_owned(name).unwrap_or_else(|_| unreachable!("it begins with a slash"));
+        let settings = bruit_link::Config {
+            peers_max: config.peers_max,
+            outbox_bytes_max: config.outbox_bytes_max,
+            keep_alive: admission == Admission::Automatic,
+            ..bruit_link::Config::default()
+        };
+        let settings =
+            settings.validate().unwrap_or_else(|error| unreachable!("gossip's bounds are narrower: {error}"));
+        Self {
+            engine: Engine::new(config, seed),
+            links: Links::new(Protocol { names: vec![name], lanes: LANES }, settings, admission),
+            sealer: Sealer::new(network),
+            clock: Clock::start(),
+            alarm: Alarm::default(),
+            events: VecDeque::new(),
+            last_head: None,
+            waker: None,
+        }
+    }
+
+    /// Publishes bytes under a topic, with a nonce by chance and the topic's expiry.
+    pub fn publish(&mut self, topic: Topic, payload: impl Into<Bytes>) -> Result<ItemId, PublishError> {
+        let item = self.engine.compose(topic, payload.into(), self.clock.now())?;
+        self.publish_item(item)
+    }
+
+    /// Publishes an item whose fields the caller has chosen. Equal items have equal ids and travel once.
+    pub fn publish_item(&mut self, item: Item) -> Result<ItemId, PublishError> {
+        let message = self.sealer.seal(item, self.moment());
+        self.command(|engine, now| engine.publish(message, now))
+    }
+
+    /// Wants the items of a topic from now on.
+    pub fn subscribe(&mut self, topic: Topic) -> Result<Subscribed, SubscribeError> {
+        self.command(|engine, _| engine.subscribe(topic))
+    }
+
+    /// Wants the items of a topic no longer.
+    pub fn unsubscribe(&mut self, topic: &Topic) -> Unsubscribed {
+        self.command(|engine, _| engine.unsubscribe(topic))
+    }
+
+    /// Judges an item that [`Event::Item`] brought. After the deadline it has no effect.
+    pub fn report(&mut self, id: ItemId, verdict: Verdict) -> Reported {
+        self.command(|engine, now| engine.report(id, verdict, now))
+    }
+
+    /// Marks an item that came by another way than gossip: copies that come are duplicates, and it is not relayed.
+    pub fn seen_elsewhere(&mut self, id: ItemId) -> SeenElsewhere {
+        self.command(|engine, now| engine.seen_elsewhere(id, now))
+    }
+
+    /// Lets a connected peer take part; for [`Admission::ByOwner`].
+    pub fn admit(&mut self, peer: PeerId) {
+        self.links.admit(peer);
+        self.wake();
+    }
+
+    /// Lets a peer take part no longer.
+    pub fn dismiss(&mut self, peer: PeerId) {
+        self.links.dismiss(peer);
+        self.wake();
+    }
+
+    /// Keeps a peer connected although nothing else uses its connections, or not.
+    pub fn set_keep_alive(&mut self, peer: PeerId, on: bool) {
+        self.links.set_keep_alive(peer, on);
+    }
+
+    /// What was done since the start.
+    pub const fn stats(&self) -> &Stats {
+        self.engine.stats()
+    }
+
+    /// The rules at work, to look at.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The topics that a peer wants; `None` if it does not take part.
+    pub fn topics_of(&self, peer: &PeerId) -> Option<&BTreeSet<Topic>> {
+        self.engine.topics_of(self.links.slot(peer)?)
+    }
+
+    /// The clock on which items expire and deadlines are told.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn command<T>(&mut self, call: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
+        let result = self.tell(call);
+        self.wake();
+        result
+    }
+
+    fn tell<T>(&mut self, call: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let result = call(&mut self.engine, now);
+        while let Some(output) = self.engine.poll_output() {
+            self.carry_out(output, now);
+        }
+        result
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.clock.now(), wall: Clock::wall() }
+    }
+
+    fn carry_out(&mut self, output: Output, now: Timestamp) {
+        match output {
+            Output::Send { to, message: Message::Item(message), priority } => {
+                if let Push::Full(_) = self.push_item(to, &message, priority, now) {
+                    self.engine.frame_refused(to, message.id(), now);
+                }
+            }
+            Output::Send { to, message: Message::Control(message), priority } => {
+                let frame = Frame { priority: of_link(priority), ..Frame::new(CONTROL, message.frame()) };
+                if let Push::Full(_) = self.links.push(to, frame, now) {
+                    self.engine.control_refused(to, message, now);
+                }
+            }
+            Output::Pause { to } => self.links.pause(to, ITEMS),
+            Output::Resume { to } => self.links.resume(to, ITEMS),
+            Output::Event(event) => self.events.extend(event.map_peer(|slot| self.links.peer(slot))),
+        }
+    }
+
+    fn push_item(&mut self, to: Slot, message: &ItemMessage, priority: Priority, now: Timestamp) -> Push {
+        let (id, round) = (message.id(), message.round());
+        let head = match &self.last_head {
+            Some((last_id, last_round, head)) if *last_id == id && *last_round == round => head.clone(),
+            _ => message.head(),
+        };
+        self.last_head = Some((id, round, head.clone()));
+        let frame = Frame {
+            lane: ITEMS,
+            priority: of_link(priority),
+            expires: Some(message.item().expires_at),
+            head,
+            body: Some(message.body().clone()),
+            replace_key: None,
+        };
+        self.links.push(to, frame, now)
+    }
+
+    fn on_link_event(&mut self, event: bruit_link::Event) {
+        use bruit_link::Event as Link;
+        match event {
+            Link::Up { slot, .. } => _ = self.tell(|engine, now| engine.peer_connected(slot, now)),
+            Link::Down { slot, peer, frames_lost } => {
+                self.tell(|engine, now| {
+                    engine.peer_disconnected(slot, now);
+                    engine.frames_lost(slot, frames_lost, now);
+                });
+                if frames_lost > 0 {
+                    self.events.push_back(Event::FramesLost { peer, frames: frames_lost });
+                }
+            }
+            Link::Frames { slot, lane: CONTROL, frames } => {
+                frames.into_iter().for_each(|frame| self.on_control_frame(slot, frame));
+            }
+            Link::Frames { slot, frames, .. } => {
+                let moment = self.moment();
+                frames.into_iter().for_each(|frame| self.on_item_frame(slot, frame, moment));
+            }
+            Link::Writable { slot } => self.tell(|engine, now| engine.peer_writable(slot, now)),
+            Link::Lost { slot, frames, .. } => self.tell(|engine, now| engine.frames_lost(slot, frames, now)),
+            Link::Broken { slot, peer, .. } if self.links.peer(slot).is_none() => {
+                self.events.push_back(Event::Conduct { peer, conduct: Conduct::BrokeProtocol });
+            }
+            Link::Broken { slot, .. } => self.tell(|engine, now| engine.malformed_received(slot, now)),
+        }
+    }
+
+    fn on_control_frame(&mut self, from: Slot, frame: Bytes) {
+        self.tell(|engine, now| match ControlMessage::decode(frame) {
+            Ok(message) => _ = engine.control_received(from, message, now),
+            Err(_) => engine.malformed_received(from, now),
+        });
+    }
+
+    fn on_item_frame(&mut self, from: Slot, frame: Bytes, moment: Moment) {
+        let Ok(frame) = ItemFrame::decode(frame) else {
+            return self.tell(|engine, now| engine.malformed_received(from, now));
+        };
+        if self.engine.is_known(&frame.id) {
+            let _outcome = self.tell(|engine, now| engine.copy_received(from, frame.id, frame.round, now));
+            return;
+        }
+        let opened = self.sealer.open(frame, moment);
+        self.tell(|engine, now| match opened {
+            Ok(message) => _ = engine.item_received(from, message, now),
+            Err(OpenError::Mismatch) => engine.mismatch_received(from, now),
+            Err(OpenError::Malformed(_)) => engine.malformed_received(from, now),
+        });
+    }
+}
+
+const fn of_link(priority: Priority) -> bruit_link::Priority {
+    match priority {
+        Priority::High => bruit_link::Priority::High,
+        Priority::Normal => bruit_link::Priority::Normal,
+        Priority::Low => bruit_link::Priority::Low,
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Event<PeerId>;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<Handler, ConnectionDenied> {
+        self.links.handle_established_connection(id, peer)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<Handler, ConnectionDenied> {
+        self.links.handle_established_connection(id, peer)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        self.links.on_swarm_event(event);
+    }
+
+    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: HandlerEvent) {
+        self.links.on_connection_handler_event(peer, id, event);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event<PeerId>, Infallible>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            if let Poll::Ready(event) = self.links.poll(cx) {
+                self.on_link_event(event);
+            } else if self.alarm.poll_until(cx, self.engine.next_timeout(), self.clock.now()).is_ready() {
+                self.tell(Engine::handle_timeout);
+            } else {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+    }
+}
