@@ -198,13 +198,14 @@ impl Links {
         assert!((frame.lane as usize) < self.lanes, "the protocol has no lane {}", frame.lane);
         assert!(frame.len() <= self.config.frame_max + PREFIX_MAX, "a frame of {} bytes is too long", frame.len());
         let Some(entry) = self.peers.get(slot).filter(|entry| entry.is_up) else { return Push::NoSuchPeer(frame) };
-        match entry.shared.push(frame, now) {
+        let pushed = entry.shared.push(frame, now);
+        if pushed.has_news {
+            self.tell_news(slot);
+        }
+        match pushed.result {
             Ok(0) => Push::Queued,
             Ok(replaced) => Push::Replaced(replaced),
-            Err(frame) => {
-                self.tell_news(slot);
-                Push::Full(frame)
-            }
+            Err(frame) => Push::Full(frame),
         }
     }
 

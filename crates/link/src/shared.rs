@@ -125,19 +125,21 @@ impl Shared {
     }
 
     /// Queues a frame; its expiry is on the clock that `now` is read from.
-    pub(crate) fn push(&self, mut frame: Frame, now: Timestamp) -> Result<u32, Frame> {
+    pub(crate) fn push(&self, mut frame: Frame, now: Timestamp) -> Pushed {
         let mut state = self.lock();
         let clock = state.clock;
         let lane = frame.lane as usize;
         let expires = frame.expires;
         frame.expires = expires.map(|at| clock.now().after(at.since(now)));
-        let replaced = state.outbox.push(frame, || clock.now()).map_err(|frame| Frame { expires, ..frame })?;
-        let waker = if std::mem::take(&mut state.idle[lane]) { state.writer_waker() } else { None };
+        let result = state.outbox.push(frame, || clock.now()).map_err(|frame| Frame { expires, ..frame });
+        let wakes = result.is_ok() && std::mem::take(&mut state.idle[lane]);
+        let waker = if wakes { state.writer_waker() } else { None };
+        let has_news = !state.outbox.news().is_empty();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(replaced)
+        Pushed { result, has_news }
     }
 
     pub(crate) fn take_news(&self) -> News {
@@ -212,6 +214,15 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub(crate) struct Pushed {
+    /// How many frames it replaced, or the frame that has no room.
+    pub(crate) result: Result<u32, Frame>,
+    /// Frames expired to make room.
+    pub(crate) has_news: bool,
 }
 
 /// What a writer asks for.

@@ -9,7 +9,8 @@ use bruit_core::{PeerId, Slot};
 use bruit_link::{Admission, Behaviour, Config, Event, Frame, Links, Protocol, Push};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
-use libp2p_core::Multiaddr;
+use libp2p::{SwarmBuilder, plaintext, tcp, yamux};
+use libp2p_core::{Multiaddr, Transport, transport::MemoryTransport, upgrade::Version};
 use libp2p_swarm::{
     ConnectionId, StreamProtocol, Swarm, SwarmEvent,
     dial_opts::{DialOpts, PeerCondition},
@@ -34,6 +35,7 @@ pub(crate) struct Seen {
     pub(crate) frames: Vec<(u32, Bytes)>,
     pub(crate) connections: Vec<ConnectionId>,
     pub(crate) closed: usize,
+    pub(crate) refused: usize,
     pub(crate) slots: BTreeMap<PeerId, Slot>,
 }
 
@@ -43,12 +45,36 @@ impl Net {
     }
 
     pub(crate) async fn with(count: usize, admission: Admission, config: Config) -> Self {
+        Self::of(count, admission, config, |links| Swarm::new_ephemeral_tokio(|_| Behaviour::new(links))).await
+    }
+
+    /// As [`Net::with`], but a connection that nothing keeps closes soon.
+    pub(crate) async fn impatient(count: usize) -> Self {
+        Self::of(count, Admission::Automatic, Config::default(), |links| {
+            SwarmBuilder::with_new_identity()
+                .with_tokio()
+                .with_other_transport(|key| {
+                    let memory = MemoryTransport::default().or_transport(tcp::tokio::Transport::default());
+                    memory
+                        .upgrade(Version::V1)
+                        .authenticate(plaintext::Config::new(key))
+                        .multiplex(yamux::Config::default())
+                })
+                .expect("nothing can fail")
+                .with_behaviour(|_| Behaviour::new(links))
+                .expect("nothing can fail")
+                .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_millis(10)))
+                .build()
+        })
+        .await
+    }
+
+    async fn of(count: usize, admission: Admission, config: Config, swarm: impl Fn(Links) -> Swarm<Behaviour>) -> Self {
         let mut net = Self { swarms: Vec::new(), seen: Vec::new(), addrs: Vec::new() };
         for _ in 0..count {
             let config = Config { keep_alive: true, ..config.clone() }.validate().expect("limits agree");
             let protocol = Protocol { names: vec![NAME], lanes: LANES };
-            let links = Links::new(protocol, config, admission);
-            let mut swarm = Swarm::new_ephemeral_tokio(|_| Behaviour::new(links));
+            let mut swarm = swarm(Links::new(protocol, config, admission));
             let (addr, _) = swarm.listen().await;
             net.swarms.push(swarm);
             net.seen.push(Seen::default());
@@ -67,12 +93,17 @@ impl Net {
 
     /// Opens one more connection and waits until both know of it.
     pub(crate) async fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
-        let dial =
-            DialOpts::peer_id(self.id(to)).condition(PeerCondition::Always).addresses(vec![self.addr(to)]).build();
-        let id = dial.connection_id();
         let before = self.seen[to].connections.len();
-        self.swarms[from].dial(dial).expect("the address can be dialled");
+        let id = self.dial(from, to);
         self.until(|net| net.seen[from].connections.contains(&id) && net.seen[to].connections.len() > before).await;
+        id
+    }
+
+    pub(crate) fn dial(&mut self, from: usize, to: usize) -> ConnectionId {
+        let addrs = vec![self.addr(to)];
+        let dial = DialOpts::peer_id(self.id(to)).condition(PeerCondition::Always).addresses(addrs).build();
+        let id = dial.connection_id();
+        self.swarms[from].dial(dial).expect("the address can be dialled");
         id
     }
 
@@ -170,6 +201,7 @@ impl Seen {
                 self.connections.retain(|id| *id != connection_id);
                 self.closed += 1;
             }
+            SwarmEvent::OutgoingConnectionError { .. } => self.refused += 1,
             _ => {}
         }
     }
