@@ -180,6 +180,7 @@ impl Engine {
     pub fn peer_connected(&mut self, slot: Slot, now: Timestamp) {
         self.add_peer(slot, false, now);
         self.tell_methods(slot);
+        self.use_places(slot, now);
     }
 
     /// A client has come that asks and is never asked itself.
@@ -201,7 +202,7 @@ impl Engine {
         for call in peer.asked.into_values() {
             self.try_failed(call, Failure::Lost, now);
         }
-        self.end_hopeless(slot);
+        self.reconsider_waiting(slot, now);
     }
 
     /// A message of a peer came.
@@ -344,9 +345,13 @@ impl Engine {
             self.conduct(from, Conduct::BrokeProtocol);
             return;
         };
-        peer.told = Some(names.iter().cloned().collect());
+        let told = Some(names.iter().cloned().collect());
+        if peer.told == told {
+            return;
+        }
+        peer.told = told;
         self.emit(Event::Told { peer: from, methods: names });
-        self.end_hopeless(from);
+        self.reconsider_waiting(from, now);
         self.use_places(from, now);
     }
 

@@ -61,7 +61,7 @@ pub enum Event<P> {
         /// Its method.
         method: MethodName,
     },
-    /// A peer told which methods it serves.
+    /// A peer told which methods it serves, for the first time or others than before.
     Told {
         /// The peer.
         peer: P,

@@ -9,7 +9,7 @@
 //! 6. Requests under way stay within `pending_per_peer_max`, calls within `calls_max`.
 //! 7. Requests served stay within `serving_per_peer_max` and `serving_max`, and none is answered twice.
 //! 8. Conduct is told of connected peers only; an honest but late answer is never held against a peer.
-//! 9. `handle_timeout` never spins; in the end every call has ended, every place is free and no timer is left.
+//! 9. No call waits while somebody whom it may ask has a place. `handle_timeout` never spins; in the end every call has ended, every place is free and no timer is left.
 //! 10. The counters add up, and equal inputs give equal outputs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test")]
 
@@ -100,6 +100,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Call {
     id: Option<CallId>,
+    method: MethodName,
+    target: Option<Slot>,
+    is_judged: bool,
     deadline: Timestamp,
     tries_max: usize,
     is_idempotent: bool,
@@ -126,6 +129,7 @@ struct World {
     peers: [Option<Slot>; PEERS],
     generations: [u32; PEERS],
     full: BTreeSet<Slot>,
+    told: BTreeMap<Slot, BTreeSet<MethodName>>,
     calls: Vec<Call>,
     sent: Vec<Sent>,
     tickets: Vec<Ticket>,
@@ -145,6 +149,7 @@ impl World {
             peers: [None; PEERS],
             generations: [0; PEERS],
             full: BTreeSet::new(),
+            told: BTreeMap::new(),
             calls: Vec::new(),
             sent: Vec::new(),
             tickets: Vec::new(),
@@ -171,7 +176,10 @@ impl World {
                 }
             }
             Step::Tell(peer, methods) => {
-                let names = (0..3).filter(|method| methods & (1 << method) != 0).map(name).collect();
+                let names: Vec<_> = (0..3).filter(|method| methods & (1 << method) != 0).map(name).collect();
+                if let Some(slot) = self.peers[peer] {
+                    self.told.insert(slot, names.iter().cloned().collect());
+                }
                 self.receive(peer, RpcMessage::Methods(names));
             }
             Step::Fill(peer) => self.full.extend(self.peers[peer]),
@@ -265,6 +273,9 @@ impl World {
         let payload = Bytes::copy_from_slice(&(self.calls.len() as u64).to_be_bytes());
         self.calls.push(Call {
             id: None,
+            method: name(method),
+            target,
+            is_judged: false,
             deadline: self.now.after(options.deadline.unwrap_or(self.config.deadline)),
             tries_max: match target {
                 Some(_) => 1,
@@ -313,6 +324,11 @@ impl World {
         if call.current == Some(to) {
             call.current = None;
             call.may_have_run |= matches!(kind, None | Some(RefusalKind::Failed));
+            if kind == Some(RefusalKind::NoSuchMethod)
+                && let Some(told) = self.told.get_mut(&to)
+            {
+                told.remove(&call.method);
+            }
         }
         let result = match kind {
             None => Ok(Bytes::from(format!("{index} {to:?}"))),
@@ -408,6 +424,7 @@ impl World {
         assert!(self.now < call.deadline && expires <= call.deadline, "beyond the deadline");
         assert!(call.is_idempotent || !call.may_have_run, "may be executed twice");
         call.asked.push(to);
+        call.is_judged = false;
         call.current = Some(to);
         call.until = expires;
         self.sent.push(Sent { to, number, call: index });
@@ -441,7 +458,10 @@ impl World {
                 assert!(self.peers.contains(&Some(peer)), "conduct of somebody who is not connected");
                 assert!(conduct != Conduct::BrokeProtocol || self.has_broken, "an honest peer is accused");
             }
-            Event::Answered { from, payload, .. } => assert!(payload.ends_with(format!("{from:?}").as_bytes())),
+            Event::Answered { call: id, from, payload } => {
+                assert!(payload.ends_with(format!("{from:?}").as_bytes()));
+                self.calls.iter_mut().find(|call| call.id == Some(id)).unwrap().is_judged = true;
+            }
             _ => {}
         }
     }
@@ -454,6 +474,8 @@ impl World {
         assert_eq!(stats.calls as usize, self.calls.len());
         assert_eq!(stats.tries as usize, self.calls.iter().map(|call| call.asked.len()).sum::<usize>());
         assert_eq!(stats.retried as usize, self.calls.iter().filter(|call| call.asked.len() > 1).count());
+        let is_idle = |call: &&Call| !call.has_ended && call.current.is_none() && !call.is_judged;
+        self.calls.iter().filter(is_idle).for_each(|call| self.check_waiting(call));
         for method in 0..3 {
             let candidates = self.engine.explain(&name(method), self.now);
             assert!(candidates.iter().all(|candidate| candidate.pending <= self.config.pending_per_peer_max));
@@ -461,6 +483,26 @@ impl World {
             assert!(candidates.is_empty() || (sum - 1.0).abs() < 1e-9, "chances add up to {sum}");
             let least = self.config.floor / candidates.len() as f64;
             assert!(candidates.iter().all(|candidate| candidate.chance >= least - 1e-9), "somebody starves");
+        }
+    }
+
+    /// Everybody whom a waiting call may ask must be busy, and there must be somebody.
+    fn check_waiting(&self, call: &Call) {
+        let has_told_of = |slot: &Slot| self.told.get(slot).map(|told| told.contains(&call.method));
+        let may_ask = |slot: &Slot| !call.asked.contains(slot) && call.excluded != Some(*slot);
+        let connected = self.peers.iter().flatten().copied().filter(may_ask);
+        let (serving, silent): (Vec<Slot>, Vec<Slot>) = match call.target {
+            Some(target) => (connected.filter(|slot| *slot == target).collect(), Vec::new()),
+            None => {
+                connected.filter(|slot| has_told_of(slot) != Some(false)).partition(|slot| has_told_of(slot).is_some())
+            }
+        };
+        let candidates = if serving.is_empty() { silent } else { serving };
+        assert!(!candidates.is_empty(), "a call waits for nobody");
+        for slot in candidates {
+            let pending = self.calls.iter().filter(|call| call.current == Some(slot)).count();
+            let is_busy = pending == self.config.pending_per_peer_max || self.full.contains(&slot);
+            assert!(is_busy, "a call waits although {slot:?} has a place");
         }
     }
 

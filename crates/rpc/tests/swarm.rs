@@ -224,6 +224,31 @@ async fn a_lost_try_names_the_peer_although_it_is_gone() {
 }
 
 #[tokio::test]
+async fn a_peer_that_comes_back_is_not_asked_again_in_the_same_call() {
+    let mut client = node(1, Admission::Automatic).await;
+    let (mut leaver, mut silent) = (server(2).await, raw().await);
+    client.connect(&mut leaver).await;
+    client.connect(&mut silent).await;
+    let (leaver_id, silent_id) = (*leaver.local_peer_id(), *silent.local_peer_id());
+    let addr = leaver.external_addresses().next().unwrap().clone();
+    serve(leaver, Habit::Disconnects);
+    run_raw(silent, vec![list()]);
+    until_told(&mut client, 2).await;
+    let options = CallOptions { pin: Some(leaver_id), ..CallOptions::idempotent() };
+    client.behaviour_mut().call(&echo(), Bytes::new(), options).unwrap();
+    let closed = async { while !matches!(client.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
+    patiently(closed).await;
+    client.dial(addr).unwrap();
+    until_told(&mut client, 1).await;
+    assert_eq!(client.behaviour().peers_serving(&echo()).len(), 2);
+    client.disconnect_peer_id(silent_id).unwrap();
+    let ((result, tries), _) = until_done(&mut client).await;
+    let error = result.unwrap_err();
+    let tried: Vec<PeerId> = error.tried.iter().map(|tried| tried.peer).collect();
+    assert_eq!((tried, tries, error.cause), (vec![leaver_id, silent_id], 2, EndCause::Exhausted));
+}
+
+#[tokio::test]
 async fn sending_and_cancelling_reach_the_peer() {
     let (mut client, mut server) = (node(1, Admission::Automatic).await, server(2).await);
     client.connect(&mut server).await;

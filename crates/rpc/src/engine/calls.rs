@@ -235,7 +235,7 @@ impl Engine {
                 let serves_less = refusal.kind == RefusalKind::NoSuchMethod;
                 self.try_failed(id, Failure::Refused(refusal), now);
                 if serves_less {
-                    self.end_hopeless(from);
+                    self.reconsider_waiting(from, now);
                 }
             }
         }

@@ -47,7 +47,7 @@ impl Engine {
             Target::Anybody => self.candidates(&call.method, |slot| call.may_ask(slot)),
             Target::Only(slot) => vec![slot],
         };
-        slots.retain(|slot| self.peers.contains(*slot));
+        slots.retain(|slot| self.check_peer(*slot, &call.method).is_ok());
         if slots.is_empty() {
             let cause = if call.tried.is_empty() { EndCause::NoPeer } else { EndCause::Exhausted };
             return Some(Step::End(cause));
@@ -118,26 +118,28 @@ impl Engine {
     fn is_place_for(&self, id: CallId, slot: Slot, now: Timestamp) -> bool {
         let Some(call) = self.calls.calls.get(&id).filter(|call| now < call.deadline) else { return false };
         let Some(peer) = self.peers.get(slot).filter(|peer| peer.has_place(&self.config)) else { return false };
-        match call.target {
-            Target::Anybody => call.may_ask(slot) && peer.has_told_of(&call.method),
-            Target::Only(only) => only == slot && !peer.refuses(&call.method),
-        }
+        let is_fit = match call.target {
+            Target::Anybody => peer.has_told_of(&call.method) || (peer.told.is_none() && !self.is_served(call)),
+            Target::Only(only) => only == slot,
+        };
+        is_fit && call.may_ask(slot) && self.check_peer(slot, &call.method).is_ok()
     }
 
-    /// Ends waiting calls that have nobody to wait for now that a peer is gone or serves less.
-    pub(super) fn end_hopeless(&mut self, slot: Slot) {
-        let hopeless = |id: &CallId| {
-            let Some(call) = self.calls.calls.get(id) else { return false };
-            match call.target {
-                Target::Anybody => self.candidates(&call.method, |slot| call.may_ask(slot)).is_empty(),
-                Target::Only(only) => only == slot && self.check_peer(slot, &call.method).is_err(),
-            }
+    /// Whether somebody is left for a call who told that it serves the method.
+    fn is_served(&self, call: &Call) -> bool {
+        self.peers.iter().any(|(slot, peer)| peer.has_told_of(&call.method) && call.may_ask(slot))
+    }
+
+    /// Looks again at waiting calls, now that a peer is gone or serves less: whom they waited for may not be there any more.
+    pub(super) fn reconsider_waiting(&mut self, slot: Slot, now: Timestamp) {
+        let is_affected = |id: &CallId| {
+            self.calls.calls.get(id).is_some_and(|call| match call.target {
+                Target::Anybody => !self.is_served(call),
+                Target::Only(only) => only == slot,
+            })
         };
-        let ids: Vec<CallId> = self.calls.waiting.iter().copied().filter(hopeless).collect();
-        for id in ids {
-            let is_first = self.calls.calls.get(&id).is_some_and(|call| call.tried.is_empty());
-            self.fail(id, if is_first { EndCause::NoPeer } else { EndCause::Exhausted });
-        }
+        let ids: Vec<CallId> = self.calls.waiting.iter().copied().filter(is_affected).collect();
+        ids.into_iter().for_each(|id| self.advance(id, now));
     }
 
     /// The try of a call was in vain: the next peer is asked, or the call ends.
