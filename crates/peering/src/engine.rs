@@ -227,7 +227,8 @@ impl<C: Copy + Ord> Engine<C> {
                     answer.refused = Some(goodbye.clone());
                     self.depart(peer, DepartureCause::Sent(goodbye), now);
                     self.leave_after(peer, now);
-                    self.outputs.push_back(Output::Event(Event::Turned { peer }));
+                    let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
+                    self.outputs.push_back(Output::Event(Event::Turned { peer, listen: hello.listen, remote }));
                 }
             },
         }

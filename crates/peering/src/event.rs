@@ -69,6 +69,10 @@ pub enum Event {
     Turned {
         /// The peer.
         peer: PeerId,
+        /// Where it says it listens: whom we have no slot for, others may have.
+        listen: Vec<Endpoint>,
+        /// From where it came.
+        remote: Endpoint,
     },
     /// A connected peer is not of this network, or does not speak these protocols.
     Stranger {

@@ -1,0 +1,198 @@
+//! What the application and the operator ask for.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bruit_address_book::{
+    AddressBook, Ban, BanSubject, Banned, BansFullError, Changes, Records, RestoreReport, Unbanned,
+};
+use bruit_core::{Endpoint, PeerId, Timestamp};
+use bruit_gossip::{ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed};
+use bruit_peering::{GoodbyeReason, SlotClass};
+use bytes::Bytes;
+
+use super::{Behaviour, Stopping};
+use crate::{GoodbyeView, ObservedView, PeerView, StatusView};
+
+impl Behaviour {
+    /// Names an address to start from: dialled when the book knows nobody.
+    pub fn add_seed(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
+        self.children.peering.add_seed(endpoint, peer)
+    }
+
+    /// Names a peer to be connected to for ever. It is never told to others.
+    pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
+        self.book.mark_special_endpoint(endpoint.clone());
+        if let Some(peer) = peer {
+            self.book.mark_special(peer);
+        }
+        self.children.peering.add_node(endpoint, peer)
+    }
+
+    /// Takes a peer off the list of those to be connected to for ever.
+    pub fn remove_node(&mut self, endpoint: &Endpoint) -> bool {
+        self.book.unmark_special_endpoint(endpoint);
+        self.children.peering.remove_node(endpoint)
+    }
+
+    /// Says goodbye to a peer; false if it is not connected.
+    pub fn disconnect(&mut self, peer: PeerId) -> bool {
+        self.children.peering.say_goodbye(peer, GoodbyeReason::Requested)
+    }
+
+    /// Bans, and says goodbye to whom it concerns; peers that the operator named are spared.
+    pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
+        let banned = self.book.ban(ban, self.clock.now())?;
+        let concerned = |view: &bruit_peering::PeerView| match ban.subject {
+            BanSubject::Peer(peer) => view.peer == peer,
+            BanSubject::Ip(ip) => view.remote.ip() == Some(ip) && view.class != Some(SlotClass::Manual),
+        };
+        let peers: Vec<_> = self.children.peering.peers().filter(concerned).map(|view| view.peer).collect();
+        for peer in peers {
+            self.children.peering.say_goodbye(peer, GoodbyeReason::Misconduct);
+        }
+        Ok(banned)
+    }
+
+    /// Lifts a ban.
+    pub fn unban(&mut self, subject: BanSubject) -> Unbanned {
+        self.book.unban(subject)
+    }
+
+    /// Says goodbye to everybody and dials nobody any more; [`Event::Drained`](crate::Event::Drained) follows.
+    pub fn stop(&mut self) {
+        if self.stopping == Stopping::No {
+            self.stopping = Stopping::Draining;
+            self.children.peering.stop();
+            self.wake();
+        }
+    }
+
+    /// The address book.
+    pub const fn book(&self) -> &AddressBook {
+        &self.book
+    }
+
+    /// What changed in the book since the last call.
+    pub fn book_changes(&mut self) -> Changes {
+        self.book.changes()
+    }
+
+    /// Puts what was stored back into the book.
+    pub fn book_restore(&mut self, records: Records) -> RestoreReport {
+        let report = self.book.restore(records, self.clock.now());
+        self.children.peering.addresses_learned();
+        report
+    }
+
+    /// The present moment, as the engines see it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// All connected peers.
+    pub fn peers(&self) -> Vec<PeerView> {
+        let now = self.clock.now();
+        let views = self.children.peering.peers().map(|view| {
+            let hello = view.hello.unwrap_or_default();
+            let topics = self.children.gossip.topics_of(&view.peer);
+            PeerView {
+                peer: view.peer,
+                class: view.class,
+                remote: view.remote,
+                listen: hello.listen,
+                agent: hello.agent,
+                connected_secs: now.since(view.since).as_secs(),
+                quality: self.book.quality(&view.peer, now).total,
+                topics: topics.into_iter().flatten().map(ToString::to_string).collect(),
+            }
+        });
+        views.collect()
+    }
+
+    /// Who left and why, newest first.
+    pub fn goodbyes(&self) -> Vec<GoodbyeView> {
+        let now = self.clock.now();
+        let mut views: Vec<_> =
+            self.children.peering.departures().map(|departure| GoodbyeView::of(departure, now)).collect();
+        views.reverse();
+        views
+    }
+
+    /// The node's state in numbers.
+    pub fn status(&self) -> StatusView {
+        let peering = &self.children.peering;
+        let settings = peering.engine().settings();
+        let mut observed: BTreeMap<Endpoint, Vec<PeerId>> = BTreeMap::new();
+        for view in peering.peers() {
+            if let Some(endpoint) = view.hello.and_then(|hello| hello.observed) {
+                observed.entry(endpoint).or_default().push(view.peer);
+            }
+        }
+        let counts = self.book.counts();
+        StatusView {
+            peer: self.local,
+            network: self.config.network.to_string(),
+            listen: self.listen.clone(),
+            observed: observed.into_iter().map(|(endpoint, witnesses)| ObservedView { endpoint, witnesses }).collect(),
+            outbound: peering.held(SlotClass::Outbound),
+            outbound_target: settings.outbound_target,
+            inbound: peering.held(SlotClass::Inbound),
+            inbound_max: settings.inbound_max,
+            manual: peering.held(SlotClass::Manual),
+            dialling: peering.engine().dials().count(),
+            book_entries: counts.new + counts.tried,
+            book_tried: counts.tried,
+        }
+    }
+
+    /// Publishes a payload under a topic.
+    pub fn publish(&mut self, topic: Topic, payload: Bytes) -> Result<ItemId, PublishError> {
+        self.children.gossip.publish(topic, payload)
+    }
+
+    /// Wants the items of a topic.
+    pub fn subscribe(&mut self, topic: Topic) -> Result<Subscribed, SubscribeError> {
+        self.children.gossip.subscribe(topic)
+    }
+
+    /// Wants the items of a topic no longer.
+    pub fn unsubscribe(&mut self, topic: &Topic) -> Unsubscribed {
+        self.children.gossip.unsubscribe(topic)
+    }
+
+    /// Says what the application thinks of an item.
+    pub fn report(&mut self, id: ItemId, verdict: bruit_gossip::Verdict) -> Reported {
+        self.children.gossip.report(id, verdict)
+    }
+
+    /// Says that an item came by another way: copies that come by gossip are duplicates.
+    pub fn seen_elsewhere(&mut self, id: ItemId) -> SeenElsewhere {
+        self.children.gossip.seen_elsewhere(id)
+    }
+
+    /// What gossip did since the start.
+    pub const fn gossip_stats(&self) -> &bruit_gossip::Stats {
+        self.children.gossip.stats()
+    }
+
+    /// The protocol for requests: methods are registered, called and answered there.
+    pub const fn rpc(&mut self) -> &mut bruit_rpc::Behaviour {
+        &mut self.children.rpc
+    }
+
+    /// What rpc did since the start.
+    pub fn rpc_stats(&self) -> bruit_rpc::Stats {
+        self.children.rpc.stats()
+    }
+
+    /// Sets what the application thinks of a peer, in thousandths of a point; bounded and fading as every part of quality.
+    pub fn judge_peer(&mut self, peer: PeerId, points: i32) {
+        let now = self.clock.now();
+        self.book.judged(peer, points, now);
+    }
+
+    /// How long the oldest connection may still take to drain after [`stop`](Self::stop).
+    pub fn drain_time(&self) -> Duration {
+        self.children.peering.engine().settings().refused_linger
+    }
+}

@@ -1,0 +1,130 @@
+use bruit_addr_exchange::Admission;
+use bruit_core::{AddrPolicy, NetworkId};
+
+/// The settings of everything that makes up a node's protocols.
+///
+/// Each engine's own settings are in its crate; here is what belongs to none of them or must agree among them.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct Config {
+    /// Whether private addresses are stored, dialled and told. Only for local networks.
+    pub allow_private_addrs: bool,
+    /// The quality, in thousandths of a point, below which a peer is banned for an hour. Never reached by slowness alone: the
+    /// parts that come from time-outs are bounded well above it.
+    pub ban_below: i32,
+    /// The address book.
+    pub book: bruit_address_book::Config,
+    /// Address exchange.
+    pub exchange: bruit_addr_exchange::Config,
+    /// Peering.
+    pub peering: bruit_peering::Config,
+    /// Gossip.
+    pub gossip: bruit_gossip::Config,
+    /// Requests.
+    pub rpc: bruit_rpc::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            allow_private_addrs: false,
+            ban_below: -30_000,
+            book: bruit_address_book::Config::default(),
+            exchange: bruit_addr_exchange::Config::default(),
+            peering: bruit_peering::Config::default(),
+            gossip: bruit_gossip::Config::default(),
+            rpc: bruit_rpc::Config::default(),
+        }
+    }
+}
+
+/// Settings that cannot work, alone or together.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// The address book's.
+    #[error("address book: {0}")]
+    Book(#[from] bruit_address_book::ConfigError),
+    /// Address exchange's.
+    #[error("address exchange: {0}")]
+    Exchange(#[from] bruit_addr_exchange::ConfigError),
+    /// Peering's.
+    #[error("peering: {0}")]
+    Peering(#[from] bruit_peering::ConfigError),
+    /// Gossip's.
+    #[error("gossip: {0}")]
+    Gossip(#[from] bruit_gossip::ConfigError),
+    /// Requests'.
+    #[error("rpc: {0}")]
+    Rpc(#[from] bruit_rpc::ConfigError),
+    /// An engine has room for fewer peers than peering lets in.
+    #[error("{engine} has room for {room} peers, fewer than the {peers} that peering keeps")]
+    TooFewSlots {
+        /// Which engine.
+        engine: &'static str,
+        /// For how many peers it has room.
+        room: usize,
+        /// How many there may be.
+        peers: usize,
+    },
+    /// A ban would come from time-outs alone.
+    #[error("ban_below is {0}, above -20000, where slowness alone could lead")]
+    BanTooEasy(i32),
+}
+
+/// Settings that were checked, and the network they are for. Only [`Config::validate`] makes them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ValidConfig {
+    /// The network.
+    pub network: NetworkId,
+    /// Which addresses are stored, dialled and told.
+    pub addr_policy: AddrPolicy,
+    /// The quality below which a peer is banned.
+    pub ban_below: i32,
+    /// How many peers an answer names at most.
+    pub addrs_per_answer_max: usize,
+    /// The address book's settings.
+    pub book: bruit_address_book::ValidConfig,
+    /// Address exchange's settings.
+    pub exchange: bruit_addr_exchange::ValidConfig,
+    /// Peering's settings.
+    pub peering: bruit_peering::ValidConfig,
+    /// Gossip's settings.
+    pub gossip: bruit_gossip::ValidConfig,
+    /// The settings of requests.
+    pub rpc: bruit_rpc::ValidConfig,
+}
+
+/// The least quality that time-outs and failed dials can lead to, with some room.
+const BAN_BELOW_MAX: i32 = -20_000;
+
+impl Config {
+    /// Checks the settings of every engine, and that they fit each other. `agent` is what hellos say of the software.
+    pub fn validate(self, network: NetworkId, agent: &str) -> Result<ValidConfig, ConfigError> {
+        if self.ban_below > BAN_BELOW_MAX {
+            return Err(ConfigError::BanTooEasy(self.ban_below));
+        }
+        let peering = &self.peering;
+        let peers = peering.outbound_target.saturating_add(peering.inbound_max);
+        for (engine, room) in [("gossip", self.gossip.peers_max), ("rpc", self.rpc.peers_max)] {
+            if room < peers {
+                return Err(ConfigError::TooFewSlots { engine, room, peers });
+            }
+        }
+        let addr_policy = AddrPolicy { allow_private_addrs: self.allow_private_addrs };
+        let book = bruit_address_book::Config { allow_private_addrs: self.allow_private_addrs, ..self.book };
+        // Only peers with a slot are served.
+        let exchange = bruit_addr_exchange::Config { admission: Admission::ByOwner, ..self.exchange };
+        Ok(ValidConfig {
+            addr_policy,
+            ban_below: self.ban_below,
+            addrs_per_answer_max: exchange.addrs_per_answer_max,
+            book: book.validate()?,
+            exchange: exchange.validate()?,
+            peering: self.peering.validate(network.clone(), agent)?,
+            gossip: self.gossip.validate()?,
+            rpc: self.rpc.validate()?,
+            network,
+        })
+    }
+}

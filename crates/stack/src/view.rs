@@ -1,0 +1,95 @@
+//! What people see of a node: plain values, ready to be shown or sent.
+
+use bruit_core::{Endpoint, PeerId, Timestamp};
+use bruit_peering::{Departure, DepartureCause, SlotClass};
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PeerView {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its slot; `None` while it is greeting or leaving.
+    pub class: Option<SlotClass>,
+    /// Where it was dialled, or from where it came.
+    pub remote: Endpoint,
+    /// Where it says it listens.
+    pub listen: Vec<Endpoint>,
+    /// The software it says it runs.
+    pub agent: String,
+    /// For how many seconds it is connected.
+    pub connected_secs: u64,
+    /// Its quality in thousandths of a point.
+    pub quality: i32,
+    /// The topics it wants.
+    pub topics: Vec<String>,
+}
+
+/// A peer that left, or that we left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct GoodbyeView {
+    /// The peer.
+    pub peer: PeerId,
+    /// How many seconds ago.
+    pub secs_ago: u64,
+    /// Who ended it: `we`, `they` or `nobody`.
+    pub by: &'static str,
+    /// Why.
+    pub reason: String,
+    /// For how many seconds not to come back.
+    pub stay_away_secs: u64,
+}
+
+impl GoodbyeView {
+    pub(crate) fn of(departure: &Departure, now: Timestamp) -> Self {
+        let (by, reason, stay_away) = match &departure.cause {
+            DepartureCause::Sent(goodbye) => ("we", goodbye.reason.to_string(), goodbye.stay_away),
+            DepartureCause::Received(goodbye) => ("they", goodbye.reason.to_string(), goodbye.stay_away),
+            DepartureCause::Lost => ("nobody", "connection lost".to_owned(), Default::default()),
+            DepartureCause::Stranger(strangeness) => ("we", strangeness.to_string(), Default::default()),
+        };
+        let secs_ago = now.since(departure.at).as_secs();
+        Self { peer: departure.peer, secs_ago, by, reason, stay_away_secs: stay_away.as_secs() }
+    }
+}
+
+/// Where a peer sees us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ObservedView {
+    /// The address it sees; the port is meaningful only if we dialled from our listening port.
+    pub endpoint: Endpoint,
+    /// Who sees it.
+    pub witnesses: Vec<PeerId>,
+}
+
+/// A node's state in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct StatusView {
+    /// Who we are.
+    pub peer: PeerId,
+    /// The network.
+    pub network: String,
+    /// Where we listen.
+    pub listen: Vec<Endpoint>,
+    /// Where others see us.
+    pub observed: Vec<ObservedView>,
+    /// How many peers we dialled and keep.
+    pub outbound: usize,
+    /// How many peers we want to dial and keep.
+    pub outbound_target: usize,
+    /// How many peers dialled us and are kept.
+    pub inbound: usize,
+    /// How many of those we keep at most.
+    pub inbound_max: usize,
+    /// How many peers the operator named are connected.
+    pub manual: usize,
+    /// How many dials are under way.
+    pub dialling: usize,
+    /// How many entries the book has.
+    pub book_entries: usize,
+    /// How many of them were reached.
+    pub book_tried: usize,
+}
