@@ -12,6 +12,7 @@ mod layers;
 mod print;
 mod schema;
 mod seeds;
+mod stack;
 
 pub use error::ConfigError;
 pub use layers::{Effective, Layers, Setting, Source};
@@ -66,6 +67,16 @@ pub struct Config {
     pub subscriptions: Vec<String>,
     /// How files are kept and completed.
     pub files: FileSettings,
+    /// The address book; `allow_private_addrs` stands above.
+    pub book: bruit_address_book::Config,
+    /// Address exchange.
+    pub exchange: bruit_addr_exchange::Config,
+    /// Peering; `outbound` and `inbound_max` stand above.
+    pub peering: bruit_peering::Config,
+    /// Gossip; `fanout`, `rounds`, `carry` and `topics` stand above.
+    pub gossip: bruit_gossip::Config,
+    /// Requests.
+    pub rpc: bruit_rpc::Config,
     /// What is logged, in the words of `tracing`: `info`, `bruit=debug,warn`.
     pub log: String,
     /// Where `GET /metrics` is served, without any protection. `None` (empty): nowhere.
@@ -147,6 +158,11 @@ impl Default for Config {
             topics: BTreeMap::new(),
             subscriptions: vec![FILES_TOPIC.to_owned()],
             files: FileSettings::default(),
+            book: bruit_address_book::Config::default(),
+            exchange: bruit_addr_exchange::Config::default(),
+            peering: bruit_peering::Config::default(),
+            gossip: bruit_gossip::Config::default(),
+            rpc: bruit_rpc::Config::default(),
             log: "info".to_owned(),
             metrics: None,
             api: None,

@@ -1,16 +1,77 @@
 //! A Bruit node: runtime, handle, configuration, storage and admin API.
+//!
+//! [`Node::start`] makes a node of a [`Config`] and gives a [`Handle`]: publish, subscribe, call, serve, look around, stop.
+//! Several nodes fit in one process; nothing here is global, and no log subscriber is set. The node decides no rule of any
+//! protocol: it owns what the protocols must not have, as folder, clock, sockets and tasks.
+//!
+//! ```
+//! use bruit::{Config, Delivery, Node};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let local = Config { listen: vec!["/ip4/127.0.7.1/tcp/0".parse()?], allow_private_addrs: true, ..Config::default() };
+//! let first = Node::start(local).await?;
+//!
+//! let second = Config {
+//!     listen: vec!["/ip4/127.0.8.1/tcp/0".parse()?],
+//!     seed_addrs: first.listen().to_vec(),
+//!     allow_private_addrs: true,
+//!     ..Config::default()
+//! };
+//! let second = Node::start(second).await?;
+//! let mut news = second.subscribe("news").await?;
+//! first.wait_for_subscriber("news").await?;
+//! first.publish("news", "hello".into()).await?;
+//! let Some(Delivery::Item { payload, .. }) = news.next().await else { panic!("no item came") };
+//! assert_eq!(payload, "hello");
+//! first.shutdown().await;
+//! second.shutdown().await;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
+pub mod admin;
+mod book_rows;
 mod config;
 mod data_dir;
 mod files;
+mod handle;
+mod intake;
 mod key;
+mod methods;
+mod metrics;
+mod node;
+mod runtime;
+mod status;
 mod storage;
+mod transport;
 
+/// What hellos say of the software.
+pub const AGENT: &str = concat!("bruit/", env!("CARGO_PKG_VERSION"));
+
+pub use bruit_stack::{
+    address_book::BanSubject,
+    core::{Endpoint, NetworkId, PeerId},
+    gossip::{ItemId, Topic, Verdict},
+    rpc::{Method, Refusal, RefusalKind},
+};
 pub use config::{
     Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES, SeedFileError, Setting,
     Source, TopicSettings, read_seed_file,
 };
 pub use data_dir::{DataDir, DataDirError};
-pub use files::{FileTotals, FileView, Manifest, ManifestError, ManifestId};
+pub use files::{
+    FetchReport, FetchWish, Fetched, FileTotals, FileView, Manifest, ManifestError, ManifestId, PublishFileError,
+};
+pub use handle::{
+    Answered, CallFailure, CallOptions, Delivery, Handle, JudgedAnswer, OperateError, PublishFailure, Request,
+    Requests, ServeError, StoppedError, SubscribeFailure, Subscription, WaitFor, Waited,
+};
 pub use key::{KeyError, create_key, read_key};
+pub use methods::{ECHO, OBJECT, PEERS, PING, RECENT};
+pub use multiaddr::Multiaddr;
+pub use node::{Node, StartError};
+pub use status::{
+    BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, PeerCounts, PeerInfo, RpcCounts, Status,
+    TrafficCounts,
+};
 pub use storage::{StorageError, StorageState, StorageStatus};

@@ -28,8 +28,6 @@ pub(crate) enum RowTable {
     Peers,
     /// Bans.
     Bans,
-    /// What is needed to read the others: the book's secret.
-    Secrets,
 }
 
 /// Rows to be written (`Some`) or removed.

@@ -104,7 +104,7 @@ impl Layers {
         let flags = self.flags.iter().map(|setting| from_setting(setting, Source::Flag(setting.flag.clone())));
         let profile = profile_of(&assignments, &self.environment, &self.flags);
         let mut config = Config::of_profile(&profile)?;
-        let schema = Table::try_from(&config).expect("the defaults are expressible in TOML");
+        let schema = schema::table_of(&config);
 
         assignments.extend(from_environment(&self.environment, &schema)?);
         assignments.extend(flags);
@@ -126,7 +126,7 @@ fn assign(
 ) -> Result<Config, ConfigError> {
     let Assignment { path, value, source } = assignment;
     let key = path.join(".");
-    let like = schema::at(schema, &path);
+    let like = schema::like(schema, &path);
     if like.is_none() && !schema::is_open(&path) {
         let nearest = schema::nearest(&key, schema::keys(schema).into_iter());
         return Err(ConfigError::UnknownKey { key, source_of: source, nearest });

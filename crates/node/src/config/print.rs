@@ -1,13 +1,13 @@
 use std::fmt::Write as _;
 
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::config::{Effective, Source, schema};
 
 impl Effective {
     /// All settings as TOML, each with where it comes from.
     pub fn to_toml(&self) -> String {
-        let table = Table::try_from(&self.config).expect("settings are expressible in TOML");
+        let table = schema::table_of(&self.config);
         let mut text = String::new();
         let is_section = |name: &str, value: &Value| value.is_table() && name != "topics";
         for (name, value) in table.iter().filter(|(name, value)| !is_section(name, value)) {
@@ -34,7 +34,7 @@ impl Effective {
 
     /// All keys with their sources.
     pub fn all_sources(&self) -> Vec<(String, Source)> {
-        let table = Table::try_from(&self.config).expect("settings are expressible in TOML");
+        let table = schema::table_of(&self.config);
         schema::keys(&table).into_iter().map(|key| (key.clone(), self.source(&key))).collect()
     }
 

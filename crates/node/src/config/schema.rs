@@ -2,8 +2,38 @@
 
 use toml::{Table, Value};
 
+use crate::config::Config;
+
 /// The table whose keys are names of the operator's choice.
 const OPEN_TABLE: &str = "topics";
+
+/// Keys of the protocols' own settings that have another name here, or are not the operator's.
+const HIDDEN: [(&str, &str); 6] = [
+    ("book", "allow_private_addrs"),
+    ("exchange", "admission"),
+    ("peering", "outbound_target"),
+    ("peering", "inbound_max"),
+    ("gossip", "topics"),
+    ("gossip", "other_topics"),
+];
+/// Keys that may be absent, and what shows their type.
+const OPTIONAL: [(&[&str], Value); 1] = [(&["exchange", "ask_again_secs"], Value::Integer(0))];
+
+/// Settings as a table of what an operator may set.
+pub(super) fn table_of(config: &Config) -> Table {
+    let mut table = Table::try_from(config).expect("settings are expressible in TOML");
+    for (section, key) in HIDDEN {
+        if let Some(Value::Table(inner)) = table.get_mut(section) {
+            inner.remove(key);
+        }
+    }
+    table
+}
+
+/// What a key's value looks like, also of one that is absent by default.
+pub(super) fn like<'t>(schema: &'t Table, path: &[String]) -> Option<&'t Value> {
+    at(schema, path).or_else(|| OPTIONAL.iter().find(|(key, _)| *key == path).map(|(_, value)| value))
+}
 
 /// Whether a key is a name of the operator's choice, or below one.
 pub(super) fn is_open(path: &[String]) -> bool {

@@ -43,7 +43,7 @@ fn a_file_yields_to_the_environment_and_both_to_flags() {
 
 #[test]
 fn every_key_can_be_set_by_every_layer() {
-    let table = toml::Table::try_from(Config::default()).unwrap();
+    let table = schema::table_of(&Config::default());
     for key in schema::keys(&table).into_iter().filter(|key| key != "topics") {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         let value = schema::at(&table, &path).unwrap();

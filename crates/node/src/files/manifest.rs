@@ -212,6 +212,14 @@ impl Manifest {
 }
 
 impl Part {
+    /// The file that it is a part of.
+    pub(crate) const fn manifest_id(&self) -> ManifestId {
+        match self {
+            Self::Manifest(manifest) => manifest.id(),
+            Self::Chunk { manifest, .. } => *manifest,
+        }
+    }
+
     /// Reads a payload; `None` if it is no part of a file.
     pub(crate) fn from_payload(payload: Bytes) -> Option<Self> {
         let item: pb::ObjectItem = decode(payload).ok()?;
@@ -272,7 +280,10 @@ mod tests {
         for size in [0, 1, CHUNK_BYTES_MAX - 1, CHUNK_BYTES_MAX, CHUNK_BYTES_MAX + 1, 3 * CHUNK_BYTES_MAX] {
             let file = Bytes::from((0..size).map(|n| (n % 251) as u8).collect::<Vec<_>>());
             let (manifest, chunks) = Manifest::cut("file", &file).unwrap();
-            assert_eq!((manifest.size(), manifest.chunk_count() as usize), (size as u64, size.div_ceil(CHUNK_BYTES_MAX)));
+            assert_eq!(
+                (manifest.size(), manifest.chunk_count() as usize),
+                (size as u64, size.div_ceil(CHUNK_BYTES_MAX))
+            );
             assert_eq!(chunks.len(), manifest.chunk_count() as usize);
             assert!(manifest.is_file(&chunks));
             for (index, chunk) in chunks.iter().enumerate() {

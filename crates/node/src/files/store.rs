@@ -143,7 +143,9 @@ impl FileStore {
     pub(crate) fn part_came(&mut self, topic: &str, part: Part, via: Via, now: Timestamp) -> Taken {
         match part {
             Part::Manifest(manifest) => self.manifest_came(topic, manifest, via, now),
-            Part::Chunk { manifest, index, count, data } => self.chunk_came(topic, (manifest, index, count), data, via, now),
+            Part::Chunk { manifest, index, count, data } => {
+                self.chunk_came(topic, (manifest, index, count), data, via, now)
+            }
         }
     }
 
@@ -314,11 +316,18 @@ impl FileStore {
 
     /// The payload of the answer to `object`: a chunk, or without an index the manifest.
     pub(crate) fn object(&mut self, id: ManifestId, index: Option<u32>, now: Timestamp) -> Option<Bytes> {
-        let held = self.files.get_mut(&id).filter(|held| held.state != State::Broken)?;
+        let held = self.files.get(&id).filter(|held| held.state != State::Broken)?;
         let Some(index) = index else { return Some(held.manifest.to_payload()) };
+        let count = held.manifest.chunk_count();
+        self.chunk(id, index, now).map(|data| encode_chunk(id, index, count, data))
+    }
+
+    /// The bytes of a chunk.
+    pub(crate) fn chunk(&mut self, id: ManifestId, index: u32, now: Timestamp) -> Option<Bytes> {
+        let held = self.files.get_mut(&id)?;
         let (data, _) = held.chunks.get(index as usize)?.as_ref()?;
         held.used = now;
-        Some(encode_chunk(id, index, held.manifest.chunk_count(), data.clone()))
+        Some(data.clone())
     }
 
     /// The ids of manifests of a topic that came after `since_secs`, newest first.
@@ -336,12 +345,6 @@ impl FileStore {
 
     pub(crate) fn manifest(&self, id: ManifestId) -> Option<&Manifest> {
         self.files.get(&id).map(|held| &held.manifest)
-    }
-
-    /// Which chunks of a known file are not here.
-    pub(crate) fn missing(&self, id: ManifestId) -> Vec<u32> {
-        let Some(held) = self.files.get(&id).filter(|held| held.state == State::Partial) else { return Vec::new() };
-        (0_u32..).zip(&held.chunks).filter(|(_, place)| place.is_none()).map(|(index, _)| index).collect()
     }
 
     /// Files, and manifests known only from chunks, that are incomplete and got nothing new for `delay`.

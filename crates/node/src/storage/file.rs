@@ -16,14 +16,13 @@ type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const VERSIONS: TableDefinition<'static, &'static str, u32> = TableDefinition::new("versions");
 
 impl RowTable {
-    const ALL: [Self; 4] = [Self::Entries, Self::Peers, Self::Bans, Self::Secrets];
+    const ALL: [Self; 3] = [Self::Entries, Self::Peers, Self::Bans];
 
     const fn definition(self) -> Rows {
         TableDefinition::new(match self {
             Self::Entries => "entries",
             Self::Peers => "peers",
             Self::Bans => "bans",
-            Self::Secrets => "secrets",
         })
     }
 }
@@ -67,10 +66,8 @@ impl FileOpener {
 
 impl Opener for FileOpener {
     fn open(&mut self) -> Result<Store, FileError> {
-        let is_new = fs::metadata(&self.path).map_or_else(
-            |error| error.kind() == io::ErrorKind::NotFound,
-            |metadata| metadata.len() == 0,
-        );
+        let is_new = fs::metadata(&self.path)
+            .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |metadata| metadata.len() == 0);
         let opened = guarded(|| Database::builder().set_cache_size(CACHE_BYTES).create(&self.path))
             .and_then(|database| Store::new(database, self.book_version));
         if opened.is_err() && is_new {
@@ -180,7 +177,10 @@ fn guarded<T, E: Into<redb::Error>>(work: impl FnOnce() -> Result<T, E>) -> Resu
     }
 }
 
-#[allow(clippy::wildcard_enum_match_arm, reason = "redb's errors are non-exhaustive; all others speak of the file's content")]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "redb's errors are non-exhaustive; all others speak of the file's content"
+)]
 fn classify(error: redb::Error) -> FileError {
     use io::ErrorKind::{InvalidData, UnexpectedEof};
     match error {

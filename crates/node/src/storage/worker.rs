@@ -56,8 +56,7 @@ fn failed(status: &mut StorageStatus, error: &dyn std::fmt::Display) {
 pub(super) fn run(shared: &Shared, mut opener: Box<dyn Opener>, mut store: Option<Store>, retry: (Duration, Duration)) {
     let (first, longest) = retry;
     let mut delay = first;
-    loop {
-        let Some((batch, is_last)) = next_batch(shared, (store.is_none()).then_some(delay)) else { break };
+    while let Some((batch, is_last)) = next_batch(shared, store.is_none().then_some(delay)) {
         let written = match &store {
             Some(store) => store.write(&batch),
             None => reopen(shared, opener.as_mut()).and_then(|opened| store.insert(opened).write(&batch)),

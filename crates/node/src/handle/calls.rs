@@ -1,0 +1,217 @@
+use std::time::Duration;
+
+use bruit_core::PeerId;
+use bruit_stack::rpc::{Answer, CallError, CallId, MethodName, MethodNameError, StartError, Verdict};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::handle::{Handle, StoppedError};
+
+/// How a call is made; see [`bruit_stack::rpc::CallOptions`].
+pub type CallOptions = bruit_stack::rpc::CallOptions<PeerId>;
+
+/// What the swarm's task tells a caller.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    Answered { from: PeerId, payload: Bytes },
+    Done { result: Result<Answer<PeerId>, CallError<PeerId>>, tries: u32 },
+}
+
+/// An answer, and what it took to get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Who gave it.
+    pub from: PeerId,
+    /// The result.
+    pub payload: Bytes,
+    /// How many peers were asked.
+    pub tries: u32,
+    /// From asking this peer to having its answer.
+    pub elapsed: Duration,
+}
+
+/// An answer, and what its judge made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedAnswer<T> {
+    /// What the judge made of the payload.
+    pub value: T,
+    /// Who gave it.
+    pub from: PeerId,
+    /// How many peers were asked.
+    pub tries: u32,
+}
+
+/// A call that brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailure {
+    /// The node has stopped.
+    #[error(transparent)]
+    Stopped(#[from] StoppedError),
+    /// The method's name is none.
+    #[error(transparent)]
+    Method(#[from] MethodNameError),
+    /// It did not start.
+    #[error(transparent)]
+    NotStarted(#[from] StartError),
+    /// It ended without an answer.
+    #[error("{error}")]
+    Failed {
+        /// Who was asked and why it was in vain.
+        error: CallError<PeerId>,
+        /// How many peers were asked.
+        tries: u32,
+    },
+}
+
+impl CallFailure {
+    /// Whether any peer may have executed the request.
+    pub fn may_have_run(&self) -> bool {
+        match self {
+            Self::Stopped(_) | Self::Method(_) | Self::NotStarted(_) => false,
+            Self::Failed { error, .. } => error.may_have_run(),
+        }
+    }
+
+    /// How many peers were asked.
+    pub const fn tries(&self) -> u32 {
+        match self {
+            Self::Stopped(_) | Self::Method(_) | Self::NotStarted(_) => 0,
+            Self::Failed { tries, .. } => *tries,
+        }
+    }
+}
+
+/// A call under way; dropping it takes the call back.
+struct Pending {
+    handle: Handle,
+    call: CallId,
+    events: mpsc::Receiver<CallEvent>,
+    is_done: bool,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let call = self.call;
+            self.handle.tell(move |runtime| {
+                runtime.calls.remove(&call);
+                // It may have ended in the meantime.
+                let _ = runtime.swarm.behaviour_mut().rpc().cancel(call);
+            });
+        }
+    }
+}
+
+impl Handle {
+    /// Asks some connected peer that serves a method, and the next one if that was in vain. Dropping the future takes the
+    /// call back.
+    ///
+    /// # Errors
+    /// Nobody answered; the error names who was asked, and says whether anybody may have executed the request.
+    pub async fn call(&self, method: &str, payload: Bytes, options: CallOptions) -> Result<Answered, CallFailure> {
+        let mut pending = self.start_call(None, method, payload, CallOptions { validate: false, ..options }).await?;
+        pending.answer(|_, _| Verdict::Good).await
+    }
+
+    /// As [`call`](Self::call), with a judge of the answers: an answer that it returns an error for does not count, and the
+    /// next peer is asked.
+    ///
+    /// # Errors
+    /// Nobody gave an answer that the judge accepts.
+    pub async fn call_judged<T>(
+        &self,
+        method: &str,
+        payload: Bytes,
+        options: CallOptions,
+        mut judge: impl FnMut(PeerId, Bytes) -> Result<T, Verdict>,
+    ) -> Result<JudgedAnswer<T>, CallFailure> {
+        let mut pending = self.start_call(None, method, payload, CallOptions { validate: true, ..options }).await?;
+        let mut accepted = None;
+        let mut judge = |from, payload| match judge(from, payload) {
+            Ok(value) => {
+                accepted = Some(value);
+                Verdict::Good
+            }
+            Err(verdict) => verdict,
+        };
+        let answered = pending.answer(&mut judge).await?;
+        let value = accepted.ok_or(StoppedError)?;
+        Ok(JudgedAnswer { value, from: answered.from, tries: answered.tries })
+    }
+
+    /// Asks one connected peer, once.
+    ///
+    /// # Errors
+    /// The peer is not connected, does not serve the method, or did not answer.
+    pub async fn call_peer(
+        &self,
+        peer: PeerId,
+        method: &str,
+        payload: Bytes,
+        options: CallOptions,
+    ) -> Result<Answered, CallFailure> {
+        let options = CallOptions { validate: false, ..options };
+        let mut pending = self.start_call(Some(peer), method, payload, options).await?;
+        pending.answer(|_, _| Verdict::Good).await
+    }
+
+    /// Sends a request to a connected peer and waits for nothing.
+    ///
+    /// # Errors
+    /// The peer is not connected, or does not serve the method.
+    pub async fn send(&self, peer: PeerId, method: &str, payload: Bytes) -> Result<(), CallFailure> {
+        let method = MethodName::new(method)?;
+        let sent = self.ask(move |runtime| runtime.swarm.behaviour_mut().rpc().send(&peer, &method, payload));
+        Ok(sent.await??)
+    }
+
+    async fn start_call(
+        &self,
+        peer: Option<PeerId>,
+        method: &str,
+        payload: Bytes,
+        options: CallOptions,
+    ) -> Result<Pending, CallFailure> {
+        let method = MethodName::new(method)?;
+        // One answer to be judged and the end: a call has never more to tell at a time.
+        let (sender, events) = mpsc::channel(2);
+        let handle = self.clone();
+        let started = self.ask(move |runtime| {
+            let rpc = runtime.swarm.behaviour_mut().rpc();
+            let started = match peer {
+                Some(peer) => rpc.call_peer(&peer, &method, payload, options),
+                None => rpc.call(&method, payload, options),
+            };
+            started.map(|call| {
+                runtime.calls.insert(call, sender);
+                // Made here: a caller that has gone meanwhile takes the call back by not receiving it.
+                Pending { handle, call, events, is_done: false }
+            })
+        });
+        Ok(started.await??)
+    }
+}
+
+impl Pending {
+    async fn answer(&mut self, mut judge: impl FnMut(PeerId, Bytes) -> Verdict) -> Result<Answered, CallFailure> {
+        let call = self.call;
+        loop {
+            match self.events.recv().await.ok_or(StoppedError)? {
+                CallEvent::Answered { from, payload } => {
+                    let verdict = judge(from, payload);
+                    // Out of time meanwhile: `Done` says so.
+                    let _ = self
+                        .handle
+                        .ask(move |runtime| runtime.swarm.behaviour_mut().rpc().verdict(call, verdict))
+                        .await?;
+                }
+                CallEvent::Done { result, tries } => {
+                    self.is_done = true;
+                    let Answer { from, payload, elapsed } =
+                        result.map_err(|error| CallFailure::Failed { error, tries })?;
+                    return Ok(Answered { from, payload, tries, elapsed });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The methods that every node serves.
+
+use bruit_core::Clock;
+use bruit_stack::rpc::{Method, Refusal, RefusalKind};
+use bruit_wire::{decode, encode, pb};
+use bytes::Bytes;
+
+use crate::{
+    files::ManifestId,
+    handle::{Handle, Request, Requests, ServeError},
+};
+
+/// A few bytes that come back: whether the peer is there.
+pub const PING: &str = "ping";
+/// Gives the arguments back.
+pub const ECHO: &str = "echo";
+/// A manifest or a chunk of a file.
+pub const OBJECT: &str = "object";
+/// Which files of a topic came lately.
+pub const RECENT: &str = "recent";
+/// How many peers the node has, by kind.
+pub const PEERS: &str = "peers";
+
+const PING_BYTES_MAX: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+enum Builtin {
+    Ping,
+    Echo,
+    Object,
+    Recent,
+    Peers,
+}
+
+/// Serves the built-in methods until the node stops.
+pub(crate) async fn serve_all(handle: &Handle) -> Result<(), ServeError> {
+    let builtins = [
+        (PING, Builtin::Ping),
+        (ECHO, Builtin::Echo),
+        (OBJECT, Builtin::Object),
+        (RECENT, Builtin::Recent),
+        (PEERS, Builtin::Peers),
+    ];
+    for (name, builtin) in builtins {
+        let method = Method::idempotent(name).expect("the names of built-in methods are valid");
+        let requests = handle.serve(method).await?;
+        tokio::spawn(serve(handle.clone(), builtin, requests));
+    }
+    Ok(())
+}
+
+async fn serve(handle: Handle, builtin: Builtin, mut requests: Requests) {
+    let clock = Clock::start();
+    while let Some(request) = requests.next().await {
+        let result = match builtin {
+            Builtin::Ping if request.payload.len() > PING_BYTES_MAX => Err(bad_request("at most 64 bytes")),
+            Builtin::Ping | Builtin::Echo => Ok(request.payload.clone()),
+            Builtin::Object => object(&handle, &request, &clock),
+            Builtin::Recent => recent(&handle, &request).await,
+            Builtin::Peers => peers(&handle).await,
+        };
+        requests.answer(request, result).await;
+    }
+}
+
+fn object(handle: &Handle, request: &Request, clock: &Clock) -> Result<Bytes, Refusal> {
+    let wanted: pb::ObjectRequest = decode(request.payload.clone()).map_err(|_| bad_request("no object request"))?;
+    let manifest = ManifestId::new(&wanted.manifest_id).ok_or_else(|| bad_request("an id has 32 bytes"))?;
+    let found = handle.files().lock().object(manifest, wanted.index, clock.now());
+    found.ok_or_else(|| Refusal::cannot_satisfy("not held here"))
+}
+
+async fn recent(handle: &Handle, request: &Request) -> Result<Bytes, Refusal> {
+    let wanted: pb::RecentRequest = decode(request.payload.clone()).map_err(|_| bad_request("no recent request"))?;
+    let manifests = handle.files().lock().recent(&wanted.topic, wanted.since_seconds);
+    let topics = handle.subscriptions().await.unwrap_or_default();
+    if manifests.is_empty() && !topics.iter().any(|topic| topic.as_str() == wanted.topic) {
+        return Err(Refusal::cannot_satisfy("this topic is not kept here"));
+    }
+    let manifest_ids: Vec<u8> = manifests.iter().flat_map(|id| *id.as_bytes()).collect();
+    Ok(encode(&pb::RecentResponse { manifest_ids: manifest_ids.into() }))
+}
+
+/// Numbers only: who the peers are is told by address exchange, under its rules.
+async fn peers(handle: &Handle) -> Result<Bytes, Refusal> {
+    let failed = |_| Refusal::new(RefusalKind::Failed, "the node stops");
+    let counts = handle.status().await.map_err(failed)?.peers;
+    let text = serde_json::json!({ "outbound": counts.outbound, "inbound": counts.inbound });
+    Ok(text.to_string().into())
+}
+
+fn bad_request(reason: &str) -> Refusal {
+    Refusal::new(RefusalKind::BadRequest, reason)
+}

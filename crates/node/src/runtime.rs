@@ -1,0 +1,320 @@
+//! The task that owns the swarm: it carries out what handles ask for and passes on what the swarm tells.
+//!
+//! Nothing is judged here: items go to the intake, requests to whoever serves their method, answers to their callers.
+#![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's and the stack's enums are non-exhaustive")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use bruit_core::{Clock, Endpoint, PeerId, Timestamp};
+use bruit_stack::{
+    Behaviour, Event,
+    gossip::{Event as GossipEvent, Topic, Verdict},
+    rpc::{CallId, Event as RpcEvent, MethodName},
+};
+use futures::StreamExt as _;
+use libp2p::{
+    Multiaddr, Swarm, TransportError,
+    swarm::{DialError, SwarmEvent},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use crate::{
+    config::Config,
+    data_dir::DataDir,
+    files::SharedFiles,
+    handle::{CallEvent, Request},
+    intake::Incoming,
+    storage::{Storage, StorageStatus},
+    transport::Traffic,
+};
+
+mod report;
+
+/// What a handle asks for, carried out in the swarm's task.
+pub(crate) type Command = Box<dyn FnOnce(&mut Runtime) + Send>;
+
+/// How many commands may wait. A guess: 1,024 handles that ask at once.
+pub(crate) const COMMANDS_MAX: usize = 1_024;
+/// How many commands are taken at once.
+const COMMANDS_PER_TURN: usize = 64;
+/// How often the book's changes are stored.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the log says how the node is.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(60);
+/// How long goodbyes may take; the stack's own limit is 2 s.
+const DRAIN_TIME: Duration = Duration::from_millis(2_500);
+
+/// The state of a running node, owned by its task.
+pub(crate) struct Runtime {
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) config: Config,
+    pub(crate) api: Option<PathBuf>,
+    pub(crate) clock: Clock,
+    pub(crate) started: Timestamp,
+    pub(crate) files: SharedFiles,
+    pub(crate) traffic: Traffic,
+    pub(crate) calls: BTreeMap<CallId, mpsc::Sender<CallEvent>>,
+    pub(crate) methods: BTreeMap<MethodName, mpsc::Sender<Request>>,
+    pub(crate) subscriptions: BTreeSet<Topic>,
+    pub(crate) known: KnownEndpoints,
+    pub(crate) counts: Counts,
+    pub(crate) stopping: Stopping,
+    intake: mpsc::Sender<Incoming>,
+    storage: Option<Storage>,
+    changed: watch::Sender<u64>,
+}
+
+/// Endpoints that are known from outside of the network.
+#[derive(Debug, Default)]
+pub(crate) struct KnownEndpoints {
+    pub(crate) seeds: BTreeSet<Endpoint>,
+    pub(crate) addnodes: BTreeSet<Endpoint>,
+    pub(crate) restored: BTreeSet<Endpoint>,
+}
+
+/// What no protocol counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) dials: u64,
+    pub(crate) dials_succeeded: u64,
+    pub(crate) dials_from_restored: u64,
+    pub(crate) rpc_local: u64,
+    pub(crate) intake_overflows: u64,
+}
+
+/// How far the end of the node has come.
+pub(crate) enum Stopping {
+    No,
+    /// Somebody asked for it.
+    Asked,
+    /// Goodbyes are being said.
+    Draining(Instant),
+    Done,
+}
+
+impl Runtime {
+    /// Starts to listen, and waits until the first address of each listener is known.
+    pub(crate) async fn listen(&mut self) -> Result<(), (Multiaddr, TransportError<std::io::Error>)> {
+        let mut awaited = BTreeMap::new();
+        for addr in self.config.listen.clone() {
+            let listener = self.swarm.listen_on(addr.clone()).map_err(|error| (addr.clone(), error))?;
+            awaited.insert(format!("{listener:?}"), addr);
+        }
+        while !awaited.is_empty() {
+            let event = self.swarm.select_next_some().await;
+            if let SwarmEvent::NewListenAddr { listener_id, .. } = &event {
+                awaited.remove(&format!("{listener_id:?}"));
+            }
+            if let SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. } = event {
+                let addr = awaited.remove(&format!("{listener_id:?}")).unwrap_or_else(Multiaddr::empty);
+                return Err((addr, TransportError::Other(error)));
+            }
+            self.swarm_told(event);
+        }
+        Ok(())
+    }
+
+    /// Runs until the end of the node.
+    pub(crate) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        ended: oneshot::Sender<StorageStatus>,
+        dir: Option<DataDir>,
+    ) {
+        let mut save = interval(SAVE_INTERVAL);
+        let mut health = interval(HEALTH_INTERVAL);
+        save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        health.reset();
+        let mut queued = Vec::with_capacity(COMMANDS_PER_TURN);
+        loop {
+            let deadline = match self.stopping {
+                Stopping::No => None,
+                Stopping::Asked => {
+                    self.swarm.behaviour_mut().stop();
+                    self.stopping = Stopping::Draining(Instant::now() + DRAIN_TIME);
+                    continue;
+                }
+                Stopping::Draining(deadline) => Some(deadline),
+                Stopping::Done => break,
+            };
+            tokio::select! {
+                count = commands.recv_many(&mut queued, COMMANDS_PER_TURN), if deadline.is_none() => {
+                    if count == 0 {
+                        self.stopping = Stopping::Asked;
+                    }
+                    queued.drain(..).for_each(|command| command(&mut self));
+                }
+                event = self.swarm.select_next_some() => self.swarm_told(event),
+                _ = save.tick() => self.save(),
+                _ = health.tick() => self.log_health(),
+                () = at(deadline) => self.stopping = Stopping::Done,
+            }
+        }
+        let status = self.close_storage().await;
+        if let Some(path) = &self.api {
+            // It may be gone already, with its folder.
+            let _ = std::fs::remove_file(path);
+        }
+        drop(dir);
+        // The receiver is gone when nobody waits for the end.
+        let _ = ended.send(status);
+    }
+
+    fn swarm_told(&mut self, event: SwarmEvent<Event>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.stack_told(event),
+            SwarmEvent::Dialing { .. } => self.counts.dials += 1,
+            SwarmEvent::ConnectionEstablished { endpoint, .. } if endpoint.is_dialer() => {
+                self.counts.dials_succeeded += 1;
+                self.count_restored(endpoint.get_remote_address());
+            }
+            SwarmEvent::OutgoingConnectionError { error: DialError::Transport(addrs), .. } => {
+                addrs.iter().for_each(|(addr, _)| self.count_restored(addr));
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "listening");
+                self.has_changed();
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener failed"),
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::warn!(?addresses, ?reason, "a listener ended");
+            }
+            _ => {}
+        }
+    }
+
+    fn count_restored(&mut self, addr: &Multiaddr) {
+        let endpoint = Endpoint::from_multiaddr(addr).map(|(endpoint, _)| endpoint);
+        if endpoint.is_ok_and(|endpoint| self.known.restored.contains(&endpoint)) {
+            self.counts.dials_from_restored += 1;
+            self.has_changed();
+        }
+    }
+
+    fn stack_told(&mut self, event: Event) {
+        match event {
+            Event::PeerUp { peer, class, .. } => {
+                tracing::debug!(%peer, ?class, "peer up");
+                self.has_changed();
+            }
+            Event::PeerDown { peer, .. } => {
+                tracing::debug!(%peer, "peer down");
+                self.has_changed();
+            }
+            Event::Gossip(GossipEvent::Item { id, from, topic, payload, deadline, .. }) => {
+                let awaits_verdict = deadline.is_some();
+                if self.intake.try_send(Incoming { id, from, topic, payload, awaits_verdict }).is_err() {
+                    self.counts.intake_overflows += 1;
+                    let _ = self.swarm.behaviour_mut().report(id, Verdict::Ignore);
+                }
+            }
+            Event::Gossip(GossipEvent::PeerSubscribed { .. }) => self.has_changed(),
+            Event::Gossip(event) => tracing::trace!(?event, "gossip"),
+            Event::Rpc(event) => self.rpc_told(event),
+            Event::Drained => self.stopping = Stopping::Done,
+            _ => {}
+        }
+    }
+
+    fn rpc_told(&mut self, event: RpcEvent<PeerId>) {
+        match event {
+            RpcEvent::Request { from, method, payload, ticket, time_left, wants_answer } => {
+                let request = Request::new(from, payload, ticket, time_left, wants_answer);
+                let sent = self.methods.get(&method).is_some_and(|server| server.try_send(request).is_ok());
+                if !sent {
+                    let refusal = Request::overloaded();
+                    let _ = self.swarm.behaviour_mut().rpc().answer(ticket, Err(refusal));
+                }
+            }
+            RpcEvent::Answered { call, from, payload } => {
+                if let Some(caller) = self.calls.get(&call) {
+                    // A caller takes one answer at a time and judges it before the next can come.
+                    let _ = caller.try_send(CallEvent::Answered { from, payload });
+                }
+            }
+            RpcEvent::Done { call, result, tries } => {
+                if let Some(caller) = self.calls.remove(&call) {
+                    let _ = caller.try_send(CallEvent::Done { result, tries });
+                }
+            }
+            event => tracing::trace!(?event, "rpc"),
+        }
+    }
+
+    /// Wakes those who wait for something to be so.
+    pub(crate) fn has_changed(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn save(&mut self) {
+        let changes = self.swarm.behaviour_mut().book_changes();
+        if let Some(storage) = self.storage.as_ref().filter(|_| !changes.is_empty()) {
+            storage.save(crate::book_rows::to_rows(&changes));
+        }
+        self.has_changed();
+    }
+
+    pub(crate) fn storage_status(&self) -> StorageStatus {
+        self.storage.as_ref().map(Storage::status).unwrap_or_default()
+    }
+
+    async fn close_storage(&mut self) -> StorageStatus {
+        self.save();
+        let Some(storage) = self.storage.take() else { return StorageStatus::default() };
+        let last = storage.status();
+        tokio::task::spawn_blocking(move || storage.close()).await.unwrap_or(last)
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a runtime is made of.
+pub(crate) struct Parts {
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) config: Config,
+    pub(crate) api: Option<PathBuf>,
+    pub(crate) files: SharedFiles,
+    pub(crate) traffic: Traffic,
+    pub(crate) known: KnownEndpoints,
+    pub(crate) intake: mpsc::Sender<Incoming>,
+    pub(crate) storage: Option<Storage>,
+    pub(crate) changed: watch::Sender<u64>,
+}
+
+impl Runtime {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { swarm, config, api, files, traffic, known, intake, storage, changed } = parts;
+        let clock = Clock::start();
+        Self {
+            swarm,
+            config,
+            api,
+            clock,
+            started: clock.now(),
+            files,
+            traffic,
+            calls: BTreeMap::new(),
+            methods: BTreeMap::new(),
+            subscriptions: BTreeSet::new(),
+            known,
+            counts: Counts::default(),
+            stopping: Stopping::No,
+            intake,
+            storage,
+            changed,
+        }
+    }
+}
