@@ -1,3 +1,30 @@
-//! bruit-bench
+//! `bruit-bench`: speeds, side by side with what others offer, measured in one run.
 
-fn main() {}
+mod duel;
+mod link;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Speeds, side by side with what others offer, measured in one run.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Frames from one swarm to another, beside gossipsub's handler and one raw stream.
+    Link(link::Args),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let held = match Args::parse().bench {
+        Bench::Link(args) => link::run(&args)?,
+    };
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,139 @@
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow, ensure};
+use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, swarm::NetworkBehaviour, tcp, yamux};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::{Notify, oneshot};
+
+/// How long both ends may take until the first unit arrives.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// What arrived at the listener, counted in whatever unit is measured.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    arrived: AtomicU64,
+    /// Told at every so many units, for senders that wait.
+    progress: Notify,
+}
+
+/// What one run of two swarms showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) per_second: f64,
+    /// Of the whole process, both ends.
+    pub(crate) cpu_micros_each: f64,
+}
+
+impl Meter {
+    pub(crate) fn add(&self, units: u64) {
+        self.arrived.fetch_add(units, Ordering::Relaxed);
+    }
+
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the sender.
+    pub(crate) fn tell(&self) {
+        self.progress.notify_one();
+    }
+
+    pub(crate) async fn changed(&self) {
+        self.progress.notified().await;
+    }
+}
+
+/// Runs two swarms, each on a thread and a runtime of its own, and measures what arrives within a time.
+///
+/// `listen` gets a place for the address it listens on; `dial` gets that address.
+pub(crate) fn duel<L, D, LF, DF>(window: Duration, listen: L, dial: D) -> anyhow::Result<Measured>
+where
+    L: FnOnce(Arc<Meter>, oneshot::Sender<Multiaddr>) -> LF + Send + 'static,
+    D: FnOnce(Arc<Meter>, Multiaddr) -> DF + Send + 'static,
+    LF: Future<Output = anyhow::Result<()>>,
+    DF: Future<Output = anyhow::Result<()>>,
+{
+    let meter = Arc::new(Meter::default());
+    let (addr_sender, addr) = oneshot::channel();
+    let listening = meter.clone();
+    let (stop_listener, listener) = start(move || listen(listening, addr_sender));
+    let dialling = meter.clone();
+    let (stop_dialler, dialler) = start(move || async move {
+        let addr = addr.await.context("the listener has no address")?;
+        dial(dialling, addr).await
+    });
+    let measured = measure(&meter, window, || listener.is_finished() || dialler.is_finished());
+    // Whoever stops second may see the other's end as an error.
+    let have_ended = listener.is_finished() || dialler.is_finished();
+    drop((stop_listener, stop_dialler));
+    for thread in [dialler, listener] {
+        let result = thread.join().map_err(|_| anyhow!("a thread panicked"))?;
+        if have_ended {
+            result?;
+        }
+    }
+    measured
+}
+
+/// A swarm over TCP, Noise and Yamux; its connections stay.
+pub(crate) fn swarm<B: NetworkBehaviour>(behaviour: B) -> anyhow::Result<Swarm<B>> {
+    let swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
+        .with_behaviour(|_| behaviour)?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
+        .build();
+    Ok(swarm)
+}
+
+pub(crate) fn loopback() -> Multiaddr {
+    Multiaddr::from(Ipv4Addr::LOCALHOST).with(libp2p::multiaddr::Protocol::Tcp(0))
+}
+
+fn start<W, F>(work: W) -> (oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)
+where
+    W: FnOnce() -> F + Send + 'static,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let (stop, stopped) = oneshot::channel::<()>();
+    let thread = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            tokio::select! {
+                result = work() => result,
+                _ = stopped => Ok(()),
+            }
+        })
+    });
+    (stop, thread)
+}
+
+fn measure(meter: &Meter, window: Duration, has_ended: impl Fn() -> bool) -> anyhow::Result<Measured> {
+    let deadline = Instant::now() + CONNECT_MAX;
+    while meter.arrived() == 0 && !has_ended() {
+        ensure!(Instant::now() < deadline, "nothing arrived within {} s", CONNECT_MAX.as_secs());
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread::sleep(WARM_UP);
+    let (units, cpu, time) = (meter.arrived(), cpu_time(), Instant::now());
+    thread::sleep(window);
+    let (units, cpu, time) = (meter.arrived() - units, cpu_time() - cpu, time.elapsed());
+    ensure!(units > 0 || has_ended(), "nothing arrived within {} s", window.as_secs_f64());
+    let per_second = units as f64 / time.as_secs_f64();
+    Ok(Measured { per_second, cpu_micros_each: cpu.as_secs_f64() * 1e6 / units.max(1) as f64 })
+}
+
+/// What the whole process has used, user and system.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
