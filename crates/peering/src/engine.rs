@@ -158,9 +158,13 @@ impl<C: Copy + Ord> Engine<C> {
         }
         if let Some(known) = self.peers.get_mut(&peer) {
             known.connections.push((connection, origin));
+            let greets = dialled && matches!(known.state, State::Greeting { .. });
             // One side decides, so that both never close a different one.
             if self.local < peer {
                 self.outputs.push_back(Output::Close { peer, connection });
+            } else if greets {
+                // Both dialled at once, and the other side may close the connection that its own hello went by.
+                self.send_hello(peer);
             }
             return;
         }

@@ -296,3 +296,16 @@ fn one_ip_gets_no_more_than_its_share() {
     assert_eq!(refused.reason, GoodbyeReason::Full);
     assert_eq!(refused.alternatives.len(), 2);
 }
+
+#[test]
+fn both_sides_dialling_at_once_does_not_leave_them_silent() {
+    let mut world = World::new(1);
+    let n = (0..PEERS).find(|n| peer(*n) < peer(200)).unwrap();
+    world.apply(&Step::Propose(n, true));
+    world.apply(&Step::Accept(n));
+    world.log.clear();
+    // The other side decides which connection stays, and may close the one that its own hello went by.
+    world.apply(&Step::DialEnds(true));
+    assert!(world.log.iter().any(|line| line.starts_with("SendHello")), "{:?}", world.log);
+    assert!(!world.log.iter().any(|line| line.starts_with("Close")), "{:?}", world.log);
+}

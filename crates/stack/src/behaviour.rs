@@ -142,6 +142,9 @@ impl Behaviour {
         match event {
             ChildEvent::Peering(event) => {
                 self.commands.extend(coupling::of_peering(&event));
+                let peering = &self.children.peering;
+                let is_more_wanted = peering.held(SlotClass::Outbound) < peering.engine().settings().outbound_target;
+                self.children.exchange.more_wanted(is_more_wanted);
                 match event {
                     bruit_peering::Event::PeerUp { peer, class, remote, .. } => {
                         self.remotes.insert(peer, remote);

@@ -162,7 +162,7 @@ impl AddressBook {
             return Succeeded::AlreadyTried;
         }
         let place = self.placement.in_tried(&entry.endpoint);
-        if let Some(holder) = self.tried.at(place) {
+        if let Some(holder) = self.tried.rival(place) {
             let incumbent = self.entries.get(holder);
             if let Some(incumbent) = incumbent.filter(|entry| !entry.is_terrible(self.config.horizon(), now)) {
                 return Succeeded::PlaceTaken(incumbent.endpoint.clone());
@@ -190,7 +190,7 @@ impl AddressBook {
         if !self.can_take_for_first(place, now) {
             return false;
         }
-        self.tried.clear(self.placement.in_tried(&entry.endpoint));
+        self.tried.clear(self.placement.in_tried(&entry.endpoint), number);
         self.tried_len -= 1;
         if let Some(entry) = self.entries.get_mut(number) {
             entry.is_tried = false;

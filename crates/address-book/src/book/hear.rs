@@ -268,7 +268,7 @@ impl AddressBook {
         }
         let odds = u32::try_from(places).ok().and_then(|places| 1_u32.checked_shl(places)).unwrap_or(u32::MAX);
         let place = self.placement.in_new(&entry.endpoint, source_group);
-        if self.rng.random_range(0..odds) != 0 || self.new.at(place) == Some(number) || !self.is_weak(place, now) {
+        if self.rng.random_range(0..odds) != 0 || self.new.holds(place, number) || !self.is_weak(place, now) {
             return false;
         }
         self.vacate(place);
@@ -281,19 +281,19 @@ impl AddressBook {
 
     /// Whether nobody worth keeping holds a place in *new*.
     fn is_weak(&self, place: Place, now: Timestamp) -> bool {
-        let holder = self.new.at(place).and_then(|number| self.entries.get(number));
+        let holder = self.new.rival(place).and_then(|number| self.entries.get(number));
         holder.is_none_or(|holder| holder.is_terrible(self.config.horizon(), now))
     }
 
     /// Whether an entry without any place may take this one in *new*: also from an entry that keeps another.
     pub(super) fn can_take_for_first(&self, place: Place, now: Timestamp) -> bool {
-        let holder = self.new.at(place).and_then(|number| self.entries.get(number));
+        let holder = self.new.rival(place).and_then(|number| self.entries.get(number));
         self.is_weak(place, now) || holder.is_some_and(|holder| holder.places() > 1)
     }
 
     /// Empties a place in *new*; an entry that has no other leaves the book.
     pub(super) fn vacate(&mut self, place: Place) {
-        let Some(number) = self.new.at(place) else { return };
+        let Some(number) = self.new.rival(place) else { return };
         let Some(entry) = self.entries.get_mut(number) else { return };
         if entry.places() <= 1 {
             self.remove_entry(number);
@@ -301,8 +301,8 @@ impl AddressBook {
         }
         let placement = &self.placement;
         let Entry { endpoint, source_groups, .. } = &mut *entry;
-        source_groups.retain(|source| placement.in_new(endpoint, *source) != place);
-        self.new.clear(place);
+        source_groups.retain(|source| !placement.in_new(endpoint, *source).is_in_bucket_of(place));
+        self.new.clear(place, number);
         self.unsaved.entry_changed(entry);
     }
 
@@ -344,7 +344,7 @@ impl AddressBook {
     pub(super) fn remove_entry(&mut self, number: u32) {
         let Some(entry) = self.entries.get(number) else { return };
         if entry.is_tried {
-            self.tried.clear(self.placement.in_tried(&entry.endpoint));
+            self.tried.clear(self.placement.in_tried(&entry.endpoint), number);
             self.tried_len -= 1;
         } else {
             self.clear_new(number);
@@ -360,9 +360,7 @@ impl AddressBook {
         let Some(entry) = self.entries.get(number) else { return };
         for source in &entry.source_groups {
             let place = self.placement.in_new(&entry.endpoint, *source);
-            if self.new.at(place) == Some(number) {
-                self.new.clear(place);
-            }
+            self.new.clear(place, number);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
-use super::{AddressBook, entry::Entry, peers::Peer};
+use super::{AddressBook, entry::Entry, peers::Peer, table::Place};
 use crate::{
     Ban, BanSubject, Banned, Changes, EntryRecord, FORMAT_VERSION, PeerRecord, Records, RestoreReport, bans::canonical,
     quality::Parts,
@@ -190,11 +190,12 @@ impl AddressBook {
             source_groups.push(group);
         }
         let tried_place = self.placement.in_tried(&record.endpoint);
-        let is_tried = is_tried && self.tried.at(tried_place).is_none();
+        let is_tried = is_tried && self.tried.rival(tried_place).is_none();
         let mut new_places = Vec::new();
         source_groups.retain(|source| {
             let place = self.placement.in_new(&record.endpoint, *source);
-            let is_free = self.new.at(place).is_none() && !new_places.contains(&place);
+            let is_held = new_places.iter().any(|held: &Place| held.is_in_bucket_of(place));
+            let is_free = self.new.rival(place).is_none() && !is_held;
             if is_free && !is_tried {
                 new_places.push(place);
             }

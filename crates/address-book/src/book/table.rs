@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use crate::ValidConfig;
 
-/// A position in a bucket.
+/// A bucket, and the position in it that gives way when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     bucket: u32,
@@ -73,40 +73,68 @@ fn group_bytes(group: NetGroup) -> [u8; 9] {
     bytes
 }
 
-/// Buckets of places, each held by at most one entry. Takes memory for what is there.
-#[derive(Clone, Debug, Default)]
+impl Place {
+    pub(crate) const fn is_in_bucket_of(self, other: Self) -> bool {
+        self.bucket == other.bucket
+    }
+}
+
+/// Buckets of positions, each held by at most one entry; an entry holds at most one position of a bucket.
+///
+/// While a bucket has a free position nobody gives way: networks whose addresses are all of one group, as on one site, have one
+/// bucket only. In a full one the secret says who is challenged, always the same for the same endpoint. Takes memory for what
+/// is there.
+#[derive(Clone, Debug)]
 pub(crate) struct Buckets {
     buckets: Vec<Vec<(u32, u32)>>,
     occupied: Vec<u32>,
+    bucket_size: u32,
     len: usize,
 }
 
 impl Buckets {
-    /// Who holds a place.
-    pub(crate) fn at(&self, place: Place) -> Option<u32> {
+    pub(crate) const fn new(bucket_size: u32) -> Self {
+        Self { buckets: Vec::new(), occupied: Vec::new(), bucket_size, len: 0 }
+    }
+
+    /// Who must give way for an entry with this place; `None` while the bucket has a free position.
+    pub(crate) fn rival(&self, place: Place) -> Option<u32> {
         let bucket = self.buckets.get(place.bucket as usize)?;
+        if bucket.len() < self.bucket_size as usize {
+            return None;
+        }
         bucket.iter().find(|(position, _)| *position == place.position).map(|(_, entry)| *entry)
     }
 
-    /// Gives a place that nobody holds.
+    /// Whether an entry holds a position in the bucket of this place.
+    pub(crate) fn holds(&self, place: Place, entry: u32) -> bool {
+        let bucket = self.buckets.get(place.bucket as usize);
+        bucket.is_some_and(|bucket| bucket.iter().any(|(_, holder)| *holder == entry))
+    }
+
+    /// Gives the position of this place, or the next free one.
     pub(crate) fn put(&mut self, place: Place, entry: u32) {
-        assert!(self.at(place).is_none(), "a place is vacated before it is given");
+        assert!(self.rival(place).is_none(), "a position is vacated before it is given");
         let index = place.bucket as usize;
         if self.buckets.len() <= index {
             self.buckets.resize_with(index + 1, Vec::new);
         }
+        let bucket_size = self.bucket_size;
         let Some(bucket) = self.buckets.get_mut(index) else { return };
+        let is_free = |position: &u32| bucket.iter().all(|(held, _)| held != position);
+        let mut from_place = (0..bucket_size).map(|step| (place.position + step) % bucket_size);
+        let Some(position) = from_place.find(is_free) else { return };
         if bucket.is_empty() {
             self.occupied.push(place.bucket);
         }
-        bucket.push((place.position, entry));
+        bucket.push((position, entry));
         self.len += 1;
     }
 
-    /// Takes a place from the entry that holds it.
-    pub(crate) fn clear(&mut self, place: Place) {
+    /// Takes its position in the bucket of this place from an entry.
+    pub(crate) fn clear(&mut self, place: Place, entry: u32) {
         let Some(bucket) = self.buckets.get_mut(place.bucket as usize) else { return };
-        let Some(index) = bucket.iter().position(|(position, _)| *position == place.position) else { return };
+        let Some(index) = bucket.iter().position(|(_, holder)| *holder == entry) else { return };
         bucket.swap_remove(index);
         self.len -= 1;
         if bucket.is_empty() {
@@ -174,12 +202,26 @@ mod tests {
 
     #[test]
     fn a_bucket_emptied_is_not_drawn() {
-        let mut table = Buckets::default();
+        let mut table = Buckets::new(64);
         let mut rng = Seed::from_number(1).rng();
         let place = Place { bucket: 3, position: 5 };
         table.put(place, 7);
-        assert_eq!((table.at(place), table.len(), table.random(&mut rng)), (Some(7), 1, Some(7)));
-        table.clear(place);
-        assert_eq!((table.at(place), table.len(), table.random(&mut rng)), (None, 0, None));
+        assert_eq!((table.holds(place, 7), table.len(), table.random(&mut rng)), (true, 1, Some(7)));
+        table.clear(place, 7);
+        assert_eq!((table.holds(place, 7), table.len(), table.random(&mut rng)), (false, 0, None));
+    }
+
+    #[test]
+    fn nobody_gives_way_before_the_bucket_is_full() {
+        let mut table = Buckets::new(3);
+        let place = Place { bucket: 0, position: 2 };
+        for entry in 0..3 {
+            assert_eq!(table.rival(place), None);
+            table.put(place, entry);
+        }
+        assert_eq!(table.rival(place), Some(0));
+        assert_eq!(table.rival(Place { position: 0, ..place }), Some(1));
+        table.clear(place, 1);
+        assert_eq!(table.rival(place), None);
     }
 }
