@@ -107,7 +107,7 @@ const fn of<M: Limited>() -> &'static Limits {
 }
 
 limits! {
-    LaneOpen: 16, [number(1, "lane")];
+    LaneOpen: 1024, [number(1, "lane")];
 
     ItemFrame: FRAME_MAX, [
         bytes(1, "id", 32, 1),
