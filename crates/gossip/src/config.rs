@@ -8,6 +8,9 @@ use bruit_wire::{
 
 use crate::Topic;
 
+#[cfg(feature = "serde")]
+mod text;
+
 /// The largest round limit that a policy may set.
 pub const ROUNDS_MAX: u32 = 32;
 
@@ -19,6 +22,9 @@ pub struct Config {
     pub topics: BTreeMap<Topic, TopicConfig>,
     /// What holds for every topic not named in `topics`; `None` refuses them. By default they are carried among their
     /// subscribers, so that a node is nobody's relay for what it never heard of.
+    ///
+    /// As text: `other_topics = "refuse"`, or a table `other_topics.allow`.
+    #[cfg_attr(feature = "serde", serde(with = "text::other_topics"))]
     pub other_topics: Option<TopicConfig>,
     /// How many peers at most. Default 256: 32 outbound and 150 inbound peers (Factom's figures) and room; at most 4,096.
     pub peers_max: usize,
@@ -27,20 +33,20 @@ pub struct Config {
     /// How many ids are remembered. Default 100,000: Iron Fish's filter. About 150 bytes each once they are there.
     pub seen_entries_max: usize,
     /// For how long an id is remembered. Default 20 minutes: twice the default expiry, so that no item can come back.
-    #[cfg_attr(feature = "serde", serde(rename = "seen_keep_ms", with = "millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "seen_keep_ms", with = "text::millis"))]
     pub seen_keep: Duration,
     /// How many items may await a verdict. Default 4,096: ten seconds of 400 a second.
     pub pending_items_max: usize,
-    /// How many bytes may await a verdict; above half of it the reader of who used most is paused. Default 16 MiB:
-    /// a third of what a node under load may take.
+    /// How many bytes may await a verdict. From a quarter of it, or of `pending_items_max`, the reader of who used most is
+    /// paused until an eighth is left; a single peer gets half. Default 16 MiB, a guess: a sixth of a loaded node's memory.
     pub pending_bytes_max: usize,
     /// How long an item waits for its verdict before it is ignored. Default 10 s: a guess, above what checking a block takes.
-    #[cfg_attr(feature = "serde", serde(rename = "verdict_timeout_ms", with = "millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "verdict_timeout_ms", with = "text::millis"))]
     pub verdict_timeout: Duration,
     /// How many bytes of items that came at their last round are held for a later copy with rounds left. Default 4 MiB.
     pub held_bytes_max: usize,
     /// For how long they are held. Default 10 s: six hops of 300 ms, five times over.
-    #[cfg_attr(feature = "serde", serde(rename = "held_for_ms", with = "millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "held_for_ms", with = "text::millis"))]
     pub held_for: Duration,
     /// How many bytes may wait for one slow peer before copies to it are refused, 64 more counted for each. Default 4 MiB, a
     /// guess: sixteen of the longest frames.
@@ -60,7 +66,7 @@ pub struct TopicConfig {
     /// The largest payload, in bytes. Default and largest value 192 KiB: with its surroundings it fits one frame.
     pub size_max: usize,
     /// After what time nobody relays an item any more. Default 10 minutes: clocks of honest nodes may be that wrong.
-    #[cfg_attr(feature = "serde", serde(rename = "expiry_ms", with = "millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "expiry_ms", with = "text::millis"))]
     pub expiry: Duration,
     /// What is written first to a peer that is slow.
     pub priority: Priority,
@@ -234,21 +240,6 @@ fn within(field: &'static str, value: usize, min: usize, max: usize) -> Result<(
         return Ok(());
     }
     Err(ConfigError::OutOfBounds { field, value: value as u64, min: min as u64, max: max as u64 })
-}
-
-#[cfg(feature = "serde")]
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
-    }
 }
 
 #[cfg(test)]

@@ -204,6 +204,37 @@ async fn items_for_subscribers_wait_for_one() {
 }
 
 #[tokio::test]
+async fn a_slow_application_slows_its_peers_down_and_loses_nothing() {
+    const COUNT: usize = 6_000;
+    let mut a = Peer::new(1, config()).await;
+    let mut slow = Peer::subscribed(2, "news").await;
+    let mut fast = Peer::subscribed(3, "news").await;
+    for node in [&mut slow, &mut fast] {
+        a.swarm.connect(&mut node.swarm).await;
+    }
+    until!([a, slow, fast], a.events.len() == 2);
+    let ids: Vec<ItemId> =
+        (0..COUNT).map(|n| a.gossip().publish(topic("news"), n.to_le_bytes().to_vec()).unwrap()).collect();
+
+    // While `fast` judges all, `slow` judges nothing: were it still read, more would come than one peer has room for.
+    until!([a, slow, fast], judge_from(&mut fast, 0) == COUNT && slow.item_ids().len() > 1_024);
+    let mut judged = 0;
+    while judged < COUNT {
+        until!([a, slow], slow.item_ids().len() > judged);
+        judged = judge_from(&mut slow, judged);
+    }
+    assert_eq!(slow.item_ids(), ids);
+    assert_eq!(slow.gossip().stats().refused, 0);
+}
+
+/// Judges all items from a position on, and says how many there are.
+fn judge_from(node: &mut Peer, position: usize) -> usize {
+    let ids = node.item_ids();
+    ids[position..].iter().for_each(|id| _ = node.gossip().report(*id, Verdict::Ignore));
+    ids.len()
+}
+
+#[tokio::test]
 async fn fault_frozen_peer_does_not_stall_publish() {
     let small = Config { outbox_bytes_max: 300_000, ..config() };
     let mut a = Peer::new(1, small).await;

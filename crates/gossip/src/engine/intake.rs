@@ -11,6 +11,14 @@ use super::{
 };
 use crate::{Carry, Event, ItemId, ItemMessage, TopicConfig, Validation};
 
+/// The part of what may await a verdict above which the reader of who used most is paused. The room between this and
+/// [`PEER_PART`] takes what was read already when the pause began.
+const PAUSE_PART: usize = 4;
+/// The part that a single peer may use.
+const PEER_PART: usize = 2;
+/// The part below which paused readers go on.
+const RESUME_PART: usize = 8;
+
 /// What became of an accepted item.
 enum Accepted {
     Relayed,
@@ -134,7 +142,7 @@ impl Engine {
         let [mut all, mut own] = [self.held.pending(), peer.pending];
         all.add(Load::of(message));
         own.add(Load::of(message));
-        let has_room = !all.exceeds(1, &self.config) && !own.exceeds(2, &self.config);
+        let has_room = !all.exceeds(1, &self.config) && !own.exceeds(PEER_PART, &self.config);
         if is_subscribed && topic.validation == Validation::Application && !has_room {
             return Err(Refusal::NoRoom);
         }
@@ -260,7 +268,7 @@ impl Engine {
     }
 
     fn pause_when_loaded(&mut self) {
-        if self.held.pending().exceeds(2, &self.config)
+        if self.held.pending().exceeds(PAUSE_PART, &self.config)
             && let Some(to) = self.peers.pause_greediest()
         {
             self.outputs.push_back(Output::Pause { to });
@@ -268,7 +276,7 @@ impl Engine {
     }
 
     fn resume_when_calm(&mut self) {
-        if self.held.pending().exceeds(4, &self.config) {
+        if self.held.pending().exceeds(RESUME_PART, &self.config) {
             return;
         }
         while let Some(to) = self.peers.resume_one() {

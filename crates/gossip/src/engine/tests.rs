@@ -345,31 +345,31 @@ fn who_uses_most_is_paused_and_resumed_and_the_limit_holds() {
     node.engine.subscribe(topic("blocks")).unwrap();
     node.outputs();
     let items: Vec<ItemMessage> = (0..12).map(|byte| node.item("blocks", &[byte])).collect();
-    for item in &items[..4] {
+    for (number, item) in items[..4].iter().enumerate() {
         assert_eq!(node.receive(0, item, 1), Received::Pending);
-        assert_eq!(node.outputs().len(), 1);
+        let pause: &[Output] = if number == 2 { &[Output::Pause { to: peer(0) }] } else { &[] };
+        assert_eq!(&node.outputs()[1..], pause);
     }
-    // Its own half is used up, so what it sends now is refused; the others still have room.
+    // Its own half is used up, so what it had sent before is refused; the others still have room.
     assert_eq!(node.receive(0, &items[4], 1), Received::Refused(Refusal::NoRoom));
     assert_eq!(node.outputs(), [refused(0, &items[4], Refusal::NoRoom)]);
     assert!(!node.engine.is_known(&items[4].id()));
     assert_eq!(node.receive(1, &items[5], 1), Received::Pending);
-    assert_eq!(node.outputs()[1..], [Output::Pause { to: peer(0) }]);
     for item in &items[6..9] {
         assert_eq!(node.receive(2, item, 1), Received::Pending);
-        assert_eq!(node.outputs().len(), 1);
     }
+    assert_eq!(node.outputs().len(), 4);
     assert_eq!(node.engine.pending_count(), 8);
     assert_eq!(node.receive(1, &items[9], 1), Received::Refused(Refusal::NoRoom));
-    node.outputs();
+    assert_eq!(node.outputs(), [refused(1, &items[9], Refusal::NoRoom)]);
 
-    let mut resumed = Vec::new();
-    for item in items[..4].iter().chain(&items[5..7]) {
-        node.engine.report(item.id(), Verdict::Ignore, node.now);
-        resumed.push(node.outputs());
+    let mut after_each = Vec::new();
+    for item in items[..4].iter().chain(&items[5..9]) {
+        assert_eq!(node.engine.report(item.id(), Verdict::Ignore, node.now), Reported::Ignored);
+        after_each.push(node.outputs());
     }
-    assert_eq!(resumed.concat(), [Output::Resume { to: peer(0) }]);
-    assert_eq!(resumed.last().unwrap().len(), 1);
+    assert_eq!(after_each[6], [Output::Resume { to: peer(0) }]);
+    assert_eq!(after_each.concat().len(), 1);
 }
 
 #[test]
