@@ -1,16 +1,14 @@
 //! Every check in one go, as CI runs them: cheap ones first, each timed, up to the first that fails.
 
 use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::{
-    check_deps, gen_proto, tidy,
+    check_deps, gen_proto, readme, tidy,
     workspace::{Workspace, run as run_shown},
 };
 
@@ -26,7 +24,7 @@ struct Step {
     run: fn(&Workspace) -> anyhow::Result<Outcome>,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", run: |workspace| passed(run_shown(workspace.cargo().args(["fmt", "--all", "--check"]))) },
     Step { name: "gen-proto --check", run: |workspace| passed(gen_proto::check(workspace)) },
     Step { name: "tidy", run: |workspace| passed(tidy::run(workspace, false)) },
@@ -34,11 +32,9 @@ const STEPS: [Step; 12] = [
     Step { name: "check-deps", run: |workspace| passed(check_deps::run(workspace)) },
     Step { name: "test", run: |workspace| passed(run_shown(workspace.cargo().args(["test", "--workspace"]))) },
     Step { name: "doc", run: doc },
-    Step { name: "tests/foreign", run: |workspace| other_workspace(workspace, "tests/foreign") },
+    Step { name: "tests/foreign", run: foreign },
     Step { name: "tests/outside", run: |workspace| other_workspace(workspace, "tests/outside") },
-    Step { name: "release build", run: release_build },
-    Step { name: "testnet/local.sh 5", run: local_testnet },
-    Step { name: "demo", run: demo },
+    Step { name: "README", run: |workspace| passed(readme::run(workspace)) },
 ];
 
 /// Runs the steps in order, stops at the first that fails, and ends with a table of all that ran.
@@ -91,6 +87,12 @@ fn doc(workspace: &Workspace) -> anyhow::Result<Outcome> {
     passed(run_shown(&mut cargo))
 }
 
+/// The foreign client talks to the shipped node, which `cargo test` alone need not have built.
+fn foreign(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    run_shown(workspace.cargo().args(["build", "--workspace", "--bins"]))?;
+    other_workspace(workspace, "tests/foreign")
+}
+
 /// Tests a workspace that is none of ours in the target folder of ours, so that what both are built from is built once.
 fn other_workspace(workspace: &Workspace, folder: &str) -> anyhow::Result<Outcome> {
     let manifest = format!("{folder}/Cargo.toml");
@@ -99,27 +101,6 @@ fn other_workspace(workspace: &Workspace, folder: &str) -> anyhow::Result<Outcom
     }
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace", "--manifest-path", &manifest]).env("CARGO_TARGET_DIR", target_dir(workspace)?);
-    passed(run_shown(&mut cargo))
-}
-
-fn release_build(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    passed(run_shown(workspace.cargo().args(["build", "--release", "--bin", "bruit", "--bin", "bruit-testnet"])))
-}
-
-/// Starts five nodes with the script, which finds `bruit` on the PATH as a user's shell would.
-fn local_testnet(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    let script = "testnet/local.sh";
-    if !workspace.root().join(script).is_file() {
-        return Ok(skipped(script));
-    }
-    let mut command = workspace.command(&format!("./{script}"));
-    command.arg("5").env("PATH", path_with(&target_dir(workspace)?.join("release"))?);
-    passed(run_shown(&mut command))
-}
-
-fn demo(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    let mut cargo = workspace.cargo();
-    cargo.args(["run", "--release", "--bin", "bruit-testnet", "--", "demo", "--json"]);
     passed(run_shown(&mut cargo))
 }
 
@@ -133,10 +114,4 @@ fn target_dir(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         Some(path) => Ok(PathBuf::from(path)),
         None => bail!("metadata without target_directory"),
     }
-}
-
-fn path_with(first: &Path) -> anyhow::Result<OsString> {
-    let rest = env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(first.to_path_buf()).chain(env::split_paths(&rest));
-    env::join_paths(folders).context("the target folder cannot stand in PATH")
 }
