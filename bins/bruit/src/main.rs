@@ -1,3 +1,5 @@
-//! bruit
+//! The `bruit` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    bruit_cli::main_with(std::env::args_os())
+}

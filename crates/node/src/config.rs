@@ -232,8 +232,11 @@ impl Config {
         AddrPolicy { allow_private_addrs: self.allow_private_addrs }
     }
 
-    /// Checks what no type can say.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks what no type can say, with all protocols' own checks.
+    ///
+    /// # Errors
+    /// The first setting that cannot work, alone or together with others.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let zero = [
             ("files.files_max", self.files.files_max as u64),
             ("files.try_timeout_ms", self.files.try_timeout_ms),
@@ -248,6 +251,7 @@ impl Config {
             let reason = "the node would neither listen nor dial".to_owned();
             return Err(ConfigError::Unworkable { key: "listen".to_owned(), reason });
         }
+        self.stack()?.validate(self.network.clone(), crate::AGENT)?;
         Ok(())
     }
 }

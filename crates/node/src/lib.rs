@@ -67,7 +67,7 @@ pub use handle::{
     Requests, ServeError, StoppedError, SubscribeFailure, Subscription, WaitFor, Waited,
 };
 pub use key::{KeyError, create_key, read_key};
-pub use methods::{ECHO, OBJECT, PEERS, PING, RECENT};
+pub use methods::{ECHO, OBJECT, PEERS, PING, RECENT, object_arguments, recent_arguments};
 pub use multiaddr::Multiaddr;
 pub use node::{Node, StartError};
 pub use status::{

@@ -32,6 +32,16 @@ enum Builtin {
     Peers,
 }
 
+/// The arguments of [`OBJECT`]: a manifest, or one of its chunks.
+pub fn object_arguments(manifest: ManifestId, index: Option<u32>) -> Bytes {
+    encode(&pb::ObjectRequest { manifest_id: Bytes::copy_from_slice(manifest.as_bytes()), index })
+}
+
+/// The arguments of [`RECENT`]: files of a topic that came after a moment, in seconds since 1970.
+pub fn recent_arguments(topic: &str, since_seconds: u64) -> Bytes {
+    encode(&pb::RecentRequest { topic: topic.to_owned(), since_seconds })
+}
+
 /// Serves the built-in methods until the node stops.
 pub(crate) async fn serve_all(handle: &Handle) -> Result<(), ServeError> {
     let builtins = [

@@ -54,6 +54,9 @@ pub enum ConfigError {
     /// The profile is known, but not there yet.
     #[error("the profile `{0}` is known but not filled yet; `bruit` is")]
     ProfileNotFilled(String),
+    /// The protocols refuse their settings.
+    #[error(transparent)]
+    Stack(#[from] bruit_stack::ConfigError),
     /// Settings that are valid one by one, but not together.
     #[error("`{key}`: {reason}")]
     Unworkable {

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bruit_core::{Clock, PeerId};
 use bruit_stack::rpc::Verdict;
-use bruit_wire::{decode, encode, limits::RECENT_MAX, pb};
+use bruit_wire::{decode, limits::RECENT_MAX, pb};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     files::{Manifest, ManifestId, Part, Via},
     handle::{CallFailure, CallOptions, Handle},
-    methods::{OBJECT, RECENT},
+    methods::{OBJECT, RECENT, object_arguments, recent_arguments},
 };
 
 /// What is to be fetched, and how.
@@ -162,7 +162,7 @@ impl Handle {
             Some(Part::Manifest(manifest)) if manifest.id() == wanted => Ok(manifest),
             Some(_) | None => Err(Verdict::Invalid),
         };
-        let called = self.call_judged(OBJECT, request(wanted, None), self.options_of(wish, None), judge).await;
+        let called = self.call_judged(OBJECT, object_arguments(wanted, None), self.options_of(wish, None), judge).await;
         report.count(&called.as_ref().map(|answer| answer.tries));
         let manifest = called.ok()?.value;
         if let Some(KeepFor(topic)) = keep {
@@ -189,7 +189,7 @@ impl Handle {
             Some(_) | None => Err(Verdict::Invalid),
         };
         let options = self.options_of(wish, pin);
-        let called = self.call_judged(OBJECT, request(manifest.id(), Some(wanted)), options, judge).await;
+        let called = self.call_judged(OBJECT, object_arguments(manifest.id(), Some(wanted)), options, judge).await;
         (wanted, called.map(|answer| (answer.value, answer.tries)))
     }
 
@@ -203,7 +203,7 @@ impl Handle {
         since_seconds: u64,
         options: CallOptions,
     ) -> Result<(Vec<ManifestId>, PeerId, u32), CallFailure> {
-        let request = encode(&pb::RecentRequest { topic: topic.to_owned(), since_seconds });
+        let request = recent_arguments(topic, since_seconds);
         let judge = |_, payload| {
             let response: pb::RecentResponse = decode(payload).map_err(|_| Verdict::Invalid)?;
             let ids = response.manifest_ids.chunks(32).map(ManifestId::new).collect::<Option<Vec<_>>>();
@@ -254,8 +254,4 @@ impl FetchReport {
         };
         self.retried += u32::from(tries > 1);
     }
-}
-
-fn request(manifest: ManifestId, index: Option<u32>) -> Bytes {
-    encode(&pb::ObjectRequest { manifest_id: Bytes::copy_from_slice(manifest.as_bytes()), index })
 }

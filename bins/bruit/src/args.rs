@@ -1,0 +1,305 @@
+use std::{net::IpAddr, path::PathBuf};
+
+use bruit::{FILES_TOPIC, ManifestId, Multiaddr, PeerId};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::settings::SettingsArgs;
+
+/// A peer-to-peer node: messages, files, calls and addresses.
+#[derive(Debug, Parser)]
+#[command(name = "bruit", version, max_term_width = 120)]
+pub(crate) struct Args {
+    /// Gives out JSON: the last line of stdout is one object
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a node until it is stopped
+    Run(RunArgs),
+    /// Says how a running node is
+    Status(Api),
+    /// Lists connected peers
+    Peers(Api),
+    /// Lists the address book
+    Book(BookArgs),
+    /// Lists bans
+    Bans(Api),
+    /// Bans a peer or an IP address
+    Ban(BanArgs),
+    /// Lifts a ban
+    Unban(UnbanArgs),
+    /// Lists who left and why
+    Goodbyes(Api),
+    /// Lists the files that the node holds
+    Files(Api),
+    /// Publishes a file or a text under a topic
+    Publish(PublishArgs),
+    /// Wants a topic and prints what comes
+    Subscribe(SubscribeArgs),
+    /// Wants a topic no longer
+    Unsubscribe(TopicArgs),
+    /// Fetches files by calls to peers
+    Fetch(FetchArgs),
+    /// Calls a method of a peer
+    Call(CallArgs),
+    /// Waits until something is so
+    Wait(WaitArgs),
+    /// Names a peer to be connected to
+    Addnode(AddnodeArgs),
+    /// Says goodbye to a peer
+    Disconnect(PeerArgs),
+    /// Shows or makes the identity of a data directory
+    Key(KeyArgs),
+    /// Shows or checks settings
+    Config(ConfigArgs),
+    /// Stops a running node and waits for its end
+    Shutdown(Api),
+}
+
+/// Where the node is.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Api {
+    /// The socket of the node's API
+    #[arg(long, env = "BRUIT_API", value_name = "PATH")]
+    pub(crate) api: Option<PathBuf>,
+    /// The node's data directory, if --api is not given
+    #[arg(long, env = "BRUIT_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Ends the node with the process that started it (Linux), so that none is left over
+    #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option, reason = "absent, given, and given with the process it must be")]
+    pub(crate) exit_with_parent: Option<Option<i32>>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BookArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// How many entries at most
+    #[arg(long, default_value_t = 200)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BanArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// A peer id or an IP address
+    pub(crate) subject: String,
+    /// For how many seconds; a day unless given
+    #[arg(long)]
+    pub(crate) seconds: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UnbanArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// A peer id or an IP address
+    pub(crate) subject: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PublishArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// The topic
+    #[arg(long, default_value = FILES_TOPIC)]
+    pub(crate) topic: String,
+    /// The file to publish
+    #[arg(long, value_name = "PATH", required_unless_present = "text", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// The text to publish
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SubscribeArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// The topic
+    pub(crate) topic: String,
+    /// Writes files into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Ends after so many items and files
+    #[arg(long)]
+    pub(crate) count: Option<u64>,
+    /// Fails after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
+    /// Only makes the node want the topic
+    #[arg(long, conflicts_with_all = ["out", "count"])]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TopicArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// The topic
+    pub(crate) topic: String,
+}
+
+/// How calls for parts of files, and others, are made.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct Tries {
+    /// How long one peer may take; `files.try_timeout_ms` of the node unless given
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub(crate) timeout_ms: Option<u64>,
+    /// How many peers are asked at most; `files.tries_max` of the node unless given
+    #[arg(long)]
+    pub(crate) tries: Option<u32>,
+    /// Who is asked first
+    #[arg(long, value_name = "PEER")]
+    pub(crate) pin_first: Option<PeerId>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    #[command(flatten)]
+    pub(crate) tries: Tries,
+    /// Which file
+    #[arg(long, value_name = "ID", required_unless_present = "topic", conflicts_with = "topic")]
+    pub(crate) manifest: Option<ManifestId>,
+    /// All recent files of a topic
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// How many chunks of each file; all unless given
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) chunks: Option<u32>,
+    /// Writes files that are whole into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Takes what the node holds already from there
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CallArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    #[command(flatten)]
+    pub(crate) tries: Tries,
+    /// The method
+    pub(crate) method: String,
+    /// The only peer to be asked; otherwise any, and the next one if that was in vain
+    #[arg(long, value_name = "PEER", conflicts_with = "pin_first")]
+    pub(crate) peer: Option<PeerId>,
+    #[command(flatten)]
+    pub(crate) payload: Payload,
+}
+
+/// The arguments of a call.
+#[derive(Debug, ClapArgs)]
+#[group(multiple = false)]
+pub(crate) struct Payload {
+    /// The arguments, as text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) payload: Option<String>,
+    /// The arguments, in hexadecimal digits
+    #[arg(long, value_name = "HEX")]
+    pub(crate) payload_hex: Option<String>,
+    /// The arguments, from a file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// The arguments of `object`: a manifest, or one of its chunks
+    #[arg(long, value_name = "MANIFEST[:INDEX]")]
+    pub(crate) object: Option<String>,
+    /// The arguments of `recent`: a topic
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// So many outbound peers, named ones included
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) outbound: Option<usize>,
+    /// So many peers
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) peers: Option<usize>,
+    /// This file whole
+    #[arg(long, value_name = "ID")]
+    pub(crate) file: Vec<ManifestId>,
+    /// So many files whole on a topic
+    #[arg(long, value_name = "TOPIC=COUNT")]
+    pub(crate) files: Vec<String>,
+    /// So many entries of the address book on disk
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) book_stored: Option<u64>,
+    /// For how many seconds at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub(crate) timeout: f64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AddnodeArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// Its address, with or without /p2p/ID
+    pub(crate) addr: Multiaddr,
+    /// Takes it off the list
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PeerArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// Who
+    pub(crate) peer: PeerId,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) action: KeyAction,
+    /// The data directory
+    #[arg(long, global = true, env = "BRUIT_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum KeyAction {
+    /// Says whose identity it is
+    Show,
+    /// Makes an identity; one that is there is never overwritten
+    New,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Prints all settings, and where each comes from
+    Print(SettingsArgs),
+    /// Says whether the settings can be used
+    Check(SettingsArgs),
+}
+
+/// Whether a text could be the subject of a ban; the node knows best.
+pub(crate) fn is_subject(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok() || text.parse::<PeerId>().is_ok()
+}

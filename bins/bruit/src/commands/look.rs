@@ -1,0 +1,171 @@
+use std::fmt::Write as _;
+
+use bruit::{Status, StorageState};
+
+use crate::{
+    args::{Api, BookArgs},
+    commands::{block_on, client},
+    exit::{Exit, Failure},
+    output::Output,
+    table::{Table, size, span},
+};
+
+pub(super) fn status(api: &Api, output: &Output) -> Result<Exit, Failure> {
+    let client = client(api)?;
+    let status = block_on(async { Ok(client.status().await?) })?;
+    output.result(&status, text_of);
+    Ok(Exit::Held)
+}
+
+fn text_of(status: &Status) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<14}{value}");
+    };
+    let listen: Vec<String> = status.listen.iter().map(ToString::to_string).collect();
+    let (peers, gossip, rpc, files) = (&status.peers, &status.gossip, &status.rpc, &status.files);
+    line("peer id", status.peer_id.to_string());
+    line("network", format!("{}, profile {}", status.network, status.profile));
+    line("running", format!("{} (process {}, version {})", span(status.uptime_seconds), status.pid, status.version));
+    line("listening", listen.join(", "));
+    line(
+        "peers",
+        format!(
+            "{} of {} outbound, {} of {} inbound, {} named; {} dials under way",
+            peers.outbound, peers.outbound_target, peers.inbound, peers.inbound_max, peers.manual, peers.dialling
+        ),
+    );
+    line(
+        "book",
+        format!("{} reached, {} heard of, {} on disk", status.book.tried, status.book.new, status.book.stored),
+    );
+    line(
+        "gossip",
+        format!(
+            "{} published, {} delivered in at most {} hops, {} duplicates, {} rejected",
+            gossip.published, gossip.delivered, gossip.hops_max, gossip.duplicates, gossip.rejected
+        ),
+    );
+    line(
+        "calls",
+        format!("{} made, {} answered, {} asked again, {} served", rpc.calls, rpc.ok, rpc.retried, rpc.served),
+    );
+    line("files", format!("{} of {} whole, {}", files.complete, files.manifests, size(files.bytes)));
+    line("traffic", format!("{} in, {} out", size(status.traffic.bytes_in), size(status.traffic.bytes_out)));
+    line("topics", status.subscriptions.join(", "));
+    line(
+        "storage",
+        match (status.storage.state, &status.storage.message) {
+            (StorageState::Off, _) => "off".to_owned(),
+            (StorageState::Ok, None) => "ok".to_owned(),
+            (StorageState::Ok, Some(message)) => format!("ok; {message}"),
+            (StorageState::Failed, message) => format!("FAILED: {}", message.as_deref().unwrap_or("unknown")),
+        },
+    );
+    if let Some(hint) = &status.hint {
+        line("hint", hint.clone());
+    }
+    text
+}
+
+pub(super) fn peers(api: &Api, output: &Output) -> Result<Exit, Failure> {
+    let client = client(api)?;
+    let peers = block_on(async { Ok(client.peers().await?) })?;
+    output.table(&peers, |peers| {
+        let mut table = Table::new(&["PEER", "DIRECTION", "ADDRESS", "FROM", "FOR", "QUALITY", "AGENT", "TOPICS"]);
+        for peer in &peers.peers {
+            table.row([
+                peer.peer_id.to_string(),
+                peer.direction.clone(),
+                peer.endpoint.to_string(),
+                peer.origin.clone(),
+                span(peer.connected_seconds),
+                points(peer.quality),
+                peer.agent.escape_default().to_string(),
+                peer.subscriptions.join(",").escape_default().to_string(),
+            ]);
+        }
+        table
+    });
+    Ok(Exit::Held)
+}
+
+pub(super) fn book(args: &BookArgs, output: &Output) -> Result<Exit, Failure> {
+    let client = client(&args.api)?;
+    let book = block_on(async { Ok(client.book(args.limit).await?) })?;
+    output.table(&book, |book| {
+        let mut table = Table::new(&["ADDRESS", "PEER", "TABLE", "GROUP", "SEEN", "REACHED", "FAILED", "QUALITY"]);
+        for entry in &book.entries {
+            table.row([
+                entry.endpoint.to_string(),
+                entry.peer_id.map_or("-".to_owned(), |peer| peer.to_string()),
+                entry.table.clone(),
+                entry.group.clone(),
+                format!("{} ago", span(entry.seen_seconds_ago)),
+                entry.reached_seconds_ago.map_or("never".to_owned(), |ago| format!("{} ago", span(ago))),
+                entry.failures.to_string(),
+                points(entry.quality),
+            ]);
+        }
+        table
+    });
+    Ok(Exit::Held)
+}
+
+pub(super) fn bans(api: &Api, output: &Output) -> Result<Exit, Failure> {
+    let client = client(api)?;
+    let bans = block_on(async { Ok(client.bans().await?) })?;
+    output.table(&bans, |bans| {
+        let mut table = Table::new(&["SUBJECT", "REASON", "BY", "LEFT"]);
+        for ban in &bans.bans {
+            table.row([ban.subject.clone(), ban.reason.clone(), ban.source.clone(), span(ban.seconds_left)]);
+        }
+        table
+    });
+    Ok(Exit::Held)
+}
+
+pub(super) fn goodbyes(api: &Api, output: &Output) -> Result<Exit, Failure> {
+    let client = client(api)?;
+    let goodbyes = block_on(async { Ok(client.goodbyes().await?) })?;
+    output.table(&goodbyes, |goodbyes| {
+        let mut table = Table::new(&["PEER", "WHEN", "BY", "REASON", "NOT BEFORE"]);
+        for goodbye in &goodbyes.goodbyes {
+            table.row([
+                goodbye.peer_id.to_string(),
+                format!("{} ago", span(goodbye.seconds_ago)),
+                goodbye.by.clone(),
+                goodbye.reason.clone(),
+                format!("in {}", span(goodbye.stay_away_seconds)),
+            ]);
+        }
+        table
+    });
+    Ok(Exit::Held)
+}
+
+pub(super) fn files(api: &Api, output: &Output) -> Result<Exit, Failure> {
+    let client = client(api)?;
+    let files = block_on(async { Ok(client.files().await?) })?;
+    output.table(&files, |files| {
+        let mut table = Table::new(&["MANIFEST", "TOPIC", "NAME", "SIZE", "CHUNKS", "GOSSIP", "CALLS", "WHOLE"]);
+        for file in &files.files {
+            table.row([
+                file.manifest.to_string(),
+                file.topic.clone(),
+                file.name.clone(),
+                size(file.size),
+                format!("{}/{}", file.held, file.chunks),
+                file.by_gossip.to_string(),
+                file.by_rpc.to_string(),
+                if file.complete { "yes" } else { "no" }.to_owned(),
+            ]);
+        }
+        table
+    });
+    Ok(Exit::Held)
+}
+
+fn points(thousandths: i32) -> String {
+    format!("{:.1}", f64::from(thousandths) / 1_000.0)
+}

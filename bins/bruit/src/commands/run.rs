@@ -1,0 +1,119 @@
+use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
+
+use bruit::{Config, Handle, Multiaddr, Node, PeerId, StorageState};
+use serde::Serialize;
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    args::RunArgs,
+    commands::parent::exit_with_parent,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// How long a stop may take before it is cut short.
+const STOP_LIMIT: Duration = Duration::from_millis(4_500);
+/// A node alone waits for packets nearly all the time; two threads let it hash a file meanwhile.
+const THREADS: usize = 2;
+
+#[derive(Serialize)]
+struct Ready {
+    event: &'static str,
+    peer_id: PeerId,
+    listen: Vec<Multiaddr>,
+    api: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit, Failure> {
+    if let Some(expected) = args.exit_with_parent {
+        exit_with_parent(expected)?;
+    }
+    let config = args.settings.resolve()?.config;
+    start_log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+    let exit = runtime.block_on(serve(config, output));
+    // What still blocks (a name being resolved, say) is of no use any more.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn serve(config: Config, output: &Output) -> Result<Exit, Failure> {
+    let mut signals = Signals::new()?;
+    let handle = Node::start(config).await?;
+    let ready = Ready {
+        event: "ready",
+        peer_id: handle.peer_id(),
+        listen: handle.listen().to_vec(),
+        api: handle.api().cloned(),
+    };
+    output.result(&ready, text_of);
+    if let Ok(Some(hint)) = handle.status().await.map(|status| status.hint) {
+        tracing::warn!("{hint}");
+    }
+
+    let reason = tokio::select! {
+        () = signals.next() => "signal",
+        _ = handle.stopped() => "shutdown",
+    };
+    stop(&handle, &mut signals).await?;
+    if output.is_json() {
+        output.line(&json!({ "event": "stopped", "reason": reason }).to_string());
+    }
+    Ok(Exit::Held)
+}
+
+async fn stop(handle: &Handle, signals: &mut Signals) -> Result<(), Failure> {
+    tracing::info!("stopping: goodbye to all peers");
+    tokio::select! {
+        storage = handle.shutdown() => {
+            if storage.state == StorageState::Failed {
+                tracing::error!(waiting = storage.waiting, "the address book could not be stored");
+            }
+            Ok(())
+        }
+        () = signals.next() => Err(Failure::failed("a second signal: stopped at once")),
+        () = tokio::time::sleep(STOP_LIMIT) => {
+            tracing::warn!("stopping took too long and was cut short");
+            Ok(())
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn text_of(ready: &Ready) -> String {
+    let listen: Vec<String> = ready.listen.iter().map(|addr| format!("{addr}/p2p/{}", ready.peer_id)).collect();
+    let api = ready.api.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    format!("ready: {}\nlistening on: {}\nAPI: {api}", ready.peer_id, listen.join(", "))
+}
+
+fn start_log(config: &Config) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| Failure::configuration(format!("`log`: {error}")))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .finish();
+    // A program that is `bruit` among other things may have set one already.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task ended unexpectedly")));
+    Ok(())
+}
