@@ -9,7 +9,8 @@
 //! 7. what is remembered and what awaits a verdict stays within its limits, also when everything is hostile;
 //! 8. equal inputs lead to equal outputs and equal counts;
 //! 9. after `handle_timeout(now)` the next deadline is later than `now`, and when all deadlines have passed nothing awaits a
-//!    verdict.
+//!    verdict;
+//! 10. a round of 0 or beyond every limit is refused.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -19,8 +20,8 @@ use std::{
 
 use bruit_core::{NetworkId, Seed, Slot, Timestamp};
 use bruit_gossip::{
-    Carry, Config, ControlMessage, Engine, Event, Item, ItemId, ItemMessage, Message, Moment, Output, Policy, Received,
-    Reported, Sealer, Topic, TopicConfig, Validation, Verdict,
+    Carry, Config, ControlMessage, Engine, Event, Item, ItemId, ItemMessage, Message, Moment, Output, Policy,
+    ROUNDS_MAX, Received, Reported, Sealer, Topic, TopicConfig, Validation, Verdict,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -45,6 +46,8 @@ enum Step {
     SeenElsewhere { item: usize },
     FrameRefused { to: u32, item: usize },
     Lie { from: u32 },
+    ControlRefused { to: u32, topic: usize, is_wanted: bool },
+    Writable { to: u32 },
     Wait { millis: u64 },
 }
 
@@ -66,12 +69,21 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..ITEMS).prop_map(|item| Step::SeenElsewhere { item }),
         1 => (0..PEERS, 0..ITEMS).prop_map(|(to, item)| Step::FrameRefused { to, item }),
         1 => (0..PEERS).prop_map(|from| Step::Lie { from }),
+        1 => (0..PEERS, 0..TOPICS.len(), any::<bool>())
+            .prop_map(|(to, topic, is_wanted)| Step::ControlRefused { to, topic, is_wanted }),
+        1 => (0..PEERS).prop_map(|to| Step::Writable { to }),
         3 => (0_u64..9_000).prop_map(|millis| Step::Wait { millis }),
     ]
 }
 
 fn topic(index: usize) -> Topic {
     Topic::new(TOPICS[index % TOPICS.len()]).unwrap()
+}
+
+fn control(number: usize, is_wanted: bool) -> ControlMessage {
+    let (some, none) = (vec![topic(number)], Vec::new());
+    let (subscribe, unsubscribe) = if is_wanted { (some, none) } else { (none, some) };
+    ControlMessage { subscribe, unsubscribe }
 }
 
 fn config(carry_club: Carry) -> Config {
@@ -84,14 +96,14 @@ fn config(carry_club: Carry) -> Config {
     Config { topics, other_topics: None, ..Config::default() }
 }
 
-fn items() -> Vec<ItemMessage> {
+fn items(size: usize) -> Vec<ItemMessage> {
     let sealer = Sealer::new(&NetworkId::new("test").unwrap());
     let item = |number: usize| Item {
         topic: topic(number),
         author: None,
         nonce: number as u64,
         expires_at: START.after(Duration::from_secs(600)),
-        payload: Bytes::from(vec![0; 40_000]),
+        payload: Bytes::from(vec![0; size]),
     };
     (0..ITEMS).map(|number| sealer.seal(item(number), Moment { now: START, wall: START })).collect()
 }
@@ -124,7 +136,7 @@ impl World {
         Self {
             engine: Engine::new(config.clone().validate().unwrap(), Seed::from_number(5)),
             config,
-            items: items(),
+            items: items(10),
             now: START,
             connected: BTreeMap::new(),
             generations: [0; PEERS as usize],
@@ -178,10 +190,7 @@ impl World {
                 }
             }
             Step::Control { from, topic: number, is_wanted } => {
-                let (some, none) = (vec![topic(number)], Vec::new());
-                let (subscribe, unsubscribe) = if is_wanted { (some, none) } else { (none, some) };
-                let message = ControlMessage { subscribe, unsubscribe };
-                self.engine.control_received(self.slot(from), message, now);
+                self.engine.control_received(self.slot(from), control(number, is_wanted), now);
             }
             Step::Subscribe { topic: number, is_wanted: true } => _ = self.engine.subscribe(topic(number)),
             Step::Subscribe { topic: number, is_wanted: false } => _ = self.engine.unsubscribe(&topic(number)),
@@ -189,6 +198,10 @@ impl World {
             Step::FrameRefused { to, item } => {
                 self.engine.frame_refused(self.slot(to), self.items[item].id(), now);
             }
+            Step::ControlRefused { to, topic: number, is_wanted } => {
+                self.engine.control_refused(self.slot(to), control(number, is_wanted), now);
+            }
+            Step::Writable { to } => self.engine.peer_writable(self.slot(to), now),
             Step::Lie { from } => self.engine.mismatch_received(self.slot(from), now),
             Step::Wait { millis } => {
                 self.now = now.after(Duration::from_millis(millis));
@@ -202,6 +215,7 @@ impl World {
 
     fn note_received(&mut self, from: Slot, id: ItemId, round: u32, received: Received) {
         if !matches!(received, Received::Refused(_)) {
+            assert!((1..=ROUNDS_MAX).contains(&round), "10: round {round} was taken");
             let story = self.stories.entry(id).or_default();
             story.bringers.insert(from);
             story.lowest_round = Some(story.lowest_round.map_or(round, |lowest| lowest.min(round)));
@@ -300,7 +314,7 @@ proptest! {
         config.pending_bytes_max = 400_000;
         config.held_bytes_max = 50_000;
         let mut engine = Engine::new(config.clone().validate().unwrap(), Seed::from_number(1));
-        let items = items();
+        let items = items(40_000);
         for name in 0..TOPICS.len() {
             engine.subscribe(topic(name)).unwrap();
         }
