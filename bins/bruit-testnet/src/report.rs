@@ -36,7 +36,7 @@ pub(crate) struct Report {
     pub(crate) sha256_ok: usize,
     /// Copies of what was there already, for each first delivery.
     pub(crate) duplicates_per_delivery: f64,
-    /// Bytes of gossip received, for each first delivery.
+    /// Bytes that came through all sockets while the file spread and was repaired, for each delivery.
     pub(crate) bytes_per_delivery: f64,
     /// Calls the fetchers made.
     pub(crate) rpc_calls: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Report {
     /// Whether every claim held.
     pub(crate) ok: bool,
     /// The largest number of peers that one node pushed one message to.
-    pub(crate) pushes_max: u32,
+    pub(crate) pushes_max: u64,
     /// The largest resident memory of a node, in MiB; nothing where the system does not tell.
     pub(crate) rss_mib_max: Option<f64>,
     /// The steps one by one.

@@ -60,7 +60,10 @@ pub(crate) fn failed_claims(step: usize, report: &Report, terms: Terms) -> Vec<S
         _ => {}
     }
     let (pushes, fanout) = (report.pushes_max, terms.fanout);
-    claim(pushes <= fanout, format!("pushes_max is {pushes}: one message to more peers than the fan-out of {fanout}"));
+    claim(
+        pushes <= u64::from(fanout),
+        format!("pushes_max is {pushes}: one message to more peers than the fan-out of {fanout}"),
+    );
     failed
 }
 

@@ -8,6 +8,7 @@ pub(crate) struct GossipSample {
     pub(crate) hops: Vec<u64>,
     pub(crate) duplicates: u64,
     pub(crate) round_limited: u64,
+    /// Bytes that came through its sockets.
     pub(crate) bytes_in: u64,
 }
 
@@ -16,8 +17,8 @@ pub(crate) struct GossipSample {
 pub(crate) struct FileSample {
     pub(crate) held: u64,
     pub(crate) by_gossip: u64,
-    /// The SHA-256 of the whole, in hex, once the whole is there and was verified.
-    pub(crate) sha256: Option<String>,
+    /// Whether all of it is there and was verified.
+    pub(crate) is_whole: bool,
 }
 
 /// What one fetcher said about its calls.
@@ -44,7 +45,6 @@ pub(crate) struct Spread {
 pub(crate) struct Coverage {
     pub(crate) by_gossip: f64,
     pub(crate) held: f64,
-    pub(crate) sha256_ok: usize,
 }
 
 impl std::iter::Sum for RpcSample {
@@ -82,13 +82,12 @@ pub(crate) fn spread(before: &[GossipSample], after: &[GossipSample]) -> Spread 
 }
 
 /// Sums what the nodes other than the publisher hold of a file of so many chunks; a node that never heard of it is `None`.
-pub(crate) fn coverage(chunks: u64, sha256: &str, others: &[Option<FileSample>]) -> Coverage {
+pub(crate) fn coverage(chunks: u64, others: &[Option<FileSample>]) -> Coverage {
     let pairs = chunks * others.len() as u64;
     let known = || others.iter().flatten();
     Coverage {
         by_gossip: ratio(known().map(|sample| sample.by_gossip.min(chunks)).sum(), pairs),
         held: ratio(known().map(|sample| sample.held.min(chunks)).sum(), pairs),
-        sha256_ok: known().filter(|sample| sample.sha256.as_deref() == Some(sha256)).count(),
     }
 }
 
@@ -129,24 +128,21 @@ mod tests {
         let nothing = Spread { hops_histogram: vec![0, 0], ..Spread::default() };
         assert_eq!(spread(&[sample(5, &[0, 5])], &[sample(5, &[0, 5])]), nothing);
         assert_eq!(spread(&[], &[]), Spread::default());
-        assert_eq!(coverage(5, "aa", &[]), Coverage::default());
+        assert_eq!(coverage(5, &[]), Coverage::default());
     }
 
     #[test]
-    fn coverage_is_of_pairs_and_only_the_right_hash_counts() {
-        let file = |held, by_gossip, sha256: Option<&str>| {
-            Some(FileSample { held, by_gossip, sha256: sha256.map(str::to_owned) })
-        };
-        let others = [file(4, 3, Some("aa")), file(4, 4, Some("bb")), file(2, 2, None), None];
-        assert_eq!(coverage(4, "aa", &others), Coverage { by_gossip: 9.0 / 16.0, held: 10.0 / 16.0, sha256_ok: 1 });
+    fn coverage_is_of_pairs_and_a_node_that_knows_nothing_counts() {
+        let file = |held, by_gossip| Some(FileSample { held, by_gossip, is_whole: held == 4 });
+        let others = [file(4, 3), file(4, 4), file(2, 2), None];
+        assert_eq!(coverage(4, &others), Coverage { by_gossip: 9.0 / 16.0, held: 10.0 / 16.0 });
     }
 
     #[test]
     fn all_pairs_are_exactly_one() {
-        let whole = Some(FileSample { held: 7, by_gossip: 6, sha256: Some("aa".to_owned()) });
-        let all = coverage(7, "aa", &vec![whole; 49]);
-        assert!(all.held >= 1.0 && all.held <= 1.0 && all.by_gossip < 1.0);
-        assert_eq!(all.sha256_ok, 49);
+        let whole = Some(FileSample { held: 7, by_gossip: 6, is_whole: true });
+        let all = coverage(7, &vec![whole; 49]);
+        assert_eq!(all, Coverage { by_gossip: 6.0 / 7.0, held: 1.0 });
     }
 
     #[test]
