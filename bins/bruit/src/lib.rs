@@ -14,16 +14,27 @@ mod output;
 mod settings;
 mod table;
 
-use crate::{args::Args, exit::Exit, output::Output};
+use crate::{
+    args::Args,
+    exit::{Exit, Failure},
+    output::Output,
+};
 
 /// Runs the command line. `args` begin with the program's name.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let is_json = args.iter().any(|arg| arg == "--json");
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
-        Err(error) => {
-            // Nobody reads stderr any more: the exit code still says what happened.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Configuration.into() } else { Exit::Held.into() };
+        Err(error) if error.use_stderr() => {
+            let failure = Failure::configuration(error.render());
+            Output::new(is_json).failure(&failure);
+            return failure.exit.into();
+        }
+        Err(help) => {
+            // Nobody reads it any more: then there is nobody to tell.
+            let _ = help.print();
+            return Exit::Held.into();
         }
     };
     let output = Output::new(args.json);

@@ -45,6 +45,6 @@ impl Output {
         if self.is_json {
             self.line(&json!({ "error": failure.text, "code": failure.code }).to_string());
         }
-        let _ = writeln!(io::stderr().lock(), "bruit: {}", failure.text);
+        let _ = writeln!(io::stderr().lock(), "bruit: {}", failure.text.trim_end());
     }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bruit_core::Clock;
+use bruit_stack::gossip::PublishError;
 use bytes::Bytes;
 
 use crate::{
@@ -29,7 +30,7 @@ pub enum PublishFileError {
 
 impl Handle {
     /// Cuts a file into chunks and publishes its manifest and then the chunks under a topic. The node holds the file from
-    /// then on, whether it wants the topic or not.
+    /// then on, whether it wants the topic or not; where no connected peer takes the topic, others can only ask for it.
     ///
     /// # Errors
     /// The file is too large, its name is none, or the topic's rules refuse its parts.
@@ -51,14 +52,25 @@ impl Handle {
                 PublishFileError::NoRoom
             })?
         };
-        self.publish(topic, manifest.to_payload()).await?;
+        if !self.publish_part(topic, manifest.to_payload()).await? {
+            tracing::warn!(manifest = %id, topic, "no connected peer takes this topic: the file is held for who asks");
+        }
         for (index, data) in (0..count).zip(chunks) {
             if index > 0 && (index as usize).is_multiple_of(BURST) {
                 tokio::time::sleep(PAUSE).await;
             }
-            self.publish(topic, encode_chunk(id, index, count, data)).await?;
+            self.publish_part(topic, encode_chunk(id, index, count, data)).await?;
         }
         self.announce_change();
         Ok(view)
+    }
+
+    /// Whether anybody took it.
+    async fn publish_part(&self, topic: &str, payload: Bytes) -> Result<bool, PublishFailure> {
+        match self.publish(topic, payload).await {
+            Ok(_) => Ok(true),
+            Err(PublishFailure::Refused(PublishError::NoPeers)) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 }
