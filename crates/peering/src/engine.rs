@@ -223,11 +223,11 @@ impl<C: Copy + Ord> Engine<C> {
         }
         match known.state {
             State::Held(_) => {}
-            State::Leaving { .. } => answer.refused = Some(self.full(peer)),
+            State::Leaving { .. } => answer.refused = Some(self.full(peer, &origin)),
             State::Greeting { .. } => match self.seat_for(peer, &origin, &hello) {
                 Some(class) => self.hold(peer, class, hello, now),
                 None => {
-                    let goodbye = self.full(peer);
+                    let goodbye = self.full(peer, &origin);
                     answer.refused = Some(goodbye.clone());
                     self.depart(peer, DepartureCause::Sent(goodbye), now);
                     self.leave_after(peer, now);
@@ -339,7 +339,8 @@ impl<C: Copy + Ord> Engine<C> {
         if self.wanted() == 0 {
             return;
         }
-        let seed = self.dialling.seed(|named| is_connected(&self.peers, named), &mut self.rng, now);
+        let patience = self.config().refill_interval_max;
+        let seed = self.dialling.next_seed(|named| is_connected(&self.peers, named), patience, &mut self.rng, now);
         let started = seed.map(|seed| self.start_dial(seed, Purpose::Fill, now));
         if started != Some(DialOutcome::Started) {
             self.outputs.push_back(Output::Event(Event::Starved));

@@ -52,6 +52,7 @@ pub(super) struct Dialling {
     pub(super) seeds: Vec<Named>,
     look_at: Timestamp,
     interval: Duration,
+    seed_not_before: Timestamp,
 }
 
 impl Dialling {
@@ -63,6 +64,7 @@ impl Dialling {
             seeds: Vec::new(),
             look_at: Timestamp::default(),
             interval: config.refill_interval_min,
+            seed_not_before: Timestamp::default(),
         }
     }
 
@@ -93,6 +95,9 @@ impl Dialling {
 
     pub(super) fn failed(&mut self, endpoint: &Endpoint, config: &Config, rng: &mut ChaCha8Rng, now: Timestamp) {
         let max = if self.is_named(endpoint) { config.backoff_manual_max } else { config.backoff_max };
+        if self.seeds.iter().any(|seed| seed.endpoint == *endpoint) {
+            self.seed_not_before = now;
+        }
         self.backoff.failed(endpoint, Growth { base: config.backoff_base, max }, rng, now);
     }
 
@@ -101,19 +106,26 @@ impl Dialling {
         self.backoff.stay_away(endpoint, span.min(max).max(config.backoff_base), now);
     }
 
-    /// One seed that may be dialled now and is not connected.
-    pub(super) fn seed(
-        &self,
+    /// One seed that may be dialled now and is not connected. The next one is due after `patience`, in which this one can
+    /// answer a question for addresses, or at once when it fails: else every node would hold on to all seeds.
+    pub(super) fn next_seed(
+        &mut self,
         is_connected: impl Fn(&Named) -> bool,
+        patience: Duration,
         rng: &mut ChaCha8Rng,
         now: Timestamp,
     ) -> Option<Named> {
+        if now < self.seed_not_before {
+            return None;
+        }
         let due = self.seeds.iter().filter(|seed| {
             !is_connected(seed)
                 && !self.is_under_way(&seed.endpoint, seed.peer)
                 && self.backoff.is_due(&seed.endpoint, now)
         });
-        due.choose(rng).cloned()
+        let seed = due.choose(rng).cloned()?;
+        self.seed_not_before = now.after(patience);
+        Some(seed)
     }
 
     /// The manual peers that are not connected and not being dialled, with the moment each may be.

@@ -1,6 +1,6 @@
 //! How many slots are taken and who gets one.
 
-use bruit_core::PeerId;
+use bruit_core::{Audience, PeerId};
 use rand::seq::IteratorRandom;
 
 use super::{Endpoint, Engine, Hello, IpAddr, Origin, Peer, PeerView, SlotClass, State};
@@ -106,12 +106,16 @@ impl<C: Copy + Ord> Engine<C> {
         (!crowded).then_some(SlotClass::Inbound)
     }
 
-    pub(super) fn full(&mut self, asker: PeerId) -> Goodbye {
+    /// A refusal that names some of our peers, at addresses that the asker can use and no private ones to the internet.
+    pub(super) fn full(&mut self, asker: PeerId, origin: &Origin) -> Goodbye {
+        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
+        let audience = Audience::of(remote);
         let known = self.peers.iter().filter(|(peer, known)| {
             **peer != asker && matches!(known.state, State::Held(SlotClass::Inbound | SlotClass::Outbound))
         });
         let known = known.filter_map(|(peer, known)| {
-            let endpoints = known.hello.as_ref()?.listen.clone();
+            let listen = &known.hello.as_ref()?.listen;
+            let endpoints: Vec<_> = listen.iter().filter(|endpoint| audience.can_use(endpoint)).cloned().collect();
             (!endpoints.is_empty()).then_some(KnownPeer { peer: *peer, endpoints, last_seen: None })
         });
         let alternatives = known.sample(&mut self.rng, ALTERNATIVES);
