@@ -96,10 +96,7 @@ mod tests {
             assert_eq!(read_prefix(&bytes, FRAME_MAX), Ok(Some(expected)));
         }
         let len = FRAME_MAX + 1;
-        assert_eq!(
-            read_prefix(&prefix(len), FRAME_MAX),
-            Err(FrameError::TooLong { len: len as u64, max: FRAME_MAX })
-        );
+        assert_eq!(read_prefix(&prefix(len), FRAME_MAX), Err(FrameError::TooLong { len: len as u64, max: FRAME_MAX }));
     }
 
     #[test]

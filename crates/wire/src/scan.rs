@@ -99,8 +99,7 @@ impl Scan {
         let mut rest = Reader { bytes, name };
         while !rest.bytes.is_empty() {
             let (number, value) = rest.field()?;
-            let Some((field, count)) =
-                limits.fields.iter().zip(&mut counts).find(|(field, _)| field.number == number)
+            let Some((field, count)) = limits.fields.iter().zip(&mut counts).find(|(field, _)| field.number == number)
             else {
                 self.unknown = self.unknown.saturating_add(1);
                 if self.unknown > UNKNOWN_MAX {
