@@ -33,6 +33,13 @@ pub(crate) struct Measured {
     pub(crate) cpu_micros_each: f64,
 }
 
+impl Measured {
+    /// The same, counted in units that have so many of the present ones.
+    pub(crate) fn in_units_of(self, size: f64) -> Self {
+        Self { per_second: self.per_second / size, cpu_micros_each: self.cpu_micros_each * size }
+    }
+}
+
 impl Meter {
     pub(crate) fn add(&self, units: u64) {
         self.arrived.fetch_add(units, Ordering::Relaxed);

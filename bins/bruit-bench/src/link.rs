@@ -99,17 +99,12 @@ impl Results {
             ratios.push((format!("frames_{name}"), self.rate(&ours) / self.rate(&peer), Some(required)));
             ratios.push((format!("cpu_{name}"), self.cpu(&ours) / self.cpu(&peer), None));
         }
-        let bulk = self.rate("ours_64k") * (64.0 * 1024.0) / self.raw_bytes_per_second();
+        let bulk = self.rate("ours_64k") / self.rate("raw_16k").max(self.rate("raw_64k"));
         ratios.push(("bulk".to_owned(), bulk, Some(BULK_REQUIRED)));
         let calls = "request_response_256";
         ratios.push(("frames_256_to_request_response".to_owned(), self.rate("ours_256") / self.rate(calls), None));
         ratios.push(("cpu_256_to_request_response".to_owned(), self.cpu("ours_256") / self.cpu(calls), None));
         ratios
-    }
-
-    /// Of the better of the two sizes of writes.
-    fn raw_bytes_per_second(&self) -> f64 {
-        self.rate("raw_16k").max(self.rate("raw_64k"))
     }
 
     fn missed(&self) -> Vec<String> {

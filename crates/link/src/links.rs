@@ -330,3 +330,6 @@ impl Peer {
         self.shared.set_writer(writer.map(|connection| connection.id));
     }
 }
+
+#[cfg(test)]
+mod tests;

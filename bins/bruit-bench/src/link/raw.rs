@@ -10,9 +10,13 @@ use crate::duel::{Measured, Meter, duel, loopback, swarm};
 
 const NAME: StreamProtocol = StreamProtocol::new("/bruit/bench-raw/1");
 
-/// Bytes on one stream, in writes of `size` bytes; the unit is a byte.
+/// What results are counted in.
+const UNIT_BYTES: f64 = 64.0 * 1024.0;
+
+/// Bytes on one stream, in writes of `size` bytes; the unit is 64 KiB.
 pub(crate) fn run(size: usize, window: Duration) -> anyhow::Result<Measured> {
-    duel(window, listen, move |_, addr| send(size, addr))
+    let bytes = duel(window, listen, move |_, addr| send(size, addr))?;
+    Ok(bytes.in_units_of(UNIT_BYTES))
 }
 
 async fn listen(meter: Arc<Meter>, addr: oneshot::Sender<Multiaddr>) -> anyhow::Result<()> {
