@@ -231,16 +231,17 @@ impl Behaviour {
         let now = self.clock.now();
         match event {
             Messages::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                let kind = request.ok().and_then(|request| request.kind);
-                let hello = match kind {
-                    Some(pb::peering_request::Kind::Hello(hello)) => {
+                let hello = match request.map(|request| request.kind) {
+                    Ok(Some(pb::peering_request::Kind::Hello(hello))) => {
                         self.engine.hello_received(peer, Hello::from_wire(hello), now)
                     }
-                    Some(pb::peering_request::Kind::Goodbye(goodbye)) => {
+                    Ok(Some(pb::peering_request::Kind::Goodbye(goodbye))) => {
                         self.engine.goodbye_received(peer, Goodbye::from_wire(goodbye), now);
                         None
                     }
-                    None => {
+                    // A later version may have more kinds.
+                    Ok(None) => None,
+                    Err(_) => {
                         self.engine.malformed_received(peer, now);
                         None
                     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
 use bruit_peering::{Behaviour, Config, DialFailure, Event, GoodbyeReason, SlotClass, Strangeness};
-use bruit_wire::{BoundedCodec, pb};
+use bruit_wire::{BoundedCodec, Limited, pb};
 use libp2p_request_response as request_response;
 use libp2p_swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
@@ -146,9 +146,10 @@ async fn a_node_does_not_keep_a_connection_to_itself() {
     assert!(ada.behaviour().engine().dials().next().is_none(), "it dials its own address");
 }
 
-type Raw = request_response::Behaviour<BoundedCodec<pb::PeeringRequest, pb::PeeringResponse>>;
+/// Speaks the protocol with requests of any type.
+type Raw<Request> = request_response::Behaviour<BoundedCodec<Request, pb::PeeringResponse>>;
 
-fn raw() -> Swarm<Raw> {
+fn raw<Request: Limited + std::fmt::Debug + 'static>() -> Swarm<Raw<Request>> {
     Swarm::new_ephemeral_tokio(|_| {
         let protocol = [("/bruit/peering/test/1".to_owned(), request_response::ProtocolSupport::Full)];
         Raw::with_codec(BoundedCodec::new(65_536, 65_536), protocol, request_response::Config::default())
@@ -158,7 +159,7 @@ fn raw() -> Swarm<Raw> {
 #[tokio::test]
 async fn fault_a_peer_that_stalls_after_the_handshake_is_let_go() {
     let patience = Config { hello_timeout: Duration::from_millis(100), ..config() };
-    let (mut ada, mut staller) = (node("test", patience), raw());
+    let (mut ada, mut staller) = (node("test", patience), raw::<pb::PeeringRequest>());
     let at_staller = listening(&mut staller).await;
     // It takes the hello and never answers: the request, with its channel, is kept for ever.
     let stalling = async {
@@ -180,7 +181,7 @@ async fn fault_a_peer_that_stalls_after_the_handshake_is_let_go() {
 
 #[tokio::test]
 async fn fault_a_hello_that_is_none_is_misconduct() {
-    let (mut ada, mut liar) = (node("test", config()), raw());
+    let (mut ada, mut liar) = (node("test", config()), raw::<pb::Item>());
     let at_ada = listening(&mut ada).await;
     let dial = at_ada.to_multiaddr();
     liar.dial(dial).unwrap();
@@ -188,7 +189,9 @@ async fn fault_a_hello_that_is_none_is_misconduct() {
     let lying = async {
         loop {
             if let SwarmEvent::ConnectionEstablished { .. } = liar.next_swarm_event().await {
-                liar.behaviour_mut().send_request(&ada_id, Ok(pb::PeeringRequest::default()));
+                // As a request of peering, the topic is a hello that is cut off.
+                let garbage = pb::Item { topic: "zzzz".into(), ..Default::default() };
+                liar.behaviour_mut().send_request(&ada_id, Ok(garbage));
             }
         }
     };
