@@ -4,9 +4,9 @@ use std::{io, path::PathBuf};
 
 use bruit_core::{Endpoint, PeerId, Seed};
 use bruit_stack::{
-    Behaviour,
+    Behaviour, Seeds,
     address_book::FORMAT_VERSION,
-    gossip::{Topic, TopicError},
+    gossip::{SubscribeError, Topic, TopicError},
 };
 use libp2p::{Multiaddr, Swarm, TransportError, identity::Keypair, swarm};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -17,8 +17,10 @@ use crate::{
     config::{Config, ConfigError, SeedFileError, read_seed_file},
     data_dir::{DataDir, DataDirError},
     files::{SharedFiles, repair},
-    handle::{Ended, Handle, OperateError, Shared, SubscribeFailure, TopicFeeds, endpoint_of},
-    intake, methods, metrics,
+    handle::{Ended, Handle, OperateError, ServeError, Shared, TopicFeeds, endpoint_of, want},
+    intake,
+    methods::Builtins,
+    metrics,
     runtime::{COMMANDS_MAX, Command, KnownEndpoints, Parts, Runtime},
     storage::{Loaded, Storage, StorageError},
     transport::{self, Traffic},
@@ -52,7 +54,10 @@ pub enum StartError {
     Topic(#[from] TopicError),
     /// A topic cannot be wanted.
     #[error(transparent)]
-    Subscribe(#[from] SubscribeFailure),
+    Subscribe(#[from] SubscribeError),
+    /// A built-in method cannot be served: `rpc.methods_max` is too small.
+    #[error("a built-in method cannot be served: {0}")]
+    Serve(#[from] ServeError),
     /// The protocols refuse their settings.
     #[error(transparent)]
     Stack(#[from] bruit_stack::ConfigError),
@@ -115,7 +120,7 @@ impl Node {
         let home = Home::open(&config)?;
         let peer_id = PeerId::from(home.key.public());
 
-        let mut behaviour = Behaviour::new(stack, peer_id, fresh_seed()?);
+        let mut behaviour = Behaviour::new(stack, peer_id, seeds(&home.key)?);
         let known = addrs.enter(&mut behaviour, home.loaded);
         let traffic = Traffic::default();
         let transport = transport::build(&home.key, config.addr_policy(), &traffic).map_err(StartError::Transport)?;
@@ -136,6 +141,10 @@ impl Node {
             storage: home.storage,
             changed,
         });
+        for topic in topics {
+            want(&mut runtime, topic)?;
+        }
+        let builtins = Builtins::register(&mut runtime)?;
         runtime.listen().await.map_err(|(addr, error)| StartError::Listen { addr, reason: reason_of(error) })?;
         let api_socket = api.as_deref().map(admin::bind).transpose()?;
         let metrics_socket = match config.metrics {
@@ -161,12 +170,7 @@ impl Node {
         );
         tokio::spawn(runtime.run(queue, ended, home.dir));
         tokio::spawn(intake::run(handle.clone(), items));
-        for topic in topics {
-            handle.subscribe(topic.as_str()).await?;
-        }
-        if methods::serve_all(&handle).await.is_err() {
-            tracing::error!("the built-in methods are not served");
-        }
+        builtins.serve(&handle);
         if config.files.repair {
             tokio::spawn(repair(handle.clone()));
         }
@@ -244,6 +248,13 @@ impl StartAddrs {
         }
         known
     }
+}
+
+/// The book's places follow from the identity, so that a restart finds them again and nobody else can know them.
+fn seeds(key: &Keypair) -> Result<Seeds, StartError> {
+    let chance = fresh_seed()?;
+    let book = key.derive_secret(b"bruit address book").map_or_else(|| chance.derive("book", 0), Seed::new);
+    Ok(Seeds { chance, book })
 }
 
 fn fresh_seed() -> Result<Seed, StartError> {

@@ -2,7 +2,7 @@
 //!
 //! Exactly where nothing is drawn (a ring, and a fan-out of at least the degree), within three standard errors of the
 //! difference where fan-out draws. A message is over when every copy that was pushed has arrived, so no clock is involved.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test")]
 
 use std::{
     future::poll_fn,

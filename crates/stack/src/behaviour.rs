@@ -48,6 +48,16 @@ pub struct Behaviour {
     waker: Option<Waker>,
 }
 
+/// Where a node's chance and the places in its book come from.
+#[derive(Clone, Debug)]
+pub struct Seeds {
+    /// What everything drawn follows from: fresh at every start, or a node would repeat itself.
+    pub chance: Seed,
+    /// What the places in the book follow from: secret, and the same at every start, or entries of a full book lose their places
+    /// when it is restored.
+    pub book: Seed,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stopping {
     No,
@@ -100,8 +110,9 @@ impl From<bruit_gossip::Event<PeerId>> for ChildEvent {
 
 impl Behaviour {
     /// Makes the behaviour of a node without peers.
-    pub fn new(config: ValidConfig, local: PeerId, seed: Seed) -> Self {
-        let mut book = AddressBook::new(config.book.clone(), seed.derive("book", 0));
+    pub fn new(config: ValidConfig, local: PeerId, seeds: Seeds) -> Self {
+        let Seeds { chance: seed, book } = seeds;
+        let mut book = AddressBook::new(config.book.clone(), book);
         book.own_peer(local);
         let network = &config.network;
         let children = Children {

@@ -15,7 +15,7 @@ mod profile;
 mod view;
 
 #[cfg(feature = "behaviour")]
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, Seeds};
 pub use config::{Config, ConfigError, ValidConfig};
 #[cfg(feature = "behaviour")]
 pub use event::Event;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
 use bruit_gossip::{ItemId, PublishError, Topic, Verdict};
-use bruit_stack::{Behaviour, Config, Event};
+use bruit_stack::{Behaviour, Config, Event, Seeds};
 use libp2p_swarm::{Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
 use tokio::sync::mpsc;
@@ -46,7 +46,9 @@ fn config() -> Config {
 async fn start(number: u64, config: Config, events: mpsc::UnboundedSender<(usize, Event)>) -> Node {
     let mut swarm = Swarm::new_ephemeral_tokio(|key| {
         let valid = config.validate(NetworkId::new("test").unwrap(), "test/1").unwrap();
-        Behaviour::new(valid, key.public().to_peer_id(), Seed::from_number(number))
+        let chance = Seed::from_number(number);
+        let book = chance.derive("book", 0);
+        Behaviour::new(valid, key.public().to_peer_id(), Seeds { chance, book })
     });
     let addr = format!("/ip4/127.{}.0.1/tcp/0", number + 1);
     swarm.listen_on(addr.parse().unwrap()).unwrap();
