@@ -69,6 +69,7 @@ impl From<StartError> for Failure {
             | StartError::Addr { .. }
             | StartError::Topic(_)
             | StartError::Subscribe(_)
+            | StartError::Serve(_)
             | StartError::Stack(_) => Self::configuration(error),
             StartError::Listen { .. } | StartError::Metrics { .. } => Self::port(error),
             StartError::DataDir(_) | StartError::Storage(_) | StartError::Api { .. } => Self::data_directory(error),

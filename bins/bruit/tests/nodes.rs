@@ -1,4 +1,5 @@
 //! Nodes as their operators run them: real processes, real sockets, real signals.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 #[path = "nodes/faults.rs"]
 mod faults;

@@ -20,15 +20,18 @@ use crate::{
 };
 
 mod calls;
+mod judging;
 mod serve;
 mod topics;
 mod waiting;
 
 pub(crate) use calls::CallEvent;
 pub use calls::{Answered, CallFailure, CallOptions, JudgedAnswer};
+pub use judging::{Judge, JudgeError, Unjudged};
+pub(crate) use serve::register;
 pub use serve::{Request, Requests, ServeError};
-pub(crate) use topics::TopicFeeds;
 pub use topics::{Delivery, PublishFailure, SubscribeFailure, Subscription};
+pub(crate) use topics::{TopicFeeds, want};
 pub use waiting::{WaitFor, Waited};
 
 /// A running node, as an application sees it.

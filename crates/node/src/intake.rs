@@ -3,7 +3,7 @@
 use bruit_core::{Clock, PeerId};
 use bruit_stack::gossip::{ItemId, Topic, Verdict};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{
     files::{Part, Taken, Via},
@@ -23,22 +23,33 @@ pub(crate) struct Incoming {
     pub(crate) awaits_verdict: bool,
 }
 
-/// Judges items until the node stops.
+/// Has items judged until the node stops: by the application's judge of the topic, if there is one.
 pub(crate) async fn run(handle: Handle, mut waiting: mpsc::Receiver<Incoming>) {
-    let clock = Clock::start();
     while let Some(item) = waiting.recv().await {
-        let verdict = judge(&handle, &item, &clock);
-        let (id, awaits_verdict) = (item.id, item.awaits_verdict);
-        if awaits_verdict {
-            let reported = handle.ask(move |runtime| runtime.swarm.behaviour_mut().report(id, verdict));
-            if reported.await.is_err() {
-                break;
-            }
+        let Some(judge) = handle.feeds().judge_of(&item.topic) else {
+            report(&handle, item, Verdict::Accept).await;
+            continue;
+        };
+        if let Err(refused) = judge.try_send(item) {
+            let item = match refused {
+                TrySendError::Full(item) | TrySendError::Closed(item) => item,
+            };
+            report(&handle, item, Verdict::Ignore).await;
         }
     }
 }
 
-fn judge(handle: &Handle, item: &Incoming, clock: &Clock) -> Verdict {
+/// Takes in what the application accepts, and tells gossip the verdict.
+pub(crate) async fn report(handle: &Handle, item: Incoming, verdict: Verdict) {
+    let verdict = if verdict == Verdict::Accept { take_in(handle, &item) } else { verdict };
+    if item.awaits_verdict {
+        // A node that has stopped relays nothing, and a verdict may come too late.
+        let _ = handle.ask(move |runtime| runtime.swarm.behaviour_mut().report(item.id, verdict)).await;
+    }
+}
+
+/// Parts of files are held to their manifests; all else is delivered.
+fn take_in(handle: &Handle, item: &Incoming) -> Verdict {
     let topic = item.topic.as_str();
     let Some(part) = Part::from_payload(item.payload.clone()) else {
         let (id, from, payload) = (item.id, item.from, item.payload.clone());
@@ -46,7 +57,7 @@ fn judge(handle: &Handle, item: &Incoming, clock: &Clock) -> Verdict {
         return Verdict::Accept;
     };
     let manifest = part.manifest_id();
-    let taken = handle.files().lock().part_came(topic, part, Via::Gossip, clock.now());
+    let taken = handle.files().lock().part_came(topic, part, Via::Gossip, Clock::start().now());
     handle.files().note(handle, manifest, taken);
     match taken {
         Taken::New | Taken::Completed | Taken::Known | Taken::Orphan => Verdict::Accept,

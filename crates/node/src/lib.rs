@@ -52,7 +52,7 @@ pub use bruit_stack::{
     address_book::BanSubject,
     core::{Endpoint, NetworkId, PeerId},
     gossip::{ItemId, Topic, Verdict},
-    rpc::{Method, Refusal, RefusalKind},
+    rpc::{Method, MethodName, Refusal, RefusalKind},
 };
 pub use config::{
     Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES, SeedFileError, Setting,
@@ -63,8 +63,9 @@ pub use files::{
     FetchReport, FetchWish, Fetched, FileTotals, FileView, Manifest, ManifestError, ManifestId, PublishFileError,
 };
 pub use handle::{
-    Answered, CallFailure, CallOptions, Delivery, Handle, JudgedAnswer, OperateError, PublishFailure, Request,
-    Requests, ServeError, StoppedError, SubscribeFailure, Subscription, WaitFor, Waited,
+    Answered, CallFailure, CallOptions, Delivery, Handle, Judge, JudgeError, JudgedAnswer, OperateError,
+    PublishFailure, Request, Requests, ServeError, StoppedError, SubscribeFailure, Subscription, Unjudged, WaitFor,
+    Waited,
 };
 pub use key::{KeyError, create_key, read_key};
 pub use methods::{ECHO, OBJECT, PEERS, PING, RECENT, object_arguments, recent_arguments};

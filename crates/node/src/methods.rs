@@ -1,13 +1,15 @@
 //! The methods that every node serves.
 
 use bruit_core::Clock;
-use bruit_stack::rpc::{Method, Refusal, RefusalKind};
+use bruit_stack::rpc::{Method, MethodName, Refusal, RefusalKind};
 use bruit_wire::{decode, encode, pb};
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use crate::{
     files::ManifestId,
-    handle::{Handle, Request, Requests, ServeError},
+    handle::{Handle, Request, Requests, ServeError, register},
+    runtime::Runtime,
 };
 
 /// A few bytes that come back: whether the peer is there.
@@ -24,7 +26,7 @@ pub const PEERS: &str = "peers";
 const PING_BYTES_MAX: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
-enum Builtin {
+pub(crate) enum Builtin {
     Ping,
     Echo,
     Object,
@@ -42,21 +44,34 @@ pub fn recent_arguments(topic: &str, since_seconds: u64) -> Bytes {
     encode(&pb::RecentRequest { topic: topic.to_owned(), since_seconds })
 }
 
-/// Serves the built-in methods until the node stops.
-pub(crate) async fn serve_all(handle: &Handle) -> Result<(), ServeError> {
-    let builtins = [
-        (PING, Builtin::Ping),
-        (ECHO, Builtin::Echo),
-        (OBJECT, Builtin::Object),
-        (RECENT, Builtin::Recent),
-        (PEERS, Builtin::Peers),
-    ];
-    for (name, builtin) in builtins {
-        let method = Method::idempotent(name).expect("the names of built-in methods are valid");
-        let requests = handle.serve(method).await?;
-        tokio::spawn(serve(handle.clone(), builtin, requests));
+/// The built-in methods, registered but not served yet.
+pub(crate) struct Builtins(Vec<(Builtin, MethodName, mpsc::Receiver<Request>)>);
+
+impl Builtins {
+    /// Registers them: before the first peer is there, or it would learn of them one by one.
+    pub(crate) fn register(runtime: &mut Runtime) -> Result<Self, ServeError> {
+        let builtins = [
+            (PING, Builtin::Ping),
+            (ECHO, Builtin::Echo),
+            (OBJECT, Builtin::Object),
+            (RECENT, Builtin::Recent),
+            (PEERS, Builtin::Peers),
+        ];
+        let mut registered = Vec::new();
+        for (name, builtin) in builtins {
+            let method = Method::idempotent(name).expect("the names of built-in methods are valid");
+            let name = method.name.clone();
+            registered.push((builtin, name, register(runtime, method)?));
+        }
+        Ok(Self(registered))
     }
-    Ok(())
+
+    /// Serves them until the node stops.
+    pub(crate) fn serve(self, handle: &Handle) {
+        for (builtin, name, waiting) in self.0 {
+            tokio::spawn(serve(handle.clone(), builtin, Requests::new(handle, name, waiting)));
+        }
+    }
 }
 
 async fn serve(handle: Handle, builtin: Builtin, mut requests: Requests) {

@@ -245,6 +245,7 @@ impl Runtime {
                     let _ = caller.try_send(CallEvent::Done { result, tries });
                 }
             }
+            RpcEvent::Told { .. } => self.has_changed(),
             event => tracing::trace!(?event, "rpc"),
         }
     }

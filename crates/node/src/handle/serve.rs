@@ -5,7 +5,10 @@ use bruit_stack::rpc::{Method, MethodName, Refusal, RefusalKind, RegisterError, 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::handle::{Handle, StoppedError};
+use crate::{
+    handle::{Handle, StoppedError},
+    runtime::Runtime,
+};
 
 /// How many requests of one method may wait for whoever serves it. 256: as many as the largest profile has peers.
 const WAITING_MAX: usize = 256;
@@ -68,22 +71,29 @@ impl Handle {
     /// # Errors
     /// The node has stopped, the method is served already, or there are too many.
     pub async fn serve(&self, method: Method) -> Result<Requests, ServeError> {
-        let (sender, waiting) = mpsc::channel(WAITING_MAX);
         let name = method.name.clone();
-        let registered = self.ask(move |runtime| {
-            if runtime.methods.contains_key(&method.name) {
-                return Err(ServeError::Taken);
-            }
-            runtime.swarm.behaviour_mut().rpc().register(method.clone())?;
-            runtime.methods.insert(method.name, sender);
-            Ok(())
-        });
-        registered.await??;
-        Ok(Requests { handle: self.clone(), method: name, waiting })
+        let waiting = self.ask(move |runtime| register(runtime, method)).await??;
+        Ok(Requests::new(self, name, waiting))
     }
 }
 
+/// Serves a method from now on; its requests come out of the channel.
+pub(crate) fn register(runtime: &mut Runtime, method: Method) -> Result<mpsc::Receiver<Request>, ServeError> {
+    if runtime.methods.contains_key(&method.name) {
+        return Err(ServeError::Taken);
+    }
+    let (sender, waiting) = mpsc::channel(WAITING_MAX);
+    let name = method.name.clone();
+    runtime.swarm.behaviour_mut().rpc().register(method)?;
+    runtime.methods.insert(name, sender);
+    Ok(waiting)
+}
+
 impl Requests {
+    pub(crate) fn new(handle: &Handle, method: MethodName, waiting: mpsc::Receiver<Request>) -> Self {
+        Self { handle: handle.clone(), method, waiting }
+    }
+
     /// The next request; `None` when the node has stopped.
     pub async fn next(&mut self) -> Option<Request> {
         self.waiting.recv().await

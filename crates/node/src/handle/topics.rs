@@ -6,11 +6,13 @@ use std::{
 use bruit_core::PeerId;
 use bruit_stack::gossip::{ItemId, PublishError, SubscribeError, Topic, TopicError};
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     files::FileView,
     handle::{Handle, StoppedError},
+    intake::Incoming,
+    runtime::Runtime,
 };
 
 /// How many deliveries a slow subscriber may be behind. 64 items of the largest size are 12 MiB.
@@ -69,17 +71,23 @@ pub enum PublishFailure {
     Refused(#[from] PublishError),
 }
 
-/// Where deliveries go, by topic.
+/// Where items go, by topic: to a judge, and what is accepted to who listens.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TopicFeeds(Arc<Mutex<BTreeMap<Topic, broadcast::Sender<Delivery>>>>);
+pub(crate) struct TopicFeeds(Arc<Mutex<Feeds>>);
+
+#[derive(Debug, Default)]
+struct Feeds {
+    listeners: BTreeMap<Topic, broadcast::Sender<Delivery>>,
+    judges: BTreeMap<Topic, mpsc::Sender<Incoming>>,
+}
 
 impl TopicFeeds {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Topic, broadcast::Sender<Delivery>>> {
+    fn lock(&self) -> MutexGuard<'_, Feeds> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn deliver(&self, topic: &str, delivery: Delivery) {
-        if let Some(feed) = self.lock().get(topic) {
+        if let Some(feed) = self.lock().listeners.get(topic) {
             // Nobody listens at the moment.
             let _ = feed.send(delivery);
         }
@@ -87,8 +95,26 @@ impl TopicFeeds {
 
     fn listen(&self, topic: &Topic) -> broadcast::Receiver<Delivery> {
         let mut feeds = self.lock();
-        feeds.retain(|_, feed| feed.receiver_count() > 0);
-        feeds.entry(topic.clone()).or_insert_with(|| broadcast::channel(BEHIND_MAX).0).subscribe()
+        feeds.listeners.retain(|_, feed| feed.receiver_count() > 0);
+        feeds.listeners.entry(topic.clone()).or_insert_with(|| broadcast::channel(BEHIND_MAX).0).subscribe()
+    }
+
+    /// Whether the topic had no judge before.
+    pub(super) fn appoint(&self, topic: &Topic, judge: mpsc::Sender<Incoming>) -> bool {
+        let mut feeds = self.lock();
+        let is_free = !feeds.judges.contains_key(topic);
+        if is_free {
+            feeds.judges.insert(topic.clone(), judge);
+        }
+        is_free
+    }
+
+    pub(super) fn dismiss(&self, topic: &Topic) {
+        self.lock().judges.remove(topic);
+    }
+
+    pub(crate) fn judge_of(&self, topic: &Topic) -> Option<mpsc::Sender<Incoming>> {
+        self.lock().judges.get(topic).cloned()
     }
 }
 
@@ -102,12 +128,7 @@ impl Handle {
         let topic = Topic::new(topic)?;
         let feed = self.feeds().listen(&topic);
         let wanted = topic.clone();
-        let subscribed = self.ask(move |runtime| {
-            runtime.swarm.behaviour_mut().subscribe(wanted.clone())?;
-            runtime.subscriptions.insert(wanted);
-            Ok::<_, SubscribeError>(())
-        });
-        subscribed.await??;
+        self.ask(move |runtime| want(runtime, wanted)).await??;
         Ok(Subscription { topic, feed })
     }
 
@@ -134,6 +155,13 @@ impl Handle {
     pub async fn subscriptions(&self) -> Result<Vec<Topic>, StoppedError> {
         self.ask(|runtime| runtime.subscriptions.iter().cloned().collect()).await
     }
+}
+
+/// Wants a topic from now on.
+pub(crate) fn want(runtime: &mut Runtime, topic: Topic) -> Result<(), SubscribeError> {
+    runtime.swarm.behaviour_mut().subscribe(topic.clone())?;
+    runtime.subscriptions.insert(topic);
+    Ok(())
 }
 
 pub(super) async fn publish(handle: &Handle, topic: &str, payload: Bytes) -> Result<ItemId, PublishFailure> {

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use bruit_core::PeerId;
+use bruit_stack::rpc::MethodName;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     files::ManifestId,
     handle::{Handle, StoppedError},
+    runtime::Runtime,
     storage::StorageState,
 };
 
@@ -63,14 +64,26 @@ impl Handle {
     ///
     /// # Errors
     /// The node has stopped.
-    pub async fn wait_for_subscriber(&self, topic: &str) -> Result<PeerId, StoppedError> {
+    pub async fn wait_for_subscriber(&self, topic: &str) -> Result<(), StoppedError> {
+        let topic = topic.to_owned();
+        self.until(move |runtime| runtime.peers().iter().any(|peer| peer.subscriptions.contains(&topic))).await
+    }
+
+    /// Waits until `count` connected peers have told that they serve a method. A call before that asks only those who have.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn wait_for_servers(&self, method: &MethodName, count: usize) -> Result<(), StoppedError> {
+        let method = method.clone();
+        self.until(move |runtime| runtime.swarm.behaviour_mut().rpc().peers_serving(&method).len() >= count).await
+    }
+
+    async fn until(&self, is_so: impl Fn(&mut Runtime) -> bool + Clone + Send + 'static) -> Result<(), StoppedError> {
         let mut changed = self.shared.changed.clone();
         loop {
             changed.mark_unchanged();
-            let subscriber =
-                self.peers().await?.into_iter().find(|peer| peer.subscriptions.iter().any(|has| has == topic));
-            if let Some(subscriber) = subscriber {
-                return Ok(subscriber.peer_id);
+            if self.ask(is_so.clone()).await? {
+                return Ok(());
             }
             changed.changed().await.map_err(|_| StoppedError)?;
         }
