@@ -59,6 +59,7 @@ struct Demo {
     publisher: usize,
     /// Who is killed and returns: no seed node, and not the publisher.
     returner: usize,
+    is_interrupted: bool,
 }
 
 /// Runs the demo and prints its report.
@@ -68,7 +69,7 @@ pub(crate) async fn run(args: &DemoArgs) -> ExitCode {
     let outcome = match Demo::new(args) {
         Ok(mut demo) => {
             let outcome = demo.play(started).await;
-            demo.keep_folder(args.network.keep || outcome.is_err());
+            demo.keep_folder(args.network.keep || outcome.is_err() && !demo.is_interrupted);
             report = demo.report;
             outcome
         }
@@ -97,7 +98,16 @@ impl Demo {
         let (publisher, returner) = if nodes < 4 { (0, nodes - 1) } else { (nodes - 1, nodes - 2) };
         let report = Report { nodes, not_applicable: not_applicable(terms), ..Report::default() };
         let network = Network::new(settings, Folder::new(args.network.dir.as_deref())?)?;
-        Ok(Self { network, terms, source, report, progress: Progress::hidden(), publisher, returner })
+        Ok(Self {
+            network,
+            terms,
+            source,
+            report,
+            progress: Progress::hidden(),
+            publisher,
+            returner,
+            is_interrupted: false,
+        })
     }
 
     /// Plays all steps up to the first that fails, or until a signal comes; always ends the nodes.
@@ -135,6 +145,10 @@ impl Demo {
             };
             self.look_over().await;
             let outcome = outcome.and_then(|note| self.check(step).map(|()| note));
+            if outcome.is_err() {
+                // Folders stay after a failure; what the nodes know at this moment is put into them.
+                let _ = timeout(LOOK_LIMIT, self.network.take_down()).await;
+            }
             self.record(step, started, outcome)?;
         }
         Ok(())
@@ -210,7 +224,8 @@ impl Demo {
         outcome.map(drop).map_err(|failure| Failure { text: format!("step {step}: {}", failure.text), ..failure })
     }
 
-    fn interrupted(&self, signal: &str) -> Failure {
+    fn interrupted(&mut self, signal: &str) -> Failure {
+        self.is_interrupted = true;
         let (step, what) = (self.report.steps_done + 1, self.progress.waiting_for());
         self.progress.end(&format!("ended by {signal}"));
         Failure::claim(format!("step {step}: ended by {signal} while waiting for {what}"))

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bruit::{PeerId, PeerInfo, Status};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 mod child;
 mod folder;
@@ -29,6 +29,8 @@ pub(crate) const HALF_TOPIC: &str = "half";
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long all processes together have to end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a node may take to say all of itself.
+const TAKE_DOWN_LIMIT: Duration = Duration::from_millis(300);
 /// How often ports are picked anew for seed nodes, when somebody else was faster.
 const PORT_TRIES_MAX: u32 = 3;
 
@@ -213,6 +215,14 @@ impl Network {
     /// The first node whose process has ended although nobody asked it to, in words.
     pub(crate) fn casualty(&mut self) -> Option<Failure> {
         self.nodes.iter_mut().find_map(Node::casualty)
+    }
+
+    /// Lets every node that answers write down what it says of itself, for whoever looks for the cause of a failure.
+    pub(crate) async fn take_down(&self) {
+        for node in &self.nodes {
+            // A node that cannot answer has said so by that.
+            let _ = timeout(TAKE_DOWN_LIMIT, node.take_down()).await;
+        }
     }
 
     /// The largest resident memory any running node ever had, in MiB; `None` where the system does not tell.

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    process,
     time::Duration,
 };
 
@@ -125,9 +126,8 @@ impl Node {
 
     fn args(&self, settings: &Settings, launch: &Launch) -> Vec<String> {
         let mut args: Vec<String> =
-            ["run", "--json", "--exit-with-parent", "--network", "testnet", "--allow-private-addrs"]
-                .map(Into::into)
-                .into();
+            ["run", "--json", "--network", "testnet", "--allow-private-addrs"].map(Into::into).into();
+        args.push(format!("--exit-with-parent={}", process::id()));
         let mut flag = |name: &str, value: String| args.extend([name.to_owned(), value]);
         flag("--data-dir", self.dir.display().to_string());
         flag("--listen", launch.listen.clone());
@@ -187,6 +187,15 @@ impl Node {
     pub(crate) fn casualty(&mut self) -> Option<Failure> {
         let status = self.process.as_mut()?.ended()?;
         Some(Failure::claim(format!("node {} ended by itself ({status}){}", self.number, self.log_tail())))
+    }
+
+    /// Writes what it says of itself beside its log.
+    pub(super) async fn take_down(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let client = self.client();
+        fs::write(self.dir.join("status.json"), serde_json::to_vec_pretty(&client.status().await?)?)?;
+        fs::write(self.dir.join("peers.json"), serde_json::to_vec_pretty(&client.peers().await?)?)?;
+        fs::write(self.dir.join("goodbyes.json"), serde_json::to_vec_pretty(&client.goodbyes().await?)?)?;
+        Ok(())
     }
 
     /// The largest resident memory of its process so far, in MiB.

@@ -15,8 +15,11 @@ pub(crate) fn table(report: &Report) -> String {
             &format!("{word:<6} {:>6.1} s  {}", step.seconds, step.note),
         );
     }
-    text.push('\n');
-    for (name, value) in rows(report) {
+    if !report.steps.is_empty() {
+        text.push('\n');
+    }
+    let reached = report.steps.len();
+    for (_, name, value) in rows(report).into_iter().filter(|(step, ..)| *step <= reached) {
         line(&mut text, name, &value);
     }
     for claim in &report.failed {
@@ -40,40 +43,33 @@ pub(crate) fn table(report: &Report) -> String {
     text
 }
 
-fn rows(report: &Report) -> Vec<(&'static str, String)> {
-    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+/// What is told from which step on.
+fn rows(report: &Report) -> Vec<(usize, &'static str, String)> {
+    let yes_no = |value: bool| if value { "yes" } else { "no" };
     let hops = report.hops_histogram.iter().enumerate().skip(1);
     let hops = hops.map(|(round, count)| format!("{round}: {count}")).collect::<Vec<_>>().join(", ");
+    let Report { rpc_calls, rpc_ok, rpc_retried, rpc_local, .. } = report;
+    let calls =
+        format!("{rpc_calls}, {rpc_ok} succeeded, {rpc_retried} asked more than one peer, {rpc_local} were local");
+    let (rejoined, by_book) = (yes_no(report.rejoined), yes_no(report.rejoined_outbound));
+    let returned =
+        format!("connected: {rejoined}, by its stored book: {by_book}, caught up: {}", yes_no(report.caught_up));
     let mut rows = vec![
-        ("nodes", report.nodes.to_string()),
-        ("connections a node", format!("{:.1} on average", report.degree_mean)),
-        ("covered by gossip", percent(report.coverage_gossip)),
-        ("covered in the end", percent(report.coverage)),
-        ("right SHA-256", format!("{} of {} nodes", report.sha256_ok, report.nodes.saturating_sub(1))),
-        ("hops at most", format!("{} ({hops})", report.hops_max)),
-        ("not relayed: round limit", report.round_limited.to_string()),
-        ("duplicates a delivery", format!("{:.2}", report.duplicates_per_delivery)),
-        ("bytes a delivery", format!("{:.0}", report.bytes_per_delivery)),
-        ("pushes a message", format!("{} at most", report.pushes_max)),
-        (
-            "calls",
-            format!(
-                "{}, {} succeeded, {} asked more than one peer, {} answered by oneself",
-                report.rpc_calls, report.rpc_ok, report.rpc_retried, report.rpc_local
-            ),
-        ),
-        (
-            "restarted node",
-            format!(
-                "connected: {}, by its stored book: {}, caught up: {}",
-                yes_no(report.rejoined),
-                yes_no(report.rejoined_outbound),
-                yes_no(report.caught_up)
-            ),
-        ),
+        (1, "nodes", report.nodes.to_string()),
+        (2, "connections a node", format!("{:.1} on average", report.degree_mean)),
+        (3, "covered by gossip", percent(report.coverage_gossip)),
+        (3, "covered in the end", percent(report.coverage)),
+        (3, "right SHA-256", format!("{} of {} nodes", report.sha256_ok, report.nodes.saturating_sub(1))),
+        (3, "hops at most", format!("{} ({hops})", report.hops_max)),
+        (3, "not relayed: round limit", report.round_limited.to_string()),
+        (3, "duplicates a delivery", format!("{:.2}", report.duplicates_per_delivery)),
+        (3, "bytes a delivery", format!("{:.0}", report.bytes_per_delivery)),
+        (3, "pushes a message", format!("{} at most", report.pushes_max)),
+        (4, "calls", calls),
+        (5, "restarted node", returned),
     ];
     if let Some(mib) = report.rss_mib_max {
-        rows.push(("memory of a node", format!("{mib:.1} MiB at most")));
+        rows.push((1, "memory of a node", format!("{mib:.1} MiB at most")));
     }
     rows
 }
@@ -83,7 +79,7 @@ fn percent(share: f64) -> String {
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
-    writeln!(text, "{name:<26} {value}").expect("text takes all that is written to it");
+    writeln!(text, "{name:<30} {value}").expect("text takes all that is written to it");
 }
 
 #[cfg(test)]
@@ -105,6 +101,7 @@ mod tests {
         for part in ["FAILED", "coverage is 0.5", "step 1: node 3 ended", "NOT OK: 0 of 6 steps"] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+        assert!(!text.contains("SHA-256"), "what was not reached is told in\n{text}");
         assert!(table(&Report { ok: true, steps_done: 6, ..report }).contains("ok: 6 of 6 steps"));
     }
 }
