@@ -62,7 +62,7 @@ const ROOMS: [Room; 16] = [
         ],
     },
     Room { name: "bruit-cli", may_use: &["bruit"] },
-    Room { name: "bruit-testnet", may_use: &["bruit", "bruit-cli", "bruit-sim"] },
+    Room { name: "bruit-testnet", may_use: &["bruit", "bruit-cli", "bruit-core", "bruit-sim"] },
     Room { name: "bruit-sim-cli", may_use: &["bruit-core", "bruit-sim", "bruit-stack"] },
     Room {
         name: "bruit-bench",
