@@ -1,4 +1,5 @@
 mod backoff;
+mod connections;
 mod dialling;
 mod seats;
 
@@ -9,12 +10,12 @@ use std::{
 
 use bruit_core::{BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp};
 
+use connections::class_of;
 pub use dialling::DialOutcome;
 use dialling::{Dial, Dialling, Named, Purpose};
 
 use crate::{
-    Config, Departure, DepartureCause, DialFailure, Event, Goodbye, GoodbyeReason, Hello, SlotClass, Strangeness,
-    ValidConfig,
+    Config, Departure, DepartureCause, Event, Goodbye, GoodbyeReason, Hello, SlotClass, Strangeness, ValidConfig,
 };
 
 /// How a connection came about.
@@ -94,6 +95,8 @@ struct Peer<C> {
     connections: Vec<(C, Origin)>,
     state: State,
     hello: Option<Hello>,
+    /// How often we said hello.
+    hellos: u32,
     since: Timestamp,
 }
 
@@ -103,6 +106,9 @@ enum State {
     Held(SlotClass),
     Leaving { deadline: Timestamp },
 }
+
+/// How often a peer is greeted whose answers are lost: each time another connection may have been the one that closed.
+const HELLOS_MAX: u32 = 3;
 
 /// The rules of peering. `C` is how the owner names a connection.
 ///
@@ -122,6 +128,12 @@ pub struct Engine<C> {
     history: BoundedQueue<Departure>,
     outputs: VecDeque<Output<C>>,
     stopping: bool,
+}
+
+impl<C> Peer<C> {
+    const fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Leaving { .. })
+    }
 }
 
 impl<C: Copy + Ord> Engine<C> {
@@ -150,69 +162,9 @@ impl<C: Copy + Ord> Engine<C> {
         self.features = features;
     }
 
-    /// A connection was made.
-    pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
-        let dialled = matches!(origin, Origin::Dialled(_));
-        if let Origin::Dialled(endpoint) = &origin {
-            self.dial_succeeded(endpoint.clone(), peer, now);
-        }
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.connections.push((connection, origin));
-            let greets = dialled && matches!(known.state, State::Greeting { .. });
-            // One side decides, so that both never close a different one.
-            if self.local < peer {
-                self.outputs.push_back(Output::Close { peer, connection });
-            } else if greets {
-                // Both dialled at once, and the other side may close the connection that its own hello went by.
-                self.send_hello(peer);
-            }
-            return;
-        }
-        let deadline = now.after(self.config().hello_timeout);
-        let state = State::Greeting { deadline };
-        self.peers.insert(peer, Peer { connections: vec![(connection, origin)], state, hello: None, since: now });
-        self.deadlines.insert((deadline, peer));
-        if dialled {
-            self.send_hello(peer);
-        }
-    }
-
-    /// A connection has ended.
-    pub fn connection_closed(&mut self, connection: C, peer: PeerId, now: Timestamp) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        known.connections.retain(|(other, _)| *other != connection);
-        if let Some((_, origin)) = known.connections.first() {
-            let class = class_of(origin);
-            if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
-                *held = class;
-            }
-            return;
-        }
-        let state = known.state;
-        self.peers.remove(&peer);
-        self.clear_deadline(peer, state);
-        if let State::Held(_) = state {
-            self.depart(peer, DepartureCause::Lost, now);
-            self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
-        }
-        self.dialling.look_soon(&self.valid.config, now);
-    }
-
-    /// A dial has failed.
-    pub fn dial_failed(&mut self, endpoint: &Endpoint, reason: DialFailure, now: Timestamp) {
-        let Some(dial) = self.dialling.under_way.remove(endpoint) else { return };
-        self.dialling.failed(endpoint, &self.valid.config, &mut self.rng, now);
-        if reason == DialFailure::OwnAddress {
-            self.dialling.seeds.retain(|seed| seed.endpoint != *endpoint);
-        }
-        let event = Event::DialFailed { endpoint: endpoint.clone(), peer: dial.peer, reason };
-        self.outputs.push_back(Output::Event(event));
-        self.dialling.look_soon(&self.valid.config, now);
-        self.look_for_peers(now);
-    }
-
     /// A peer said hello; returns what to answer, or `None` to answer nothing.
     pub fn hello_received(&mut self, peer: PeerId, hello: Hello, now: Timestamp) -> Option<Hello> {
+        self.replace_dead_connection(peer, now);
         let known = self.peers.get(&peer)?;
         let origin = known.connections.first().map(|(_, origin)| origin.clone())?;
         let mut answer = self.hello_to(&origin);
@@ -267,7 +219,8 @@ impl<C: Copy + Ord> Engine<C> {
             HelloFailure::TimedOut => self.estrange(peer, Strangeness::Silent, now),
             HelloFailure::Malformed => self.malformed_received(peer, now),
             HelloFailure::Lost => {
-                if known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_))) {
+                let is_dialled = known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_)));
+                if is_dialled && known.hellos < HELLOS_MAX {
                     self.send_hello(peer);
                 }
             }
@@ -285,7 +238,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// A peer said goodbye.
     pub fn goodbye_received(&mut self, peer: PeerId, goodbye: Goodbye, now: Timestamp) {
-        if !self.peers.contains_key(&peer) {
+        if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
             return;
         }
         self.stay_away_from(peer, goodbye.stay_away, now);
@@ -305,7 +258,7 @@ impl<C: Copy + Ord> Engine<C> {
     /// Names an address to start from: dialled when nobody else can be proposed. Beyond `manual_max` it is not taken.
     pub fn add_seed(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
         let max = self.config().manual_max;
-        let added = add(&mut self.dialling.seeds, Named { endpoint, peer }, max);
+        let added = add(&mut self.dialling.seeds, Named::new(endpoint, peer), max);
         self.dialling.look_soon(&self.valid.config, now);
         self.look_for_peers(now);
         added
@@ -314,7 +267,7 @@ impl<C: Copy + Ord> Engine<C> {
     /// Names a peer to be connected to for ever, beside all limits. Beyond `manual_max` it is not taken.
     pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
         let max = self.config().manual_max;
-        let added = add(&mut self.dialling.manual, Named { endpoint, peer }, max);
+        let added = add(&mut self.dialling.manual, Named::new(endpoint, peer), max);
         self.dial_manual(now);
         added
     }
@@ -331,7 +284,7 @@ impl<C: Copy + Ord> Engine<C> {
         if self.wanted() == 0 {
             return DialOutcome::Enough;
         }
-        self.start_dial(Named { endpoint, peer }, Purpose::Fill, now)
+        self.start_dial(Named::new(endpoint, peer), Purpose::Fill, now)
     }
 
     /// Says that no more candidates are known: a seed address is tried.
@@ -355,8 +308,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Says goodbye to a peer and closes its connections; false if it is not connected or leaves already.
     pub fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp) -> bool {
-        let leaving = |known: &Peer<C>| matches!(known.state, State::Leaving { .. });
-        if self.peers.get(&peer).is_none_or(leaving) {
+        if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
             return false;
         }
         let goodbye = Goodbye::because(reason);
@@ -420,9 +372,10 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     fn send_hello(&mut self, peer: PeerId) {
-        let origin = self.peers.get(&peer).and_then(|known| known.connections.first());
-        let Some((_, origin)) = origin else { return };
-        let hello = self.hello_to(origin);
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(origin) = known.connections.first().map(|(_, origin)| origin.clone()) else { return };
+        known.hellos = known.hellos.saturating_add(1);
+        let hello = self.hello_to(&origin);
         self.outputs.push_back(Output::SendHello { peer, hello });
     }
 
@@ -446,6 +399,7 @@ impl<C: Copy + Ord> Engine<C> {
         known.state = State::Held(class);
         known.hello = Some(hello.clone());
         self.clear_deadline(peer, before);
+        self.was_reached(peer);
         self.outputs.push_back(Output::Event(Event::PeerUp { peer, class, hello, remote }));
         self.dialling.look_soon(&self.valid.config, now);
         self.look_for_peers(now);
@@ -453,6 +407,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
         let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
+        self.was_reached(peer);
         self.stay_away_from(peer, goodbye.stay_away, now);
         let alternatives = goodbye.alternatives.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
@@ -461,6 +416,9 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     fn estrange(&mut self, peer: PeerId, reason: Strangeness, now: Timestamp) {
+        if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
+            return;
+        }
         let endpoint = self.dialled_endpoints(peer).into_iter().next();
         if let Some(endpoint) = &endpoint {
             let span = self.config().backoff_max;
@@ -497,15 +455,6 @@ impl<C: Copy + Ord> Engine<C> {
         }
     }
 
-    fn dialled_endpoints(&self, peer: PeerId) -> Vec<Endpoint> {
-        let connections = self.peers.get(&peer).map(|known| known.connections.as_slice()).unwrap_or_default();
-        let dialled = connections.iter().filter_map(|(_, origin)| match origin {
-            Origin::Dialled(endpoint) => Some(endpoint.clone()),
-            Origin::Accepted(_) => None,
-        });
-        dialled.collect()
-    }
-
     fn depart(&mut self, peer: PeerId, cause: DepartureCause, now: Timestamp) {
         self.history.push_over_oldest(Departure { peer, at: now, cause });
     }
@@ -516,17 +465,8 @@ impl<C: Copy + Ord> Engine<C> {
         }
     }
 
-    fn dial_succeeded(&mut self, endpoint: Endpoint, peer: PeerId, now: Timestamp) {
-        self.dialling.backoff.succeeded(&endpoint);
-        self.dialling.bind(&endpoint, peer);
-        if let Some(dial) = self.dialling.under_way.remove(&endpoint) {
-            let elapsed = now.since(dial.started);
-            self.outputs.push_back(Output::Event(Event::DialSucceeded { endpoint, peer, elapsed }));
-        }
-    }
-
     fn start_dial(&mut self, named: Named, purpose: Purpose, now: Timestamp) -> DialOutcome {
-        let Named { endpoint, peer } = named.clone();
+        let Named { endpoint, peer, .. } = named.clone();
         if peer == Some(self.local) || self.listen.contains(&endpoint) || is_connected(&self.peers, &named) {
             return DialOutcome::Connected;
         }
@@ -536,7 +476,7 @@ impl<C: Copy + Ord> Engine<C> {
         if !self.dialling.backoff.is_due(&endpoint, now) {
             return DialOutcome::BackingOff;
         }
-        self.dialling.under_way.insert(endpoint.clone(), Dial { peer, purpose, started: now });
+        self.dialling.under_way.insert(endpoint.clone(), Dial { peer, purpose });
         self.outputs.push_back(Output::Event(Event::DialStarted { endpoint: endpoint.clone(), peer }));
         self.outputs.push_back(Output::Dial { endpoint, peer });
         DialOutcome::Started
@@ -572,13 +512,6 @@ fn add(list: &mut Vec<Named>, named: Named, max: usize) -> bool {
     }
     list.push(named);
     true
-}
-
-const fn class_of(origin: &Origin) -> SlotClass {
-    match origin {
-        Origin::Dialled(_) => SlotClass::Outbound,
-        Origin::Accepted(_) => SlotClass::Inbound,
-    }
 }
 
 fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, named: &Named) -> bool {

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
@@ -38,14 +38,12 @@ pub enum Event {
         /// Whom to find there, where that is known.
         peer: Option<PeerId>,
     },
-    /// A dial led to a connection.
+    /// A dial led to a peer of this network, whether it has a slot for us or not.
     DialSucceeded {
         /// Where.
         endpoint: Endpoint,
         /// Who was there.
         peer: PeerId,
-        /// From starting the dial to the connection.
-        elapsed: Duration,
     },
     /// A dial failed.
     DialFailed {
@@ -107,6 +105,8 @@ pub enum SlotClass {
 pub enum DialFailure {
     /// Nobody answered, or the handshake broke.
     Unreachable,
+    /// Somebody took the connection and ended it before saying hello: perhaps full, perhaps we are banned there.
+    HungUp,
     /// It was our own address.
     OwnAddress,
     /// Somebody else was there.

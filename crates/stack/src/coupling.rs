@@ -81,7 +81,7 @@ pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
         Event::CandidatesWanted { count } => vec![Command::Propose(*count)],
         Event::Starved => vec![Command::AskAnybodyForAddrs],
         Event::DialStarted { endpoint, .. } => vec![Command::BookDialStarted(endpoint.clone())],
-        Event::DialSucceeded { endpoint, peer, .. } => vec![Command::BookDialSucceeded(endpoint.clone(), *peer)],
+        Event::DialSucceeded { endpoint, peer } => vec![Command::BookDialSucceeded(endpoint.clone(), *peer)],
         Event::DialFailed { endpoint, reason, .. } => dial_failed(endpoint, reason).into_iter().collect(),
         Event::Refused { peer, remote, alternatives } => {
             let addrs = alternatives.iter().map(known).collect();
@@ -124,7 +124,7 @@ fn dial_failed(endpoint: &Endpoint, reason: &DialFailure) -> Option<Command> {
     match reason {
         DialFailure::OwnAddress => Some(Command::BookOwnEndpoint(endpoint)),
         DialFailure::WrongIdentity { found } => Some(Command::BookWrongIdentity { endpoint, found: *found }),
-        DialFailure::Unreachable => Some(Command::BookDialFailed(endpoint)),
+        DialFailure::Unreachable | DialFailure::HungUp => Some(Command::BookDialFailed(endpoint)),
         DialFailure::Denied => None,
     }
 }

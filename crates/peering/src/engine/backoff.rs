@@ -48,8 +48,8 @@ impl Backoff {
     }
 
     pub(super) fn stay_away(&mut self, endpoint: &Endpoint, span: Duration, now: Timestamp) {
-        let failures = self.entries.get(endpoint).map_or(0, |entry| entry.failures);
-        self.put(endpoint, Entry { failures, not_before: now.after(span) }, now);
+        let known = self.entries.get(endpoint).copied().unwrap_or(Entry { failures: 0, not_before: now });
+        self.put(endpoint, Entry { not_before: known.not_before.max(now.after(span)), ..known }, now);
     }
 
     fn put(&mut self, endpoint: &Endpoint, entry: Entry, now: Timestamp) {

@@ -34,7 +34,6 @@ pub(super) enum Purpose {
 pub(super) struct Dial {
     pub(super) peer: Option<PeerId>,
     pub(super) purpose: Purpose,
-    pub(super) started: Timestamp,
 }
 
 /// An address the operator named: a manual peer or a seed.
@@ -42,6 +41,14 @@ pub(super) struct Dial {
 pub(super) struct Named {
     pub(super) endpoint: Endpoint,
     pub(super) peer: Option<PeerId>,
+    /// Nobody named the peer: it is whoever was found there.
+    is_bound: bool,
+}
+
+impl Named {
+    pub(super) const fn new(endpoint: Endpoint, peer: Option<PeerId>) -> Self {
+        Self { endpoint, peer, is_bound: false }
+    }
 }
 
 #[derive(Debug)]
@@ -89,7 +96,15 @@ impl Dialling {
     pub(super) fn bind(&mut self, endpoint: &Endpoint, peer: PeerId) {
         let named = self.manual.iter_mut().chain(&mut self.seeds);
         named.filter(|named| named.endpoint == *endpoint && named.peer.is_none()).for_each(|named| {
-            named.peer = Some(peer);
+            (named.peer, named.is_bound) = (Some(peer), true);
+        });
+    }
+
+    /// Takes back what [`Self::bind`] did: somebody else lives there now.
+    pub(super) fn unbind(&mut self, endpoint: &Endpoint) {
+        let named = self.manual.iter_mut().chain(&mut self.seeds);
+        named.filter(|named| named.endpoint == *endpoint && named.is_bound).for_each(|named| {
+            (named.peer, named.is_bound) = (None, false);
         });
     }
 

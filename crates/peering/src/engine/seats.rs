@@ -15,7 +15,8 @@ impl<C: Copy + Ord> Engine<C> {
         let config = self.config();
         let connected = self.peers.values().flat_map(|known| &known.connections);
         let inbound = connected.filter(|(_, origin)| matches!(origin, Origin::Accepted(_))).count();
-        pending <= config.pending_inbound_max && inbound < config.inbound_max.saturating_add(config.inbound_slack)
+        let connections_max = config.inbound_max.saturating_add(config.inbound_slack);
+        !self.stopping && pending <= config.pending_inbound_max && inbound < connections_max
     }
 
     /// The settings.
@@ -115,6 +116,10 @@ impl<C: Copy + Ord> Engine<C> {
         });
         let known = known.filter_map(|(peer, known)| {
             let listen = &known.hello.as_ref()?.listen;
+            // A manual peer that dialled us before we dialled it.
+            if listen.iter().any(|endpoint| self.dialling.is_manual(endpoint, *peer)) {
+                return None;
+            }
             let endpoints: Vec<_> = listen.iter().filter(|endpoint| audience.can_use(endpoint)).cloned().collect();
             (!endpoints.is_empty()).then_some(KnownPeer { peer: *peer, endpoints, last_seen: None })
         });

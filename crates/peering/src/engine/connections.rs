@@ -1,0 +1,156 @@
+//! What connections tell: how dials ended, and which of two connections to one peer stays.
+
+use bruit_core::{Endpoint, PeerId, Timestamp};
+
+use super::{Engine, Origin, Output, Peer, SlotClass, State};
+use crate::{DepartureCause, DialFailure, Event, GoodbyeReason};
+
+/// Both sides may have dialled at once, and a peer that lost us comes back beside its dead connection.
+const CONNECTIONS_PER_PEER_MAX: usize = 2;
+
+impl<C: Copy + Ord> Engine<C> {
+    /// A connection was made.
+    pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
+        let is_dialled = matches!(origin, Origin::Dialled(_));
+        if let Origin::Dialled(endpoint) = &origin {
+            self.dialling.under_way.remove(endpoint);
+        }
+        if self.peers.contains_key(&peer) {
+            self.connected_again(connection, peer, origin, now);
+            return;
+        }
+        let deadline = now.after(self.config().hello_timeout);
+        let state = State::Greeting { deadline };
+        let connections = vec![(connection, origin)];
+        self.peers.insert(peer, Peer { connections, state, hello: None, hellos: 0, since: now });
+        self.deadlines.insert((deadline, peer));
+        if self.stopping {
+            self.say_goodbye(peer, GoodbyeReason::ShuttingDown, now);
+        } else if is_dialled {
+            self.send_hello(peer);
+        }
+    }
+
+    fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
+        let is_settled = self.is_settled(&peer, now);
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let is_dialled = matches!(origin, Origin::Dialled(_));
+        let is_greeting = matches!(known.state, State::Greeting { .. });
+        known.connections.push((connection, origin));
+        let is_too_much = known.is_leaving() || known.connections.len() > CONNECTIONS_PER_PEER_MAX;
+        // One side decides, so that both never close a different one. A peer that had its slot for long has not dialled at the
+        // same moment: its hello will say whether it lost us.
+        let closes_second = self.local < peer && (is_dialled || !is_settled);
+        if is_too_much || closes_second {
+            self.outputs.push_back(Output::Close { peer, connection });
+        } else if is_dialled && is_greeting {
+            // Both dialled at once, and the other side may close the connection that its own hello went by.
+            self.send_hello(peer);
+        }
+    }
+
+    /// A connection has ended.
+    pub fn connection_closed(&mut self, connection: C, peer: PeerId, now: Timestamp) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(index) = known.connections.iter().position(|(other, _)| *other == connection) else { return };
+        let (_, closed) = known.connections.remove(index);
+        if let Some((_, origin)) = known.connections.first() {
+            let class = class_of(origin);
+            if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
+                *held = class;
+            }
+            return;
+        }
+        let state = known.state;
+        self.peers.remove(&peer);
+        self.clear_deadline(peer, state);
+        if let State::Held(_) = state {
+            self.depart(peer, DepartureCause::Lost, now);
+            self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+        }
+        if let Origin::Dialled(endpoint) = closed {
+            self.dialled_ended(endpoint, peer, state, now);
+        }
+        self.dialling.look_soon(&self.valid.config, now);
+    }
+
+    fn dialled_ended(&mut self, endpoint: Endpoint, peer: PeerId, state: State, now: Timestamp) {
+        match state {
+            State::Greeting { .. } => {
+                self.dialling.failed(&endpoint, &self.valid.config, &mut self.rng, now);
+                let failed = Event::DialFailed { endpoint, peer: Some(peer), reason: DialFailure::HungUp };
+                self.outputs.push_back(Output::Event(failed));
+            }
+            // Not in the same moment, or the two would connect and part as fast as they can.
+            State::Held(_) | State::Leaving { .. } => {
+                let span = self.config().backoff_base;
+                self.dialling.stay_away(&endpoint, span, &self.valid.config, now);
+            }
+        }
+    }
+
+    /// A dial has failed.
+    pub fn dial_failed(&mut self, endpoint: &Endpoint, reason: DialFailure, now: Timestamp) {
+        let Some(dial) = self.dialling.under_way.remove(endpoint) else { return };
+        self.dialling.failed(endpoint, &self.valid.config, &mut self.rng, now);
+        match reason {
+            DialFailure::OwnAddress => self.dialling.seeds.retain(|seed| seed.endpoint != *endpoint),
+            DialFailure::WrongIdentity { .. } => self.dialling.unbind(endpoint),
+            DialFailure::Unreachable | DialFailure::HungUp | DialFailure::Denied => {}
+        }
+        let event = Event::DialFailed { endpoint: endpoint.clone(), peer: dial.peer, reason };
+        self.outputs.push_back(Output::Event(event));
+        self.dialling.look_soon(&self.valid.config, now);
+        self.look_for_peers(now);
+    }
+
+    /// A peer of this network answered: only now a dial has succeeded, since anything may listen at an address.
+    pub(super) fn was_reached(&mut self, peer: PeerId) {
+        for endpoint in self.dialled_endpoints(peer) {
+            self.dialling.backoff.succeeded(&endpoint);
+            self.dialling.bind(&endpoint, peer);
+            self.outputs.push_back(Output::Event(Event::DialSucceeded { endpoint, peer }));
+        }
+    }
+
+    /// A peer that has had its slot for long and says hello on a second connection has lost the first: it starts anew, and the
+    /// other protocols with it.
+    pub(super) fn replace_dead_connection(&mut self, peer: PeerId, now: Timestamp) {
+        if !self.is_settled(&peer, now) {
+            return;
+        }
+        let deadline = now.after(self.config().hello_timeout);
+        let Some(known) = self.peers.get_mut(&peer).filter(|known| known.connections.len() > 1) else { return };
+        let newest = known.connections.split_off(known.connections.len() - 1);
+        let dead = std::mem::replace(&mut known.connections, newest);
+        (known.state, known.hello, known.since) = (State::Greeting { deadline }, None, now);
+        self.deadlines.insert((deadline, peer));
+        self.outputs.extend(dead.into_iter().map(|(connection, _)| Output::Close { peer, connection }));
+        self.depart(peer, DepartureCause::Lost, now);
+        self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+    }
+
+    /// Whether a peer has its slot for so long that a hello under way cannot have crossed one of ours.
+    fn is_settled(&self, peer: &PeerId, now: Timestamp) -> bool {
+        let is_settled = |known: &Peer<C>| {
+            matches!(known.state, State::Held(_)) && now.since(known.since) > self.config().hello_timeout
+        };
+        self.peers.get(peer).is_some_and(is_settled)
+    }
+
+    pub(super) fn dialled_endpoints(&self, peer: PeerId) -> Vec<Endpoint> {
+        let connections = self.peers.get(&peer).map(|known| known.connections.as_slice()).unwrap_or_default();
+        let dialled = connections.iter().filter_map(|(_, origin)| match origin {
+            Origin::Dialled(endpoint) => Some(endpoint.clone()),
+            Origin::Accepted(_) => None,
+        });
+        dialled.collect()
+    }
+}
+
+pub(super) const fn class_of(origin: &Origin) -> SlotClass {
+    match origin {
+        Origin::Dialled(_) => SlotClass::Outbound,
+        Origin::Accepted(_) => SlotClass::Inbound,
+    }
+}

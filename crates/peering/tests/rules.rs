@@ -1,0 +1,286 @@
+//! Rules that only show over several connections and dials, one by one.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+use std::{collections::VecDeque, time::Duration};
+
+use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_peering::{
+    Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output,
+    SlotClass,
+};
+use libp2p_identity::Keypair;
+
+const T: Timestamp = Timestamp::from_secs(1_000);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn peer(number: u8) -> PeerId {
+    Keypair::ed25519_from_bytes([number; 32]).unwrap().public().to_peer_id()
+}
+
+/// Two peers, the first of which decides which of two connections stays.
+fn ordered() -> (PeerId, PeerId) {
+    let (a, b) = (peer(1), peer(2));
+    if a < b { (a, b) } else { (b, a) }
+}
+
+fn at(number: u8) -> Endpoint {
+    Endpoint::tcp([8, 8, number, 1].into(), 4_001)
+}
+
+fn engine(local: PeerId) -> Engine<u32> {
+    let valid = Config::default().validate(NetworkId::new("test").unwrap(), "test").unwrap();
+    Engine::new(valid, local, Seed::from_number(1))
+}
+
+fn hello(listen: &[Endpoint]) -> Hello {
+    Hello { network: "test".into(), listen: listen.to_vec(), ..Hello::default() }
+}
+
+fn outputs(engine: &mut Engine<u32>) -> VecDeque<Output<u32>> {
+    std::iter::from_fn(|| engine.poll_output()).collect()
+}
+
+fn closed(outputs: &VecDeque<Output<u32>>) -> Vec<u32> {
+    let closes = outputs.iter().filter_map(|output| match output {
+        Output::Close { connection, .. } => Some(*connection),
+        Output::Dial { .. } | Output::SendHello { .. } | Output::SendGoodbye { .. } | Output::Event(_) => None,
+    });
+    closes.collect()
+}
+
+fn hellos(outputs: &VecDeque<Output<u32>>) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::SendHello { .. })).count()
+}
+
+fn goodbyes(outputs: &VecDeque<Output<u32>>) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::SendGoodbye { .. })).count()
+}
+
+fn succeeded(outputs: &VecDeque<Output<u32>>) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Event(Event::DialSucceeded { .. })))
+}
+
+#[test]
+fn fault_who_hangs_up_before_the_hello_is_not_dialled_again_at_once() {
+    let mut engine = engine(peer(1));
+    let mut delays = Vec::new();
+    let mut now = T;
+    for connection in 0..4 {
+        assert_eq!(engine.dial(at(2), Some(peer(2)), now), DialOutcome::Started);
+        engine.connection_established(connection, peer(2), Origin::Dialled(at(2)), now);
+        engine.connection_closed(connection, peer(2), now);
+        let outputs = outputs(&mut engine);
+        assert!(!succeeded(&outputs), "{outputs:?}");
+        let failed = Event::DialFailed { endpoint: at(2), peer: Some(peer(2)), reason: DialFailure::HungUp };
+        assert!(outputs.contains(&Output::Event(failed)), "{outputs:?}");
+        assert_eq!(engine.dial(at(2), Some(peer(2)), now), DialOutcome::BackingOff);
+        let began = now;
+        while engine.dial(at(2), Some(peer(2)), now) == DialOutcome::BackingOff {
+            now = now.after(Duration::from_millis(100));
+        }
+        delays.push(now.since(began));
+        engine.dial_failed(&at(2), DialFailure::Denied, now);
+        while engine.poll_output().is_some() {}
+        now = now.after(MINUTE * 10);
+    }
+    assert!(delays.is_sorted() && delays[3] > delays[0] * 2, "{delays:?}");
+}
+
+#[test]
+fn a_manual_peer_that_hangs_up_is_not_hammered() {
+    let mut engine = engine(peer(1));
+    engine.add_node(at(2), None, T);
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    engine.connection_closed(1, peer(2), T);
+    outputs(&mut engine);
+    engine.handle_timeout(T);
+    assert!(engine.dials().next().is_none());
+    engine.handle_timeout(T.after(MINUTE));
+    assert_eq!(engine.dials().count(), 1);
+}
+
+#[test]
+fn a_dial_has_succeeded_when_the_hello_is_answered() {
+    let mut engine = engine(peer(1));
+    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    assert!(!succeeded(&outputs(&mut engine)));
+    engine.hello_answered(peer(2), hello(&[]), T);
+    assert!(succeeded(&outputs(&mut engine)));
+
+    assert_eq!(engine.dial(at(3), None, T), DialOutcome::Started);
+    engine.connection_established(2, peer(3), Origin::Dialled(at(3)), T);
+    let full = Hello { refused: Some(Goodbye::because(GoodbyeReason::Full)), ..hello(&[]) };
+    engine.hello_answered(peer(3), full, T);
+    assert!(succeeded(&outputs(&mut engine)), "a full node was reached all the same");
+
+    assert_eq!(engine.dial(at(4), None, T), DialOutcome::Started);
+    engine.connection_established(3, peer(4), Origin::Dialled(at(4)), T);
+    engine.hello_failed(peer(4), HelloFailure::Unsupported, T);
+    assert!(!succeeded(&outputs(&mut engine)), "a stranger is nobody's success");
+}
+
+#[test]
+fn a_peer_lost_is_not_dialled_again_in_the_same_moment() {
+    let mut engine = engine(peer(1));
+    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    engine.hello_answered(peer(2), hello(&[]), T);
+    engine.connection_closed(1, peer(2), T);
+    assert_eq!(engine.dial(at(2), Some(peer(2)), T), DialOutcome::BackingOff);
+    assert_eq!(engine.dial(at(2), Some(peer(2)), T.after(Duration::from_secs(2))), DialOutcome::Started);
+}
+
+#[test]
+fn a_short_stay_away_does_not_end_a_longer_one() {
+    let mut engine = engine(peer(1));
+    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    let goodbye = Goodbye { stay_away: MINUTE, ..Goodbye::because(GoodbyeReason::Full) };
+    engine.hello_answered(peer(2), Hello { refused: Some(goodbye), ..hello(&[]) }, T);
+    engine.goodbye_received(peer(2), Goodbye::because(GoodbyeReason::Requested), T);
+    engine.connection_closed(1, peer(2), T);
+    assert_eq!(engine.dial(at(2), None, T.after(MINUTE / 2)), DialOutcome::BackingOff);
+}
+
+#[test]
+fn nobody_gets_a_slot_from_a_node_that_stops() {
+    let mut engine = engine(peer(1));
+    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    engine.stop(T);
+    outputs(&mut engine);
+    assert!(!engine.accepts_inbound(1));
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    let said = outputs(&mut engine);
+    assert_eq!((hellos(&said), goodbyes(&said)), (0, 1), "{said:?}");
+    engine.goodbye_ended(peer(2));
+    assert_eq!(closed(&outputs(&mut engine)), [1]);
+}
+
+#[test]
+fn fault_a_peer_that_leaves_cannot_stay_by_a_new_connection() {
+    let (other, local) = ordered();
+    let mut engine = engine(local);
+    engine.connection_established(1, other, Origin::Accepted(at(2)), T);
+    engine.say_goodbye(other, GoodbyeReason::Requested, T);
+    engine.handle_timeout(T.after(MINUTE));
+    assert_eq!(closed(&outputs(&mut engine)), [1]);
+    // The first one takes its time to close, and another comes meanwhile.
+    engine.connection_established(2, other, Origin::Accepted(at(2)), T.after(MINUTE));
+    assert_eq!(closed(&outputs(&mut engine)), [2]);
+}
+
+#[test]
+fn fault_nobody_holds_more_than_two_connections() {
+    let (other, local) = ordered();
+    let mut engine = engine(local);
+    for connection in 1..=4 {
+        engine.connection_established(connection, other, Origin::Accepted(at(2)), T);
+    }
+    assert_eq!(closed(&outputs(&mut engine)), [3, 4]);
+}
+
+#[test]
+fn a_peer_that_lost_us_and_comes_back_takes_the_place_of_its_dead_connection() {
+    let (first, second) = ordered();
+    for (local, other) in [(first, second), (second, first)] {
+        let mut engine = engine(local);
+        engine.connection_established(1, other, Origin::Accepted(at(2)), T);
+        engine.hello_received(other, hello(&[at(2)]), T);
+        outputs(&mut engine);
+        let later = T.after(MINUTE);
+        engine.connection_established(2, other, Origin::Accepted(at(3)), later);
+        assert_eq!(closed(&outputs(&mut engine)), [0_u32; 0]);
+        let answer = engine.hello_received(other, hello(&[at(3)]), later).unwrap();
+        assert_eq!(answer.refused, None);
+        let outputs = outputs(&mut engine);
+        assert_eq!(closed(&outputs), [1]);
+        let events: Vec<_> = outputs.into_iter().filter(|output| matches!(output, Output::Event(_))).collect();
+        let [Output::Event(Event::PeerDown { .. }), Output::Event(Event::PeerUp { hello, remote, .. }), ..] =
+            &events[..]
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((&hello.listen[..], remote), (&[at(3)][..], &at(3)));
+        engine.connection_closed(1, other, later);
+        assert!(engine.is_held(&other));
+        assert_eq!(engine.held(SlotClass::Inbound), 1);
+    }
+}
+
+#[test]
+fn a_second_hello_on_the_same_connection_changes_nothing() {
+    let mut engine = engine(peer(1));
+    engine.connection_established(1, peer(2), Origin::Accepted(at(2)), T);
+    engine.hello_received(peer(2), hello(&[at(2)]), T);
+    outputs(&mut engine);
+    assert_eq!(engine.hello_received(peer(2), hello(&[at(3)]), T.after(MINUTE)).unwrap().refused, None);
+    assert_eq!(outputs(&mut engine), []);
+}
+
+#[test]
+fn fault_a_peer_that_resets_every_hello_is_not_greeted_for_ever() {
+    let mut engine = engine(peer(1));
+    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    let mut said = hellos(&outputs(&mut engine));
+    for _ in 0..100 {
+        engine.hello_failed(peer(2), HelloFailure::Lost, T);
+        said += hellos(&outputs(&mut engine));
+    }
+    assert_eq!(said, 3);
+}
+
+#[test]
+fn a_manual_peer_with_a_new_identity_is_found_again() {
+    let mut engine = engine(peer(1));
+    engine.add_node(at(2), None, T);
+    engine.add_node(at(3), Some(peer(3)), T);
+    engine.dial_failed(&at(3), DialFailure::WrongIdentity { found: peer(9) }, T);
+    engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
+    engine.hello_answered(peer(2), hello(&[]), T);
+    engine.connection_closed(1, peer(2), T);
+    outputs(&mut engine);
+    let mut now = T.after(MINUTE);
+    let mut dialled = |engine: &mut Engine<u32>| {
+        engine.handle_timeout(now);
+        let dials = outputs(engine).into_iter().filter_map(|output| match output {
+            Output::Dial { endpoint, peer } => Some((endpoint, peer)),
+            Output::SendHello { .. } | Output::SendGoodbye { .. } | Output::Close { .. } | Output::Event(_) => None,
+        });
+        let dials: Vec<_> = dials.collect();
+        for (endpoint, _) in &dials {
+            engine.dial_failed(endpoint, DialFailure::WrongIdentity { found: peer(9) }, now);
+        }
+        now = now.after(MINUTE);
+        dials
+    };
+    assert!(dialled(&mut engine).contains(&(at(2), Some(peer(2)))));
+    assert!(dialled(&mut engine).contains(&(at(2), None)), "whoever lives there now is welcome");
+    assert!(dialled(&mut engine).contains(&(at(3), Some(peer(3)))), "whom the operator named is not exchanged");
+}
+
+#[test]
+fn fault_goodbyes_said_over_and_over_are_one_departure() {
+    let mut engine = engine(peer(1));
+    engine.connection_established(1, peer(2), Origin::Accepted(at(2)), T);
+    for _ in 0..10 {
+        engine.goodbye_received(peer(2), Goodbye::because(GoodbyeReason::Requested), T);
+        engine.hello_received(peer(2), Hello { network: "other".into(), ..hello(&[]) }, T);
+    }
+    assert_eq!(engine.departures().count(), 1);
+}
+
+#[test]
+fn a_refusal_does_not_name_a_peer_that_claims_to_live_where_a_manual_one_does() {
+    let valid = Config { inbound_max: 2, ..Config::default() }.validate(NetworkId::new("test").unwrap(), "test");
+    let mut engine = Engine::new(valid.unwrap(), peer(1), Seed::from_number(1));
+    engine.add_node(at(2), None, T);
+    for number in [2, 3] {
+        engine.connection_established(number.into(), peer(number), Origin::Accepted(at(number + 10)), T);
+        engine.hello_received(peer(number), hello(&[at(number), at(number + 20)]), T);
+    }
+    engine.connection_established(4, peer(4), Origin::Accepted(at(4)), T);
+    let refused = engine.hello_received(peer(4), hello(&[]), T).unwrap().refused.unwrap();
+    assert_eq!(refused.alternatives.iter().map(|known| known.peer).collect::<Vec<_>>(), [peer(3)]);
+}
