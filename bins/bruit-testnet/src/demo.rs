@@ -26,14 +26,8 @@ use crate::{
     signals::Signals,
 };
 
-const NAMES: [&str; STEPS] = [
-    "start the nodes",
-    "find each other",
-    "publish a file",
-    "fetch a file by calls",
-    "kill a node and let it return",
-    "end all nodes",
-];
+const NAMES: [&str; STEPS] =
+    ["start", "find each other", "publish and repair", "fetch by calls", "kill and return", "end all nodes"];
 /// How long each step may take. The last one's is what `Network::stop_all` gives the nodes, and some more.
 const LIMITS: [Duration; STEPS] = [
     Duration::from_secs(30),

@@ -8,8 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-const BAR: &str = "{spinner} {prefix:<40} [{bar:24}] {pos:>3}/{len:<3} {elapsed:>4} {wide_msg}";
-const DONE: &str = "  {prefix:<40} {msg}";
+const BAR: &str = "{spinner} {prefix:<24} [{bar:24}] {pos:>3}/{len:<3} {elapsed:>4} {wide_msg}";
+const DONE: &str = "  {prefix:<24} {msg}";
 
 /// The progress of one step.
 pub(crate) struct Progress {

@@ -79,7 +79,7 @@ fn percent(share: f64) -> String {
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
-    writeln!(text, "{name:<30} {value}").expect("text takes all that is written to it");
+    writeln!(text, "{name:<26} {value}").expect("text takes all that is written to it");
 }
 
 #[cfg(test)]
