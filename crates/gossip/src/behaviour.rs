@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
+use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, SlotMap, Timestamp};
 use bruit_link::{Admission, Frame, Handler, HandlerEvent, Links, Protocol, Push};
 use bytes::Bytes;
 use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
@@ -29,6 +29,8 @@ const LANES: u32 = 2;
 pub struct Behaviour {
     engine: Engine,
     links: Links,
+    /// Who has which slot, as the engine knows it: events of links that are down already may still wait.
+    names: SlotMap<PeerId>,
     sealer: Sealer,
     clock: Clock,
     alarm: Alarm,
@@ -57,6 +59,7 @@ impl Behaviour {
         Self {
             engine: Engine::new(config, seed),
             links: Links::new(Protocol { names: vec![name], lanes: LANES }, settings, admission),
+            names: SlotMap::new(),
             sealer: Sealer::new(network),
             clock: Clock::start(),
             alarm: Alarm::default(),
@@ -175,7 +178,7 @@ impl Behaviour {
             }
             Output::Pause { to } => self.links.pause(to, ITEMS),
             Output::Resume { to } => self.links.resume(to, ITEMS),
-            Output::Event(event) => self.events.extend(event.map_peer(|slot| self.links.peer(slot))),
+            Output::Event(event) => self.events.extend(event.map_peer(|slot| self.names.get(slot).copied())),
         }
     }
 
@@ -200,12 +203,16 @@ impl Behaviour {
     fn on_link_event(&mut self, event: bruit_link::Event) {
         use bruit_link::Event as Link;
         match event {
-            Link::Up { slot, .. } => _ = self.tell(|engine, now| engine.peer_connected(slot, now)),
+            Link::Up { slot, peer } => {
+                self.names.insert(slot, peer);
+                let _ = self.tell(|engine, now| engine.peer_connected(slot, now));
+            }
             Link::Down { slot, peer, frames_lost } => {
                 self.tell(|engine, now| {
                     engine.peer_disconnected(slot, now);
                     engine.frames_lost(slot, frames_lost, now);
                 });
+                self.names.remove(slot);
                 if frames_lost > 0 {
                     self.events.push_back(Event::FramesLost { peer, frames: frames_lost });
                 }
@@ -219,7 +226,7 @@ impl Behaviour {
             }
             Link::Writable { slot } => self.tell(|engine, now| engine.peer_writable(slot, now)),
             Link::Lost { slot, frames, .. } => self.tell(|engine, now| engine.frames_lost(slot, frames, now)),
-            Link::Broken { slot, peer, .. } if self.links.peer(slot).is_none() => {
+            Link::Broken { slot, peer, .. } if !self.names.contains(slot) => {
                 self.events.push_back(Event::Conduct { peer, conduct: Conduct::BrokeProtocol });
             }
             Link::Broken { slot, .. } => self.tell(|engine, now| engine.malformed_received(slot, now)),
@@ -305,5 +312,38 @@ impl NetworkBehaviour for Behaviour {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, TopicConfig};
+
+    fn behaviour() -> Behaviour {
+        let config = Config { other_topics: Some(TopicConfig::default()), ..Config::default() };
+        let network = NetworkId::new("test").unwrap();
+        Behaviour::new(&network, config.validate().unwrap(), Seed::from_number(1), Admission::ByOwner)
+    }
+
+    #[test]
+    fn what_came_before_a_link_went_down_is_told_with_its_sender() {
+        let mut behaviour = behaviour();
+        let (slot, peer, topic) = (Slot::new(3, 0), PeerId::random(), Topic::new("news").unwrap());
+        behaviour.subscribe(topic.clone()).unwrap();
+        let item = behaviour.engine.compose(topic, "last words".into(), behaviour.clock.now()).unwrap();
+        let message = behaviour.sealer.seal(item, behaviour.moment());
+        let frame = bruit_wire::encode(&bruit_wire::pb::ItemFrame {
+            id: Bytes::copy_from_slice(message.id().as_bytes()),
+            round: 1,
+            body: message.body().clone(),
+        });
+        // The links know nothing of this slot: as after a dismissal, while their events still wait.
+        behaviour.on_link_event(bruit_link::Event::Up { slot, peer });
+        behaviour.on_link_event(bruit_link::Event::Frames { slot, lane: ITEMS, frames: vec![frame.clone()] });
+        behaviour.on_link_event(bruit_link::Event::Down { slot, peer, frames_lost: 0 });
+        behaviour.on_link_event(bruit_link::Event::Frames { slot, lane: ITEMS, frames: vec![frame] });
+        let told: Vec<_> = behaviour.events.iter().collect();
+        assert!(matches!(told[..], [Event::Item { from, .. }] if *from == peer), "{told:?}");
     }
 }
