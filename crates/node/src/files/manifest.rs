@@ -30,6 +30,9 @@ pub struct Manifest {
     sha256: [u8; 32],
 }
 
+/// What the store takes for a chunk beside its data, whether it came or not.
+pub(crate) const PLACE_BYTES: u64 = 48;
+
 /// Something that is no acceptable manifest, chunk or id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -205,9 +208,13 @@ impl Manifest {
         size == self.size && hasher.finalize().as_slice() == self.sha256
     }
 
-    /// How much memory it takes, its chunks apart.
+    /// How much memory it takes, the data of its chunks apart: hashes, name, and the chunks' places in the store.
     pub(crate) fn footprint(&self) -> u64 {
-        (self.chunk_hashes.len() as u64).saturating_add(self.name.len() as u64).saturating_add(512)
+        let places = u64::from(self.chunk_count()).saturating_mul(PLACE_BYTES);
+        (self.chunk_hashes.len() as u64)
+            .saturating_add(self.name.len() as u64)
+            .saturating_add(places)
+            .saturating_add(512)
     }
 }
 
@@ -221,6 +228,9 @@ impl Part {
     }
 
     /// Reads a payload; `None` if it is no part of a file.
+    ///
+    /// # Security
+    /// A part is kept for long, and what it came in may be much larger: a chunk gets memory of its own.
     pub(crate) fn from_payload(payload: Bytes) -> Option<Self> {
         let item: pb::ObjectItem = decode(payload).ok()?;
         match item.kind? {
@@ -228,7 +238,12 @@ impl Part {
             pb::object_item::Kind::Chunk(wire) => {
                 let manifest = ManifestId::new(&wire.manifest_id)?;
                 let fits = wire.index < wire.count && wire.count as usize <= CHUNKS_MAX && !wire.data.is_empty();
-                fits.then_some(Self::Chunk { manifest, index: wire.index, count: wire.count, data: wire.data })
+                fits.then(|| Self::Chunk {
+                    manifest,
+                    index: wire.index,
+                    count: wire.count,
+                    data: Bytes::copy_from_slice(&wire.data),
+                })
             }
         }
     }
@@ -310,6 +325,22 @@ mod tests {
         assert_eq!(Part::from_payload(Bytes::from_static(b"hello")), None);
         assert_eq!(Part::from_payload(encode_chunk(ManifestId([1; 32]), 2, 2, Bytes::from_static(b"x"))), None);
         assert_eq!(Part::from_payload(encode_chunk(ManifestId([1; 32]), 0, 1, Bytes::new())), None);
+    }
+
+    #[test]
+    fn fault_a_part_holds_no_memory_but_its_own() {
+        let chunk = encode_chunk(ManifestId([1; 32]), 0, 1, Bytes::from_static(b"x"));
+        for part in [wire_payload(wire()), chunk] {
+            // A field that this version does not know: number 20, 100,000 bytes.
+            let payload = Bytes::from([&part[..], &[0xa2, 0x01, 0xa0, 0x8d, 0x06], &[0; 100_000]].concat());
+            let kept = Part::from_payload(payload.clone()).unwrap();
+            assert_eq!(Some(&kept), Part::from_payload(part).as_ref());
+            assert!(payload.is_unique(), "{kept:?} holds all of what it came in");
+        }
+    }
+
+    fn wire_payload(wire: pb::Manifest) -> Bytes {
+        encode(&pb::ObjectItem { kind: Some(pb::object_item::Kind::Manifest(wire)) })
     }
 
     #[test]

@@ -178,3 +178,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fault_the_places_of_chunks_that_did_not_come_count_as_memory() {
+    let chunks = 6_000;
+    let wire = bruit_wire::pb::Manifest {
+        name: "many small chunks".to_owned(),
+        size: chunks,
+        chunk_size: 1,
+        chunk_hashes: vec![0; 32 * chunks as usize].into(),
+        sha256: vec![0; 32].into(),
+    };
+    let mut store = FileStore::new(LIMITS);
+    let part = Part::Manifest(Manifest::from_wire(wire).unwrap());
+    assert_eq!(store.part_came("t", part, Via::Gossip, at(1)), Taken::New);
+    let place = size_of::<Option<(Bytes, Via)>>() as u64;
+    assert!(store.totals().bytes >= chunks * (32 + place), "{} bytes", store.totals().bytes);
+}
