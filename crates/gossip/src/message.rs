@@ -10,6 +10,8 @@ use crate::{Topic, TopicError};
 
 /// Bodies up to this size are copied out of the buffer they came in, so that holding one holds no more than itself.
 const COPY_BYTES_MAX: usize = 4_096;
+/// A body is also copied when its frame has more bytes besides it: id, round and keys take at most 46.
+const FRAME_BESIDES_MAX: usize = 64;
 
 /// The domain of item ids; see [`Sealer`].
 const ID_DOMAIN: &str = "bruit item v1";
@@ -234,8 +236,15 @@ impl ControlMessage {
 
 impl ItemFrame {
     /// Parses a frame of the lane `items`, without looking into its body.
+    ///
+    /// # Security
+    /// Fields that this version does not know are skipped, and not kept with the body.
     pub fn decode(frame: Bytes) -> Result<Self, MalformedError> {
-        let pb::ItemFrame { id, round, body } = bruit_wire::decode(frame)?;
+        let frame_len = frame.len();
+        let pb::ItemFrame { id, round, mut body } = bruit_wire::decode(frame)?;
+        if frame_len.saturating_sub(body.len()) > FRAME_BESIDES_MAX {
+            body = Bytes::copy_from_slice(&body);
+        }
         let id = <[u8; 32]>::try_from(&id[..]).map_err(|_| MalformedError::IdLength(id.len()))?;
         Ok(Self { id: ItemId(id), round, body })
     }

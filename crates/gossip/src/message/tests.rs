@@ -117,3 +117,19 @@ fn control_messages_survive_the_way() {
     let unnamed = pb::GossipControl { subscribe: vec![String::new()], unsubscribe: Vec::new() };
     assert_eq!(ControlMessage::decode(bruit_wire::encode(&unnamed)), Err(MalformedError::Topic(TopicError(0))));
 }
+
+#[test]
+fn fault_an_item_holds_no_more_of_its_frame_than_its_body() {
+    for size in [0, 5_000] {
+        let sent = sealer().seal(item(&vec![3; size]), MOMENT);
+        // A field that this version does not know: number 20, 100,000 bytes.
+        let padding = [&[0xa2, 0x01, 0xa0, 0x8d, 0x06][..], &[0; 100_000]].concat();
+        let frame = Bytes::from([&without_prefix(&frame_of(&sent))[..], &padding].concat());
+        let opened = sealer().open(ItemFrame::decode(frame.clone()).unwrap(), MOMENT).unwrap();
+        assert_eq!(opened.id(), sent.id());
+        assert!(frame.is_unique(), "a body of {} bytes holds all of its frame", opened.body_len());
+    }
+    let frame = without_prefix(&frame_of(&sealer().seal(item(&[3; 5_000]), MOMENT)));
+    let opened = sealer().open(ItemFrame::decode(frame.clone()).unwrap(), MOMENT).unwrap();
+    assert!(!frame.is_unique(), "a body of {} bytes is copied without need", opened.body_len());
+}
