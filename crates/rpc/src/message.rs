@@ -136,17 +136,21 @@ impl Lane {
 const REASON_BYTES_MAX: usize = 256;
 /// Frames up to this size share the memory of the buffer that they were read into.
 const COPIED_MAX: usize = 4 * 1024;
+/// More than a frame has besides its payload: a name or a reason, numbers and keys.
+const FRAME_BESIDES_MAX: usize = 512;
 
 impl RpcMessage {
     /// Decodes a frame without its length prefix; `None` for a kind that this version does not know, which is ignored.
     ///
     /// # Security
-    /// A small payload gets memory of its own: it may be kept for long, and would hold the whole buffer that it came in.
+    /// A payload gets memory of its own if it is small or its frame has much besides it: it may be kept for long, and would
+    /// hold the whole buffer that it came in.
     pub fn decode(frame: Bytes) -> Result<Option<Self>, MessageError> {
+        let frame_len = frame.len();
         let mut message = Self::from_frame(bruit_wire::decode(frame)?)?;
         if let Some(Self::Request(Request { payload, .. }) | Self::Response(Response { result: Ok(payload), .. })) =
             &mut message
-            && payload.len() <= COPIED_MAX
+            && (payload.len() <= COPIED_MAX || frame_len.saturating_sub(payload.len()) > FRAME_BESIDES_MAX)
         {
             *payload = Bytes::copy_from_slice(payload);
         }

@@ -81,3 +81,21 @@ fn payloads_above_16_kib_travel_in_bulk() {
     assert_eq!(Lane::of_payload(16 * 1024).number(), 0);
     assert_eq!(Lane::of_payload(16 * 1024 + 1).number(), 1);
 }
+
+#[test]
+fn fault_a_payload_holds_no_more_of_its_frame_than_itself() {
+    // A field that this version does not know: number 20, 100,000 bytes.
+    let padding = [&[0xa2, 0x01, 0xa0, 0x8d, 0x06][..], &[0; 100_000]].concat();
+    for size in [1, 5_000] {
+        let payload = Bytes::from(vec![3; size]);
+        let request =
+            Request { number: Some(number(7)), method: name("lookup"), timeout: None, payload: payload.clone() };
+        let response = Response { number: number(7), result: Ok(payload) };
+        for sent in [RpcMessage::Request(request), RpcMessage::Response(response)] {
+            let frame = Bytes::from([&bruit_wire::encode(&sent.to_frame())[..], &padding].concat());
+            let received = RpcMessage::decode(frame.clone()).unwrap().unwrap();
+            assert_eq!(received, sent);
+            assert!(frame.is_unique(), "a payload of {size} bytes holds all of its frame");
+        }
+    }
+}
