@@ -185,7 +185,7 @@ mod tests {
     fn messages_survive_the_round_trip_and_what_follows_is_left() {
         for count_max in [0, 1, 1_000, u32::MAX] {
             let message = pb::GetAddr { count_max };
-            let mut bytes = written(Ok(message.clone()), MAX).unwrap();
+            let mut bytes = written(Ok(message), MAX).unwrap();
             bytes.extend([0xff; 3]);
             assert_eq!(read(&bytes).unwrap(), Ok(message));
         }
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(read(&[MAX as u8 + 1]).unwrap(), Err(too_long.into()));
         assert_eq!(read(&[0x80; 5]).unwrap(), Err(FrameError::BadPrefix.into()));
         let message = pb::GetAddr { count_max: 1_000 };
-        assert!(written(Ok(message.clone()), 3).is_ok());
+        assert!(written(Ok(message), 3).is_ok());
         assert_eq!(written(Ok(message), 2).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
