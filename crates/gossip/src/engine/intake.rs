@@ -116,6 +116,7 @@ impl Engine {
     pub(super) fn forget_held(&mut self, id: ItemId, index: u32) {
         if let Some(Stage::Pending) = self.take_out(index).map(|item| item.stage) {
             self.outputs.push_back(Output::Event(Event::Forgotten { id }));
+            self.resume_when_calm();
         }
     }
 
@@ -155,9 +156,11 @@ impl Engine {
             self.outputs.push_back(Output::Event(Event::Refused { peer, id, refusal }));
         }
         match refusal {
-            Refusal::Round | Refusal::TooLarge => self.conduct(peer, Conduct::BrokeProtocol),
+            Refusal::TooLarge => self.conduct(peer, Conduct::BrokeProtocol),
             Refusal::Rejected => self.conduct(peer, Conduct::DeliveredInvalid),
-            Refusal::StalePeer
+            // A round is nobody's signed word, and a limit may differ from node to node: nothing is scored by it.
+            Refusal::Round
+            | Refusal::StalePeer
             | Refusal::UnknownTopic
             | Refusal::NotSubscribed
             | Refusal::Expired

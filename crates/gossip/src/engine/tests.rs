@@ -191,18 +191,18 @@ fn what_is_held_at_the_limit_is_let_go_after_its_time_and_above_its_bytes() {
 }
 
 #[test]
-fn forged_rounds_are_blamed_and_mark_nothing() {
+fn forged_rounds_are_refused_and_neither_mark_nor_score() {
     let mut node = Node::subscribed(&["open"], 2);
     let item = node.item("open", b"1");
     for round in [0, 7, u32::MAX] {
         assert_eq!(node.receive(0, &item, round), Received::Refused(Refusal::Round));
-        assert_eq!(node.outputs(), [refused(0, &item, Refusal::Round), conduct(0, Conduct::BrokeProtocol)]);
+        assert_eq!(node.outputs(), [refused(0, &item, Refusal::Round)]);
         assert!(!node.engine.is_known(&item.id()));
     }
     assert_eq!(node.receive(1, &item, 5), Received::Relayed);
     node.outputs();
     assert_eq!(node.receive(0, &item, 7), Received::Refused(Refusal::Round));
-    assert_eq!(node.outputs(), [refused(0, &item, Refusal::Round), conduct(0, Conduct::BrokeProtocol)]);
+    assert_eq!(node.outputs(), [refused(0, &item, Refusal::Round)]);
 }
 
 #[test]
@@ -510,4 +510,21 @@ fn a_pending_item_that_must_be_forgotten_is_told() {
     assert_eq!(node.outputs(), [forgotten, conduct(0, Conduct::DeliveredFirst)]);
     assert_eq!((node.engine.seen_count(), node.engine.pending_count(), node.engine.next_timeout()), (16, 0, None));
     assert_eq!(node.engine.report(oldest.id(), Verdict::Accept, START), Reported::NotPending);
+}
+
+#[test]
+fn a_paused_reader_goes_on_when_what_it_waited_for_is_forgotten() {
+    let mut node = Node::new(Config { seen_entries_max: 16, pending_items_max: 16, ..config() }, 1);
+    node.engine.subscribe(topic("blocks")).unwrap();
+    for byte in 0..5 {
+        assert_eq!(node.receive(0, &node.item("blocks", &[byte]), 1), Received::Pending);
+    }
+    assert_eq!(node.outputs().last(), Some(&Output::Pause { to: peer(0) }));
+    for byte in 0..13 {
+        assert_eq!(node.receive(0, &node.item("open", &[byte]), 1), Received::Relayed);
+    }
+    assert_eq!(node.engine.pending_count(), 3);
+    assert!(!node.outputs().contains(&Output::Resume { to: peer(0) }));
+    assert_eq!(node.receive(0, &node.item("open", &[13]), 1), Received::Relayed);
+    assert!(node.outputs().contains(&Output::Resume { to: peer(0) }));
 }
