@@ -6,7 +6,8 @@ use std::{
 use bruit_core::{ChaCha8Rng, Conduct, Endpoint, PeerId, Seed, Timestamp};
 
 use crate::{
-    Ban, BanSubject, Banned, BansFullError, Counts, EntryView, Explanation, Quality, Table, Unbanned, ValidConfig,
+    Ban, BanSource, BanSubject, Banned, BansFullError, Counts, EntryView, Explanation, Quality, Table, Unbanned,
+    ValidConfig,
     bans::{Bans, canonical},
 };
 
@@ -130,10 +131,30 @@ impl AddressBook {
         self.special_endpoints.remove(endpoint);
     }
 
-    /// Whether a peer is special: named by the operator, or living at an endpoint that is.
+    /// Whether a peer is special, and never told to others: named by the operator, or said to live at an endpoint that is.
     pub fn is_special(&self, peer: &PeerId) -> bool {
         self.special_peers.contains(peer)
             || self.entries_of(peer).any(|entry| self.special_endpoints.contains(&entry.endpoint))
+    }
+
+    /// Whether no rule may ban a peer: named by the operator, or proven to live at an endpoint that is.
+    ///
+    /// # Security
+    /// A claim is enough to be kept secret ([`is_special`](Self::is_special)), but not to be spared.
+    pub fn is_spared(&self, peer: &PeerId) -> bool {
+        let is_proven = |entry: &Entry| entry.is_tried && self.special_endpoints.contains(&entry.endpoint);
+        self.special_peers.contains(peer) || self.entries_of(peer).any(is_proven)
+    }
+
+    /// Whether no connection with a peer may be: it, or the IP address it is seen at, is banned. Who is spared is barred only by
+    /// the operator's ban on that very peer.
+    pub fn is_barred(&self, peer: Option<&PeerId>, ip: Option<IpAddr>, now: Timestamp) -> bool {
+        match peer.filter(|peer| self.is_spared(peer)) {
+            Some(spared) => {
+                self.ban_on(BanSubject::Peer(*spared), now).is_some_and(|ban| ban.source == BanSource::Operator)
+            }
+            None => self.is_banned(peer, ip, now),
+        }
     }
 
     /// Tells that a peer is connected.

@@ -285,6 +285,27 @@ fn special_peers_are_never_told_wherever_they_live() {
 }
 
 #[test]
+fn fault_a_claim_to_live_where_a_special_peer_does_spares_nobody() {
+    let mut book = book();
+    let by_rule = |peer| Ban { source: BanSource::Rule, ..ban(BanSubject::Peer(peer)) };
+    book.mark_special_endpoint(spread(1));
+    book.mark_special(peer(3));
+    book.hello_received(peer(1), &[spread(1)], &spread(9), at(0));
+    book.ban(by_rule(peer(1)), at(0)).unwrap();
+    assert!(book.is_special(&peer(1)), "it may be the special one: nobody is told of it");
+    assert!(!book.is_spared(&peer(1)) && book.is_barred(Some(&peer(1)), None, at(0)));
+
+    book.dial_succeeded(&spread(1), peer(2), at(0));
+    for spared in [peer(2), peer(3)] {
+        book.ban(by_rule(spared), at(0)).unwrap();
+        book.ban(ban(BanSubject::Ip([1, 2, 3, 4].into())), at(0)).unwrap();
+        assert!(book.is_spared(&spared) && !book.is_barred(Some(&spared), Some([1, 2, 3, 4].into()), at(0)));
+        book.ban(ban(BanSubject::Peer(spared)), at(0)).unwrap();
+        assert!(book.is_barred(Some(&spared), None, at(0)), "the operator has the last word");
+    }
+}
+
+#[test]
 fn nobody_is_told_what_it_cannot_use() {
     let mut book = book_of(Config { allow_private_addrs: true, ..Config::default() });
     for endpoint in [spread(1), tcp([192, 168, 0, 1], 1), tcp([127, 1, 0, 1], 1)] {

@@ -172,7 +172,12 @@ impl Behaviour {
             ChildEvent::Rpc(bruit_rpc::Event::Conduct { peer, conduct }) => {
                 self.commands.push_back(coupling::of_conduct(peer, conduct));
             }
-            ChildEvent::Rpc(event) => self.events.push_back(Event::Rpc(event)),
+            ChildEvent::Rpc(event) => {
+                if let bruit_rpc::Event::Told { peer, .. } = &event {
+                    self.rate(*peer, self.clock.now());
+                }
+                self.events.push_back(Event::Rpc(event));
+            }
             ChildEvent::Gossip(bruit_gossip::Event::Conduct { peer, conduct }) => {
                 self.commands.push_back(coupling::of_conduct(peer, conduct));
             }

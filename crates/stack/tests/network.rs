@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
 use bruit_gossip::{ItemId, PublishError, Topic, Verdict};
+use bruit_rpc::{Method, MethodName};
 use bruit_stack::{Behaviour, Config, Event, Seeds};
 use libp2p_swarm::{Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
@@ -218,4 +219,45 @@ async fn the_book_survives_in_records() {
         assert!(tokio::time::Instant::now() < deadline, "the restored book led to nobody");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[test]
+fn who_is_no_longer_named_is_no_longer_special() {
+    let valid = config().validate(NetworkId::new("test").unwrap(), "test/1").unwrap();
+    let seeds = Seeds { chance: Seed::from_number(1), book: Seed::from_number(2) };
+    let mut behaviour = Behaviour::new(valid, PeerId::random(), seeds);
+    let peer = PeerId::random();
+    let [first, second] = [1, 2].map(|last| Endpoint::tcp([127, 0, 0, last].into(), 1));
+    for endpoint in [&first, &second] {
+        assert!(behaviour.add_node(endpoint.clone(), Some(peer)));
+    }
+    assert!(behaviour.remove_node(&first));
+    assert!(behaviour.book().is_special(&peer), "its other address is still named");
+    assert!(behaviour.remove_node(&second));
+    assert!(!behaviour.book().is_special(&peer));
+    assert!(!behaviour.remove_node(&second));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_know_the_quality_of_a_peer_that_comes_back() {
+    let (sender, _events) = mpsc::unbounded_channel();
+    let asker = start(0, config(), sender.clone()).await;
+    let server = start(1, config(), sender).await;
+    let method = MethodName::new("ask").unwrap();
+    let (served, known, seed) = (Method::new("ask").unwrap(), server.peer, server.endpoint.clone());
+    server.ask(move |behaviour| behaviour.rpc().register(served).unwrap()).await;
+    asker.ask(move |behaviour| behaviour.judge_peer(known, 20_000)).await;
+    asker.ask(move |behaviour| behaviour.add_seed(seed, None)).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let candidate = loop {
+        let method = method.clone();
+        if let [candidate] = asker.ask(move |behaviour| behaviour.rpc().explain(&method)).await[..]
+            && candidate.quality != 0.5
+        {
+            break candidate;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "its quality never came to requests");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((candidate.peer, candidate.quality > 0.7), (server.peer, true));
 }

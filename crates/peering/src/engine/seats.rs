@@ -31,7 +31,20 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Whether a peer has a slot.
     pub fn is_held(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|known| matches!(known.state, State::Held(_)))
+        self.class_of(peer).is_some()
+    }
+
+    /// The slot that a peer has.
+    pub fn class_of(&self, peer: &PeerId) -> Option<SlotClass> {
+        match self.peers.get(peer)?.state {
+            State::Held(class) => Some(class),
+            State::Greeting { .. } | State::Leaving { .. } => None,
+        }
+    }
+
+    /// The manual peers, and who each is as far as known.
+    pub fn manual(&self) -> impl Iterator<Item = (&Endpoint, Option<PeerId>)> {
+        self.dialling.manual.iter().map(|named| (&named.endpoint, named.peer))
     }
 
     /// Whether a peer is connected, with or without slot.
@@ -48,11 +61,7 @@ impl<C: Copy + Ord> Engine<C> {
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
         self.peers.iter().filter_map(|(peer, known)| {
             let (_, Origin::Dialled(remote) | Origin::Accepted(remote)) = known.connections.first()?;
-            let class = match known.state {
-                State::Held(class) => Some(class),
-                State::Greeting { .. } | State::Leaving { .. } => None,
-            };
-            let hello = known.hello.clone();
+            let (class, hello) = (self.class_of(peer), known.hello.clone());
             Some(PeerView { peer: *peer, class, remote: remote.clone(), since: known.since, hello })
         })
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bruit_address_book::{Ban, BanReason, BanSource, BanSubject};
 use bruit_core::{Conduct, PeerId, Timestamp};
-use bruit_peering::GoodbyeReason;
+use bruit_peering::{GoodbyeReason, SlotClass};
 
 use super::Behaviour;
 use crate::coupling::Command;
@@ -78,10 +78,17 @@ impl Behaviour {
         }
     }
 
-    fn judge(&mut self, peer: PeerId, now: Timestamp) {
+    /// Lets requests prefer peers of quality; told anew when a peer's link comes up, since before that nothing is kept.
+    pub(super) fn rate(&mut self, peer: PeerId, now: Timestamp) -> i32 {
         let total = self.book.quality(&peer, now).total;
         self.children.rpc.set_quality(&peer, 0.5 + total as f32 / (2.0 * QUALITY_SPAN));
-        let spared = self.book.is_special(&peer) || self.book.is_banned(Some(&peer), None, now);
+        total
+    }
+
+    pub(super) fn judge(&mut self, peer: PeerId, now: Timestamp) {
+        let total = self.rate(peer, now);
+        let is_manual = self.children.peering.engine().class_of(&peer) == Some(SlotClass::Manual);
+        let spared = is_manual || self.book.is_spared(&peer) || self.book.is_banned(Some(&peer), None, now);
         if total >= self.config.ban_below || spared {
             return;
         }

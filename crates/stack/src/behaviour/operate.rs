@@ -21,17 +21,25 @@ impl Behaviour {
 
     /// Names a peer to be connected to for ever. It is never told to others.
     pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
-        self.book.mark_special_endpoint(endpoint.clone());
-        if let Some(peer) = peer {
-            self.book.mark_special(peer);
+        let is_added = self.children.peering.add_node(endpoint.clone(), peer);
+        if is_added {
+            self.book.mark_special_endpoint(endpoint);
+            peer.into_iter().for_each(|peer| self.book.mark_special(peer));
         }
-        self.children.peering.add_node(endpoint, peer)
+        is_added
     }
 
     /// Takes a peer off the list of those to be connected to for ever.
     pub fn remove_node(&mut self, endpoint: &Endpoint) -> bool {
+        let known = self.children.peering.engine().manual().find(|(named, _)| *named == endpoint);
+        let peer = known.and_then(|(_, peer)| peer);
         self.book.unmark_special_endpoint(endpoint);
-        self.children.peering.remove_node(endpoint)
+        let is_removed = self.children.peering.remove_node(endpoint);
+        let is_named = |peer| self.children.peering.engine().manual().any(|(_, named)| named == Some(peer));
+        if let Some(peer) = peer.filter(|peer| !is_named(*peer)) {
+            self.book.unmark_special(&peer);
+        }
+        is_removed
     }
 
     /// Says goodbye to a peer; false if it is not connected.
@@ -39,12 +47,16 @@ impl Behaviour {
         self.children.peering.say_goodbye(peer, GoodbyeReason::Requested)
     }
 
-    /// Bans, and says goodbye to whom it concerns; peers that the operator named are spared.
+    /// Bans, and says goodbye to whom it concerns. Peers that the operator named are spared, unless the operator bans them.
     pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
-        let banned = self.book.ban(ban, self.clock.now())?;
-        let concerned = |view: &bruit_peering::PeerView| match ban.subject {
-            BanSubject::Peer(peer) => view.peer == peer,
-            BanSubject::Ip(ip) => view.remote.ip() == Some(ip) && view.class != Some(SlotClass::Manual),
+        let now = self.clock.now();
+        let banned = self.book.ban(ban, now)?;
+        let concerned = |view: &bruit_peering::PeerView| {
+            let is_meant = match ban.subject {
+                BanSubject::Peer(peer) => view.peer == peer,
+                BanSubject::Ip(ip) => view.remote.ip() == Some(ip) && view.class != Some(SlotClass::Manual),
+            };
+            is_meant && self.book.is_barred(Some(&view.peer), view.remote.ip(), now)
         };
         let peers: Vec<_> = self.children.peering.peers().filter(concerned).map(|view| view.peer).collect();
         for peer in peers {
@@ -189,6 +201,7 @@ impl Behaviour {
     pub fn judge_peer(&mut self, peer: PeerId, points: i32) {
         let now = self.clock.now();
         self.book.judged(peer, points, now);
+        self.judge(peer, now);
     }
 
     /// How long the oldest connection may still take to drain after [`stop`](Self::stop).

@@ -19,8 +19,7 @@ struct BannedError;
 impl Behaviour {
     fn admit_connection(&self, peer: Option<&PeerId>, remote: &Multiaddr) -> Result<(), ConnectionDenied> {
         let ip = Endpoint::from_multiaddr(remote).ok().and_then(|(endpoint, _)| endpoint.ip());
-        let is_special = peer.is_some_and(|peer| self.book.is_special(peer));
-        if !is_special && self.book.is_banned(peer, ip, self.clock.now()) {
+        if self.book.is_barred(peer, ip, self.clock.now()) {
             return Err(ConnectionDenied::new(BannedError));
         }
         Ok(())
