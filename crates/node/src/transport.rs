@@ -30,6 +30,13 @@ use crate::status::TrafficCounts;
 /// How long a connection may take from the first packet to the last step of its handshake. libp2p: 10 s.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many streams a connection has at most, of both sides; one more ends it. All protocols together take about 40.
+///
+/// # Security
+/// Each holds up to 256 KiB that nobody has read, and much more when they come byte by byte: yamux's own limit is 512 streams.
+/// It is also below the 128 that libp2p negotiates at a time, so that none waits where no time-out reaches it.
+const STREAMS_MAX: usize = 64;
+
 /// Builds the transport of a node.
 pub(crate) fn build(
     key: &Keypair,
@@ -51,11 +58,13 @@ pub(crate) fn build(
         }
     };
     let traffic = traffic.clone();
+    let mut streams = yamux::Config::default();
+    streams.set_max_num_streams(STREAMS_MAX);
     let secured = named
         .map(move |socket, _| Counted { socket, traffic: traffic.clone() })
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key).map_err(io::Error::other)?)
-        .multiplex(yamux::Config::default());
+        .multiplex(streams);
     Ok(secured.timeout(SETUP_TIMEOUT).boxed())
 }
 
@@ -162,7 +171,8 @@ impl<T: Transport + Unpin> Transport for Filtered<T> {
 
 #[cfg(test)]
 mod tests {
-    use libp2p::core::{Endpoint as Role, transport::PortUse};
+    use futures::AsyncWriteExt as _;
+    use libp2p::core::{Endpoint as Role, muxing::StreamMuxerExt as _, transport::PortUse};
 
     use super::*;
 
@@ -195,5 +205,63 @@ mod tests {
         let dial = transport.dial("/dns4/localhost/tcp/9".parse().unwrap(), options).unwrap();
         let error = dial.await.unwrap_err();
         assert!(!format!("{error:?}").contains("ConnectionRefused"), "it was dialled: {error:?}");
+    }
+
+    /// How many of so many streams arrive that a peer opens whose own limit is higher.
+    async fn streams_that_open(count: usize) -> usize {
+        let policy = AddrPolicy { allow_private_addrs: true };
+        let mut node = build(&Keypair::generate_ed25519(), policy, &Traffic::default()).unwrap();
+        node.listen_on(ListenerId::next(), "/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+        let addr = loop {
+            if let TransportEvent::NewAddress { listen_addr, .. } = next_event(&mut node).await {
+                break listen_addr;
+            }
+        };
+        let mut peer = tcp::tokio::Transport::new(tcp::Config::default())
+            .upgrade(Version::V1)
+            .authenticate(noise::Config::new(&Keypair::generate_ed25519()).unwrap())
+            .multiplex(yamux::Config::default())
+            .boxed();
+        let dial = peer.dial(addr, DialOpts { role: Role::Dialer, port_use: PortUse::New }).unwrap();
+        let accepted = async {
+            let upgrade = loop {
+                if let TransportEvent::Incoming { upgrade, .. } = next_event(&mut node).await {
+                    break upgrade;
+                }
+            };
+            upgrade.await.unwrap().1
+        };
+        let (dialled, mut accepted) = futures::join!(dial, accepted);
+        let mut dialled = dialled.unwrap().1;
+        let mut opened = Vec::new();
+        while opened.len() < count {
+            let mut stream = std::future::poll_fn(|cx| dialled.poll_outbound_unpin(cx)).await.unwrap();
+            stream.write_all(b"x").await.unwrap();
+            opened.push(stream);
+        }
+        let mut received = Vec::new();
+        std::future::poll_fn(|cx| {
+            let _ = dialled.poll_unpin(cx)?;
+            while let Poll::Ready(stream) = accepted.poll_inbound_unpin(cx) {
+                match stream {
+                    Ok(stream) => received.push(stream),
+                    Err(_) => return Poll::Ready(Ok(())),
+                }
+            }
+            if received.len() == count { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+        .unwrap_or_else(|_: io::Error| ());
+        received.len()
+    }
+
+    async fn next_event<T: Transport + Unpin>(transport: &mut T) -> TransportEvent<T::ListenerUpgrade, T::Error> {
+        std::future::poll_fn(|cx| Pin::new(&mut *transport).poll(cx)).await
+    }
+
+    #[tokio::test]
+    async fn fault_a_peer_opens_no_more_streams_than_there_may_be() {
+        assert_eq!(streams_that_open(STREAMS_MAX).await, STREAMS_MAX);
+        assert_eq!(streams_that_open(STREAMS_MAX + 1).await, STREAMS_MAX);
     }
 }
