@@ -32,18 +32,13 @@ pub enum AddrRefusal {
 }
 
 impl AddrPolicy {
-    /// Checks an endpoint. Names and relayed endpoints pass: where a name leads is checked when it is resolved.
+    /// Checks an endpoint. Names pass: where a name leads is checked when it is resolved. Behind a relay, the relay counts.
     ///
     /// # Security
     /// Everything that comes from a peer passes here before it is stored or dialled, so that nobody can make a node connect
     /// inside its own site. Endpoints of unknown kind count as private.
     pub fn check(&self, endpoint: &Endpoint) -> Result<(), AddrRefusal> {
-        let scope = match endpoint {
-            Endpoint::Ip { ip, .. } => scope_of(*ip),
-            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => Scope::Global,
-            Endpoint::Other(_) => Scope::Private,
-        };
-        match scope {
+        match scope_to_dial(endpoint) {
             Scope::Global => Ok(()),
             Scope::Private if self.allow_private_addrs => Ok(()),
             Scope::Private => Err(AddrRefusal::Private),
@@ -76,16 +71,33 @@ impl Audience {
 
     /// Whether it could dial an endpoint.
     pub fn can_use(self, endpoint: &Endpoint) -> bool {
-        match endpoint {
-            Endpoint::Ip { ip, .. } => match scope_of(*ip) {
-                Scope::Global => true,
-                Scope::Private if ip.is_loopback() => self == Self::Machine,
-                Scope::Private => self != Self::Internet,
-                Scope::Reserved => false,
-            },
-            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => true,
-            Endpoint::Other(_) => self == Self::Machine,
+        let is_on_machine = match endpoint {
+            Endpoint::Ip { ip, .. } => ip.is_loopback(),
+            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => false,
+            Endpoint::Other(_) => true,
+        };
+        match scope_to_dial(endpoint) {
+            Scope::Global => true,
+            Scope::Private if is_on_machine => self == Self::Machine,
+            Scope::Private => self != Self::Internet,
+            Scope::Reserved => false,
         }
+    }
+}
+
+/// The scope of what is dialled first on the way to an endpoint.
+fn scope_to_dial(endpoint: &Endpoint) -> Scope {
+    match endpoint {
+        Endpoint::Ip { ip, .. } => scope_of(*ip),
+        Endpoint::Dns { .. } => Scope::Global,
+        // Without an address of its own, the relay is dialled where it is known to be.
+        Endpoint::Relayed { via, .. } if via.is_empty() => Scope::Global,
+        Endpoint::Relayed { via, .. } => match Endpoint::from_multiaddr(via) {
+            Ok((Endpoint::Ip { ip, .. }, _)) => scope_of(ip),
+            Ok((Endpoint::Dns { .. }, _)) => Scope::Global,
+            Ok((Endpoint::Relayed { .. } | Endpoint::Other(_), _)) | Err(_) => Scope::Reserved,
+        },
+        Endpoint::Other(_) => Scope::Private,
     }
 }
 
@@ -170,6 +182,18 @@ mod tests {
         assert_eq!(seen(0), [true, false, false, false]);
         assert_eq!(seen(1), [true, true, false, false]);
         assert_eq!(seen(2), [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_relay_leads_nowhere_that_could_not_be_dialled_itself() {
+        let relay = "p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq/p2p-circuit";
+        let behind = |via: &str| Endpoint::from_multiaddr(&format!("{via}/{relay}").parse().unwrap()).unwrap().0;
+        let checked = |via| AddrPolicy::default().check(&behind(via));
+        assert_eq!(["/ip4/1.1.1.1/tcp/1", "/dns/a.example/tcp/1", ""].map(checked), [Ok(()); 3]);
+        assert_eq!(checked("/ip4/10.0.0.1/tcp/80"), Err(AddrRefusal::Private));
+        assert_eq!(checked("/ip4/169.254.169.254/tcp/80"), Err(AddrRefusal::Reserved));
+        assert!(!Audience::Internet.can_use(&behind("/ip4/10.0.0.1/tcp/80")));
+        assert!(Audience::Site.can_use(&behind("/ip4/10.0.0.1/tcp/80")));
     }
 
     #[test]
