@@ -57,7 +57,7 @@ pub enum ConfigError {
     #[error("rpc: {0}")]
     Rpc(#[from] bruit_rpc::ConfigError),
     /// An engine has room for fewer peers than peering lets in.
-    #[error("{engine} has room for {room} peers, fewer than the {peers} that peering keeps")]
+    #[error("{engine} has room for {room} peers, fewer than the {peers} that peering keeps, refuses and dials at once")]
     TooFewSlots {
         /// Which engine.
         engine: &'static str,
@@ -105,7 +105,9 @@ impl Config {
             return Err(ConfigError::BanTooEasy(self.ban_below));
         }
         let peering = &self.peering;
-        let peers = peering.outbound_target.saturating_add(peering.inbound_max);
+        // Also who is only greeted or refused holds a place in the engines' links meanwhile.
+        let kept = peering.outbound_target.saturating_add(peering.inbound_max);
+        let peers = kept.saturating_add(peering.inbound_slack).saturating_add(peering.dials_max);
         for (engine, room) in [("gossip", self.gossip.peers_max), ("rpc", self.rpc.peers_max)] {
             if room < peers {
                 return Err(ConfigError::TooFewSlots { engine, room, peers });
@@ -126,5 +128,31 @@ impl Config {
             rpc: self.rpc.validate()?,
             network,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_have_room_for_everybody_that_peering_lets_in() {
+        let check = |room| {
+            let mut config = Config::default();
+            config.rpc.peers_max = room;
+            config.validate(NetworkId::new("test").unwrap(), "test").map(|_| ())
+        };
+        assert_eq!(check(198), Ok(()));
+        assert_eq!(check(197), Err(ConfigError::TooFewSlots { engine: "rpc", room: 197, peers: 198 }));
+    }
+
+    #[test]
+    fn slowness_alone_cannot_lead_to_a_ban() {
+        let check = |ban_below| {
+            let config = Config { ban_below, ..Config::default() };
+            config.validate(NetworkId::new("test").unwrap(), "test").map(|_| ())
+        };
+        assert_eq!(check(-20_000), Ok(()));
+        assert_eq!(check(-19_999), Err(ConfigError::BanTooEasy(-19_999)));
     }
 }

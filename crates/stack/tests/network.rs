@@ -182,6 +182,17 @@ async fn fault_a_banned_peer_is_disconnected_and_not_let_in_again() {
     }
     let dialled = nodes[0].endpoint.clone();
     nodes[1].ask(move |behaviour| behaviour.add_node(dialled, None)).await;
+    // It comes again, and is hung up on.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let dialled = nodes[0].endpoint.clone();
+        let entry = nodes[1].ask(move |behaviour| behaviour.book().entry(&dialled, behaviour.now())).await;
+        if entry.is_some_and(|entry| entry.failures > 0) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it never came again");
+        tokio::task::yield_now().await;
+    }
     let views = nodes[0].ask(|behaviour| behaviour.goodbyes()).await;
     assert_eq!((views[0].peer, views[0].by), (banned, "we"));
     assert_eq!(nodes[0].ask(|behaviour| behaviour.status().inbound).await, 0);
