@@ -163,8 +163,9 @@ impl Behaviour {
             request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
                 self.on_failure(peer, request_id, &error);
             }
-            request_response::Event::InboundFailure { peer, .. } => {
-                self.requests.retain(|_, (asker, channel)| *asker != peer || channel.is_open());
+            request_response::Event::InboundFailure { .. } => {
+                let ended = self.requests.extract_if(.., |_, (_, channel)| !channel.is_open());
+                ended.for_each(|(_, (asker, _))| self.exchange.request_ended(asker));
             }
             request_response::Event::ResponseSent { .. } => {}
         }

@@ -214,6 +214,13 @@ impl<P: Copy + Ord> Exchange<P> {
         sample
     }
 
+    /// Tells that a peer waits no longer for the answer to its request: it may ask again.
+    pub fn request_ended(&mut self, peer: P) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.pending = None;
+        }
+    }
+
     /// Commands that a peer be asked as soon as possible; false if it is not connected.
     pub fn ask(&mut self, peer: P, now: Timestamp) -> bool {
         let Some(state) = self.peers.get_mut(&peer) else { return false };

@@ -41,6 +41,18 @@ fn a_peer_is_answered_once_and_the_next_one_from_the_cache() {
 }
 
 #[test]
+fn who_waited_in_vain_may_ask_again() {
+    let mut exchange = exchange(Config::default());
+    exchange.peer_connected(1, DIALLED_US, at(0));
+    assert_eq!(exchange.asked(1, 0, at(0)), Asked::Needed(Audience::Internet));
+    exchange.request_ended(1);
+    assert_eq!(exchange.asked(1, 0, at(0)), Asked::Needed(Audience::Internet));
+    assert_eq!(exchange.sampled(1, addrs(40), at(0)), addrs(40));
+    exchange.request_ended(1);
+    assert_eq!(exchange.asked(1, 0, at(0)), Asked::Refused(AskRefusal::Answered));
+}
+
+#[test]
 fn the_cached_answer_is_dropped_when_the_book_has_doubled_and_kept_apart_by_audience() {
     let mut exchange = exchange(Config::default());
     for (peer, audience) in [(1, Audience::Internet), (2, Audience::Machine), (3, Audience::Internet)] {
