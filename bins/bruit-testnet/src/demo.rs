@@ -87,7 +87,7 @@ impl Demo {
         let settings = args.network.settings()?;
         let source = Source::new(args.file.as_deref())?;
         let nodes = settings.nodes;
-        let terms = Terms { nodes, outbound: settings.outbound, fanout: settings.fanout, rounds: settings.rounds };
+        let terms = Terms::of(&settings);
         // From four nodes on neither is a seed node; below that the publisher has to be one.
         let (publisher, returner) = if nodes < 4 { (0, nodes - 1) } else { (nodes - 1, nodes - 2) };
         let report = Report { nodes, not_applicable: not_applicable(terms), ..Report::default() };

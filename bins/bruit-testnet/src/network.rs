@@ -203,12 +203,12 @@ impl Network {
         Ok(peers)
     }
 
-    /// The graph of what nodes say of their peers.
+    /// The graph of what nodes say of the peers that they keep.
     pub(crate) fn overlay(&self, peers: &[Vec<PeerInfo>]) -> Overlay {
         let ids: BTreeMap<&PeerId, usize> =
             self.nodes.iter().enumerate().filter_map(|(node, of)| Some((of.peer_id()?, node))).collect();
-        let claims =
-            peers.iter().map(|peers| peers.iter().filter_map(|peer| ids.get(&peer.peer_id).copied()).collect());
+        let index = |peer: &PeerInfo| ids.get(&peer.peer_id).copied();
+        let claims = peers.iter().map(|peers| peers.iter().filter(|peer| has_slot(peer)).filter_map(index).collect());
         Overlay::from_claims(&claims.collect::<Vec<BTreeSet<usize>>>())
     }
 
@@ -253,4 +253,9 @@ impl Network {
             node.kill().await;
         }
     }
+}
+
+/// Whether a peer is kept: one that is greeting, or that was refused and is leaving, takes no part.
+pub(crate) fn has_slot(peer: &PeerInfo) -> bool {
+    ["outbound", "inbound", "manual"].contains(&peer.direction.as_str())
 }

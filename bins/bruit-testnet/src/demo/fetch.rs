@@ -39,8 +39,8 @@ struct Cast {
 
 /// Lets holders subscribe and get a file, and all others fetch parts of it while one holder is frozen.
 pub(super) async fn fetch_by_calls(demo: &mut Demo) -> Result<String, Failure> {
-    let cast = cast(demo).await?;
-    subscribe(demo, &cast).await?;
+    let mut cast = cast(demo).await?;
+    subscribe(demo, &mut cast).await?;
     let source = Source::generated("half.bin", FILE_BYTES);
     let file = publish::publish(&mut demo.network, cast.origin, HALF_TOPIC, &source).await?;
     let others: Vec<usize> = cast.holders.iter().copied().filter(|node| *node != cast.origin).collect();
@@ -95,8 +95,8 @@ async fn cast(demo: &mut Demo) -> Result<Cast, Failure> {
     }
 }
 
-/// Lets the holders subscribe, and waits until all their neighbours know it.
-async fn subscribe(demo: &mut Demo, cast: &Cast) -> Result<(), Failure> {
+/// Lets the holders subscribe, and waits until all their neighbours know it; links may come and go meanwhile.
+async fn subscribe(demo: &mut Demo, cast: &mut Cast) -> Result<(), Failure> {
     for node in &cast.holders {
         let client = demo.network.node(*node).client();
         // The first line says that the node wants the topic; it goes on to do so without a reader.
@@ -106,14 +106,16 @@ async fn subscribe(demo: &mut Demo, cast: &Cast) -> Result<(), Failure> {
     let ids: Vec<Option<PeerId>> = demo.network.nodes().iter().map(|node| node.peer_id().copied()).collect();
     loop {
         let peers = demo.network.peers().await?;
-        let knows = |node: usize, holder: usize| {
-            let mut known = peers[node].iter().filter(|peer| Some(peer.peer_id) == ids[holder]);
+        cast.overlay = demo.network.overlay(&peers);
+        let knows = |(node, holder): &(usize, usize)| {
+            let mut known = peers[*node].iter().filter(|peer| Some(peer.peer_id) == ids[*holder]);
             known.any(|peer| peer.subscriptions.iter().any(|topic| topic == HALF_TOPIC))
         };
-        let pairs =
-            cast.holders.iter().flat_map(|holder| cast.overlay.neighbours(*holder).iter().map(|node| (*node, *holder)));
-        let (all, known) =
-            pairs.fold((0, 0), |(all, known), (node, holder)| (all + 1, known + usize::from(knows(node, holder))));
+        let pairs = cast.holders.iter().flat_map(|holder| {
+            let neighbours = cast.overlay.neighbours(*holder).iter();
+            neighbours.map(move |node| (*node, *holder))
+        });
+        let (all, known) = (pairs.clone().count(), pairs.filter(knows).count());
         if known == all {
             return Ok(());
         }

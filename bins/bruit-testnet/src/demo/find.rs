@@ -7,13 +7,11 @@ use tokio::time::sleep;
 
 use crate::{
     failure::Failure,
-    network::{LOOK_EVERY, Network},
+    network::{LOOK_EVERY, Network, has_slot},
     overlay::Overlay,
     progress::Progress,
+    report::Terms,
 };
-
-/// From how many nodes on most connections must lead to peers that no configuration named.
-const DISCOVERY_NODES_MIN: usize = 12;
 
 /// What one node says of its connections.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +29,7 @@ struct View {
 /// Waits until all nodes have the connections they want, and most of those are discoveries.
 pub(crate) async fn find_each_other(network: &mut Network, progress: &Progress) -> Result<Overlay, Failure> {
     let (nodes, seeds) = (network.settings().nodes, network.settings().seeds());
+    let must_discover = Terms::of(network.settings()).must_discover();
     progress.set(0, nodes, "the first connections");
     loop {
         let peers = network.peers().await?;
@@ -44,7 +43,7 @@ pub(crate) async fn find_each_other(network: &mut Network, progress: &Progress) 
             let View { outbound, outbound_target, .. } = views[*node];
             let others = unsettled.len() - 1;
             format!("node {} ({outbound} of {outbound_target} outbound connections) and {others} others", node + 1)
-        } else if nodes >= DISCOVERY_NODES_MIN && discoveries * 2 < dialled {
+        } else if must_discover && discoveries * 2 < dialled {
             format!("more discoveries: {discoveries} of {dialled} connections lead to peers that nobody named")
         } else if !overlay.is_connected() {
             "the network to be in one piece".to_owned()
@@ -64,7 +63,7 @@ fn view(network: &Network, status: &Status, peers: &[PeerInfo]) -> View {
         inbound: status.peers.inbound,
         inbound_max: status.peers.inbound_max,
         dialled: peers.iter().filter(|peer| peer.direction == "outbound").filter_map(index).collect(),
-        peers: peers.iter().filter_map(index).collect(),
+        peers: peers.iter().filter(|peer| has_slot(peer)).filter_map(index).collect(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What each step claims about the numbers it brought.
 
-use crate::report::Report;
+use crate::{args::Settings, report::Report};
 
 /// What the claims depend on.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,12 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// What follows from a network's settings.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let &Settings { nodes, outbound, fanout, rounds, .. } = settings;
+        Self { nodes, outbound, fanout, rounds }
+    }
+
     /// Whether there are so many nodes that a message must be relayed at least once.
     pub(crate) fn needs_relays(self) -> bool {
         self.nodes > 2 * (self.outbound + 1)
@@ -22,9 +28,10 @@ impl Terms {
         self.nodes > 2
     }
 
-    /// Whether so many nodes take part that most connections must lead to peers no configuration named.
+    /// Whether so many nodes take part that most connections must lead to peers no configuration named. With two
+    /// connections of its own, a node has one to the seed node where it began.
     pub(crate) fn must_discover(self) -> bool {
-        self.nodes >= 12
+        self.nodes >= 12 && self.outbound > 2
     }
 }
 
@@ -76,10 +83,8 @@ pub(crate) fn not_applicable(terms: Terms) -> Vec<String> {
         }
     };
     let Terms { nodes, outbound, .. } = terms;
-    unless(
-        terms.must_discover(),
-        format!("half of the connections lead to peers nobody named: from 12 nodes on, not {nodes}"),
-    );
+    let discoveries = "half of the connections lead to peers nobody named: from 12 nodes and 3 outbound connections on";
+    unless(terms.must_discover(), format!("{discoveries}, not {nodes} and {outbound}"));
     unless(terms.needs_relays(), format!("hops_max >= 2: above {} nodes, not {nodes}", 2 * (outbound + 1)));
     unless(
         terms.has_two_holders(),
@@ -153,6 +158,7 @@ mod tests {
         assert_eq!(failures(&report, pair), Vec::<usize>::new());
         assert_eq!(not_applicable(pair).len(), 3);
         assert_eq!(not_applicable(Terms { nodes: 3, ..TERMS }).len(), 2);
+        assert_eq!(not_applicable(Terms { outbound: 2, ..TERMS }).len(), 1);
         assert!(!Terms { nodes: 10, ..TERMS }.needs_relays() && Terms { nodes: 11, ..TERMS }.needs_relays());
     }
 }
