@@ -164,8 +164,12 @@ impl Behaviour {
                 self.on_failure(peer, request_id, &error);
             }
             request_response::Event::InboundFailure { .. } => {
-                let ended = self.requests.extract_if(.., |_, (_, channel)| !channel.is_open());
-                ended.for_each(|(_, (asker, _))| self.exchange.request_ended(asker));
+                self.requests.retain(|_, (asker, channel)| {
+                    if !channel.is_open() {
+                        self.exchange.request_ended(*asker);
+                    }
+                    channel.is_open()
+                });
             }
             request_response::Event::ResponseSent { .. } => {}
         }
