@@ -421,8 +421,7 @@ impl<C: Copy + Ord> Engine<C> {
         }
         let endpoint = self.dialled_endpoints(peer).into_iter().next();
         if let Some(endpoint) = &endpoint {
-            let span = self.config().backoff_max;
-            self.dialling.stay_away(endpoint, span, &self.valid.config, now);
+            self.dialling.strange(endpoint, reason, &self.valid.config, &mut self.rng, now);
         }
         self.depart(peer, DepartureCause::Stranger(reason), now);
         self.leave_after(peer, now);

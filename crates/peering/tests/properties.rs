@@ -309,3 +309,17 @@ fn both_sides_dialling_at_once_does_not_leave_them_silent() {
     assert!(world.log.iter().any(|line| line.starts_with("SendHello")), "{:?}", world.log);
     assert!(!world.log.iter().any(|line| line.starts_with("Close")), "{:?}", world.log);
 }
+
+#[test]
+fn a_seed_that_said_nothing_once_is_tried_again_within_seconds() {
+    let mut world = World::new(1);
+    world.apply(&Step::AddSeed(0));
+    world.apply(&Step::Exhausted);
+    world.apply(&Step::DialEnds(true));
+    world.apply(&Step::Wait(10_000));
+    assert!(world.log.iter().any(|line| line.contains("Silent")), "{:?}", world.log);
+    assert!(world.connections.is_empty() && world.dials.is_empty());
+    world.apply(&Step::Wait(3_000));
+    world.apply(&Step::Exhausted);
+    assert!(world.dials.contains_key(&endpoint(0)), "{:?}", world.log);
+}

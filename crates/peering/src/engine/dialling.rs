@@ -6,7 +6,7 @@ use bruit_core::{ChaCha8Rng, Endpoint, PeerId, Timestamp};
 use rand::seq::IteratorRandom;
 
 use super::backoff::{Backoff, Growth};
-use crate::Config;
+use crate::{Config, Strangeness};
 
 /// What became of a proposal to dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,24 @@ impl Dialling {
     pub(super) fn stay_away(&mut self, endpoint: &Endpoint, span: Duration, config: &Config, now: Timestamp) {
         let max = if self.is_named(endpoint) { config.backoff_manual_max } else { config.stay_away_honoured_max };
         self.backoff.stay_away(endpoint, span.min(max).max(config.backoff_base), now);
+    }
+
+    /// Somebody was at an endpoint with whom nothing can be begun. A named address that was silent may only have been busy,
+    /// and a node that has no other would be alone for as long as it stays away.
+    pub(super) fn strange(
+        &mut self,
+        endpoint: &Endpoint,
+        reason: Strangeness,
+        config: &Config,
+        rng: &mut ChaCha8Rng,
+        now: Timestamp,
+    ) {
+        match reason {
+            Strangeness::Silent if self.is_named(endpoint) => self.failed(endpoint, config, rng, now),
+            Strangeness::Silent | Strangeness::WrongNetwork | Strangeness::OtherProtocol => {
+                self.stay_away(endpoint, config.backoff_max, config, now);
+            }
+        }
     }
 
     /// One seed that may be dialled now and is not connected. The next one is due after `patience`, in which this one can
