@@ -124,8 +124,14 @@ impl Handle {
             self.fetch_chunk(wish, &manifest, index, pin)
         });
         let mut fetches = stream::iter(fetches).buffer_unordered(self.config().files.fetches_max);
+        let mut in_vain = 0;
         while let Some((index, result)) = fetches.next().await {
             report.count(&result.as_ref().map(|(_, tries)| *tries));
+            in_vain = if result.is_ok() { 0 } else { in_vain + 1 };
+            // A file that nobody has can have thousands of chunks, and others wait to be kept.
+            if keep.is_some() && in_vain >= self.config().files.fetches_max {
+                break;
+            }
             if let Ok((data, _)) = result {
                 if let Some(KeepFor(topic)) = keep {
                     let part = Part::Chunk { manifest: manifest.id(), index, count, data: data.clone() };

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    files::{FetchWish, ManifestId, fetch::KeepFor},
+    files::{FetchReport, FetchWish, ManifestId, fetch::KeepFor},
     handle::{CallOptions, Handle},
 };
 
@@ -20,6 +20,8 @@ use crate::{
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// How many files are repaired at once.
 const REPAIRS_MAX: usize = 4;
+/// How many chunks one turn of a file may bring, so that long files do not keep short ones waiting: 8 MiB.
+const CHUNKS_PER_TURN: u32 = 256;
 /// The first wait before a peer is asked for recent files; doubles up to the setting.
 const RECENT_FIRST: Duration = Duration::from_secs(1);
 /// How long a file that nobody has is left alone; doubles with each attempt.
@@ -36,17 +38,26 @@ struct Repairs {
     handle: Handle,
     running: JoinSet<Outcome>,
     under_way: BTreeSet<ManifestId>,
-    attempts: BTreeMap<ManifestId, (u32, Timestamp)>,
+    attempts: BTreeMap<ManifestId, Attempt>,
     /// Files named by peers, of which nothing came.
     named: BTreeMap<ManifestId, String>,
     recent_wait: Duration,
     recent_at: Option<Timestamp>,
 }
 
+/// How a file that is not whole fared so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Attempt {
+    turns: u32,
+    /// How many of the last ones brought nothing.
+    in_vain: u32,
+    not_before: Option<Timestamp>,
+}
+
 #[derive(Debug)]
 enum Outcome {
-    /// A file was fetched as far as it could be had.
-    Fetched { manifest: ManifestId, is_whole: bool },
+    /// A file had its turn.
+    Fetched { manifest: ManifestId, topic: String, report: FetchReport },
     /// Peers named files of the node's topics.
     Named(Vec<(ManifestId, String)>),
 }
@@ -76,7 +87,9 @@ pub(crate) async fn repair(handle: Handle) {
             }
             Some(ended) = repairs.running.join_next() => {
                 match ended {
-                    Ok(Outcome::Fetched { manifest, is_whole }) => repairs.fetched(manifest, is_whole, clock.now()),
+                    Ok(Outcome::Fetched { manifest, topic, report }) => {
+                        repairs.fetched(manifest, topic, &report, clock.now());
+                    }
                     Ok(Outcome::Named(named)) => repairs.named(named),
                     Err(error) => tracing::error!(%error, "a repair ended early"),
                 }
@@ -90,37 +103,38 @@ impl Repairs {
         let delay = self.handle.config().files.repair_delay();
         let stalled = self.handle.files().lock().stalled(delay, now);
         let stalled = stalled.into_iter().map(|(id, topic)| (id, topic.as_ref().to_owned()));
-        let wanted: BTreeMap<ManifestId, String> = self.named.clone().into_iter().chain(stalled).collect();
-        for (manifest, topic) in wanted {
-            let is_early = self.attempts.get(&manifest).is_some_and(|(_, next)| *next > now);
-            if is_early || self.under_way.len() >= REPAIRS_MAX || !self.under_way.insert(manifest) {
-                continue;
-            }
+        let mut wanted: BTreeMap<ManifestId, String> = self.named.clone().into_iter().chain(stalled).collect();
+        wanted.retain(|_, topic| subscriptions.contains(topic));
+        self.named.retain(|_, topic| subscriptions.contains(topic));
+        let free = REPAIRS_MAX.saturating_sub(self.under_way.len());
+        for manifest in due(wanted.keys().copied(), &self.attempts, &self.under_way, now).into_iter().take(free) {
+            let Some(topic) = wanted.remove(&manifest) else { continue };
+            self.under_way.insert(manifest);
             self.named.remove(&manifest);
-            if !subscriptions.contains(&topic) {
-                self.under_way.remove(&manifest);
-                continue;
-            }
             let handle = self.handle.clone();
             self.running.spawn(async move {
-                let fetched = handle.fetch_and_keep(&FetchWish::whole(manifest), Some(KeepFor(&topic))).await;
-                Outcome::Fetched { manifest, is_whole: fetched.report.complete }
+                let held = handle.files().lock().view(manifest).map_or(0, |view| view.held);
+                let chunks = Some(held.saturating_add(CHUNKS_PER_TURN));
+                let wish = FetchWish { chunks, ..FetchWish::whole(manifest) };
+                let report = handle.fetch_and_keep(&wish, Some(KeepFor(&topic))).await.report;
+                Outcome::Fetched { manifest, topic, report }
             });
         }
     }
 
-    fn fetched(&mut self, manifest: ManifestId, is_whole: bool, now: Timestamp) {
+    fn fetched(&mut self, manifest: ManifestId, topic: String, report: &FetchReport, now: Timestamp) {
         self.under_way.remove(&manifest);
-        if is_whole {
+        if report.complete {
             self.attempts.remove(&manifest);
             return;
         }
-        let (first, longest) = RETRY;
-        let count = self.attempts.get(&manifest).map_or(0, |(count, _)| *count);
-        let wait = first.saturating_mul(2_u32.saturating_pow(count)).min(longest);
-        self.attempts.insert(manifest, (count.saturating_add(1), now.after(wait)));
+        let attempt = self.attempts.entry(manifest).or_default();
+        attempt.turn_ended(report.ok > 0, now);
+        if attempt.in_vain == 0 {
+            self.named.insert(manifest, topic);
+        }
         if self.attempts.len() > ATTEMPTS_MAX {
-            let soonest = self.attempts.iter().min_by_key(|(_, (_, next))| *next).map(|(id, _)| *id);
+            let soonest = self.attempts.iter().min_by_key(|(_, attempt)| attempt.not_before).map(|(id, _)| *id);
             soonest.and_then(|id| self.attempts.remove(&id));
         }
     }
@@ -155,5 +169,75 @@ impl Repairs {
                 Outcome::Named(named.unwrap_or_default().into_iter().map(|id| (id, topic.clone())).collect())
             });
         }
+    }
+}
+
+impl Attempt {
+    fn turn_ended(&mut self, brought_something: bool, now: Timestamp) {
+        self.turns = self.turns.saturating_add(1);
+        if brought_something {
+            (self.in_vain, self.not_before) = (0, None);
+            return;
+        }
+        let (first, longest) = RETRY;
+        let wait = first.saturating_mul(2_u32.saturating_pow(self.in_vain)).min(longest);
+        self.in_vain = self.in_vain.saturating_add(1);
+        self.not_before = Some(now.after(wait));
+    }
+}
+
+/// Whose turn it is: those that had the fewest.
+///
+/// # Security
+/// Anybody can publish manifests whose chunks nobody has: they have a turn now and then, and keep no other file waiting.
+fn due(
+    wanted: impl Iterator<Item = ManifestId>,
+    attempts: &BTreeMap<ManifestId, Attempt>,
+    under_way: &BTreeSet<ManifestId>,
+    now: Timestamp,
+) -> Vec<ManifestId> {
+    let attempt = |id: &ManifestId| attempts.get(id).copied().unwrap_or_default();
+    let is_due = |id: &ManifestId| !under_way.contains(id) && attempt(id).not_before.is_none_or(|at| at <= now);
+    let mut due: Vec<ManifestId> = wanted.filter(is_due).collect();
+    due.sort_by_key(|id| attempt(id).turns);
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> ManifestId {
+        ManifestId::new(&[number; 32]).unwrap()
+    }
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    #[test]
+    fn fault_files_that_nobody_has_keep_no_other_waiting() {
+        let mut attempts = BTreeMap::<ManifestId, Attempt>::new();
+        for number in 0..9 {
+            attempts.entry(id(number)).or_default().turn_ended(number == 8, at(10));
+        }
+        let all = || (0..10).map(id);
+        let under_way = BTreeSet::from([id(1)]);
+        assert_eq!(due(all(), &attempts, &BTreeSet::new(), at(10)), [id(9), id(8)]);
+        let later: Vec<_> = [9, 0, 2, 3, 4, 5, 6, 7, 8].map(id).into();
+        assert_eq!(due(all(), &attempts, &under_way, at(11)), later);
+    }
+
+    #[test]
+    fn turns_in_vain_are_followed_by_longer_waits() {
+        let mut attempt = Attempt::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            attempt.turn_ended(false, at(100));
+            waits.push(attempt.not_before.unwrap().as_secs() - 100);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        attempt.turn_ended(true, at(100));
+        assert_eq!(attempt, Attempt { turns: 9, in_vain: 0, not_before: None });
     }
 }
