@@ -27,7 +27,7 @@ impl Output {
                 &serde_json::to_string(value).unwrap_or_else(|error| json!({ "error": error.to_string() }).to_string()),
             );
         } else {
-            self.line(text(value).trim_end());
+            self.line(harmless(&text(value)).trim_end());
         }
     }
 
@@ -45,6 +45,42 @@ impl Output {
         if self.is_json {
             self.line(&json!({ "error": failure.text, "code": failure.code }).to_string());
         }
-        let _ = writeln!(io::stderr().lock(), "bruit: {}", failure.text.trim_end());
+        let _ = writeln!(io::stderr().lock(), "bruit: {}", harmless(&failure.text).trim_end());
+    }
+}
+
+/// What a terminal shows as it is: characters that move, hide or reorder text stand as escapes.
+///
+/// # Security
+/// Names, reasons and texts come from strangers, who would otherwise write anything anywhere on an operator's screen.
+fn harmless(text: &str) -> String {
+    let is_order = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => true,
+        _ => c.is_control(),
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_order(c) {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_what_strangers_write_gives_no_orders_to_a_terminal() {
+        let hostile = "a\x1b[2J\x1b]0;b\x07\r\0\u{85}\u{9b}1m\u{202e}\u{2028}\u{feff}\u{200f}";
+        let shown = harmless(hostile);
+        assert_eq!(shown, "a\\u{1b}[2J\\u{1b}]0;b\\u{7}\\r\\0\\u{85}\\u{9b}1m\\u{202e}\\u{2028}\\u{feff}\\u{200f}");
+        let fine = "two lines\n\tof \"text\" that's fine: äöü 漢字 \\ 👍";
+        assert_eq!(harmless(fine), fine);
     }
 }
