@@ -105,8 +105,17 @@ fn text_of(ready: &Ready) -> String {
     format!("ready: {}\nlistening on: {}\nAPI: {api}", ready.peer_id, listen.join(", "))
 }
 
+/// What is logged.
+///
+/// # Security
+/// libp2p warns of every stream that a peer opens above its limit, which peers can do thousands of times a second.
+fn filter(log: &str) -> Result<EnvFilter, Failure> {
+    let wanted = format!("libp2p_request_response=error,{log}");
+    EnvFilter::try_new(wanted).map_err(|error| Failure::configuration(format!("`log`: {error}")))
+}
+
 fn start_log(config: &Config) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| Failure::configuration(format!("`log`: {error}")))?;
+    let filter = filter(&config.log)?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -116,4 +125,22 @@ fn start_log(config: &Config) -> Result<(), Failure> {
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task ended unexpectedly")));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_peers_cannot_fill_the_log() {
+        let directives = |log: &str| {
+            let text = filter(log).unwrap().to_string();
+            let mut directives: Vec<String> = text.split(',').map(str::to_owned).collect();
+            directives.sort();
+            directives
+        };
+        assert_eq!(directives("info"), ["info", "libp2p_request_response=error"]);
+        assert_eq!(directives("warn,libp2p_request_response=debug"), ["libp2p_request_response=debug", "warn"]);
+        assert!(filter("bruit=loud").is_err());
+    }
 }
