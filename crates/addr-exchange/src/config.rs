@@ -10,7 +10,8 @@ pub struct Config {
     pub admission: Admission,
     /// How often one peer is answered. Once: Bitcoin Core. An answer shorter than `small_answer` does not count.
     pub answers_per_connection: AnswersPerConnection,
-    /// Whether peers that this node dialled are answered too. No: Bitcoin Core, so that nobody learns from whom it is dialled.
+    /// Whether peers that this node dialled are answered too. No: Bitcoin Core, so that nobody learns from whom it is dialled. Answers
+    /// below `small_answer` are given all the same, or somebody whom everybody dialled could ask nobody.
     pub answer_dialled: bool,
     /// How many peers an answer names at most. 1,000: Bitcoin Core; at most 2,500.
     pub addrs_per_answer_max: usize,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bruit_core::{Audience, ChaCha8Rng, Seed, Timestamp, TokenBucket};
 use rand::RngExt;
 
-use crate::{Admission, AnswersPerConnection, PeerAddr, ValidConfig};
+use crate::{Admission, AnswersPerConnection, Config, PeerAddr, ValidConfig};
 
 mod cache;
 
@@ -187,6 +187,7 @@ impl<P: Copy + Ord> Exchange<P> {
         let asked_for = if count_max == 0 { usize::MAX } else { usize::try_from(count_max).unwrap_or(usize::MAX) };
         let count_max = asked_for.min(settings.addrs_per_answer_max);
         match self.cache.find(state.link.audience, now) {
+            Some(_) if state.gets_small_answers_only(settings) => Asked::Refused(AskRefusal::Dialled),
             Some(cached) => {
                 state.answered = Some(Answered { at: now, is_small: false });
                 Asked::Cached(cached.iter().take(count_max).cloned().collect())
@@ -206,6 +207,9 @@ impl<P: Copy + Ord> Exchange<P> {
         sample.truncate(settings.addrs_per_answer_max);
         let is_small = sample.len() < settings.small_answer;
         state.answered = Some(Answered { at: now, is_small });
+        if !is_small && state.gets_small_answers_only(settings) {
+            return Vec::new();
+        }
         if !is_small {
             let lifetime = around(Duration::from_secs(settings.cache_secs), 4, &mut self.rng);
             self.cache.put(state.link.audience, sample.clone(), now.after(lifetime));
@@ -293,9 +297,6 @@ impl<P: Copy + Ord> Exchange<P> {
 impl Peer {
     fn refusal(&self, config: &ValidConfig, now: Timestamp) -> Option<AskRefusal> {
         let settings = config.settings();
-        if self.link.is_dialled && !settings.answer_dialled {
-            return Some(AskRefusal::Dialled);
-        }
         if self.pending.is_some() {
             return Some(AskRefusal::Pending);
         }
@@ -308,6 +309,12 @@ impl Peer {
             AnswersPerConnection::EverySecs(secs) => since >= Duration::from_secs(secs),
         };
         (!may_again).then_some(AskRefusal::Answered)
+    }
+
+    /// Whom this node dialled learns nothing about a large network by asking; in a small one, somebody whom all others dialled
+    /// could ask nobody else.
+    const fn gets_small_answers_only(&self, settings: &Config) -> bool {
+        self.link.is_dialled && !settings.answer_dialled
     }
 
     const fn asks_at(&self, is_more_wanted: bool) -> Option<Timestamp> {

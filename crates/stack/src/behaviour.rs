@@ -232,16 +232,7 @@ impl Behaviour {
             Command::BookHeard { addrs, source, relay } => self.hear(addrs, source, relay, now),
             Command::Propose(count) => self.propose(count, now),
             Command::AskForAddrs(peer) => self.ask(peer),
-            Command::AskAnybodyForAddrs => {
-                let dialled = self
-                    .children
-                    .peering
-                    .peers()
-                    .filter(|view| matches!(view.class, Some(SlotClass::Outbound | SlotClass::Manual)));
-                if let Some(view) = dialled.choose(&mut self.rng) {
-                    self.ask(view.peer);
-                }
-            }
+            Command::AskAnybodyForAddrs => self.ask_anybody(),
             Command::Announce { addrs, except } => self.announce(&addrs, except, now),
             Command::BookConnected { .. }
             | Command::BookDisconnected(_)
@@ -251,6 +242,16 @@ impl Behaviour {
             | Command::BookOwnEndpoint(_)
             | Command::BookWrongIdentity { .. }
             | Command::BookConduct(..) => self.keep_book(command, now),
+        }
+    }
+
+    /// Asks somebody whom we dialled, or, if everybody dialled us, any peer.
+    fn ask_anybody(&mut self) {
+        let held: Vec<_> = self.children.peering.peers().filter_map(|view| Some((view.peer, view.class?))).collect();
+        let dialled = held.iter().filter(|(_, class)| *class != SlotClass::Inbound);
+        let chosen = dialled.choose(&mut self.rng).or_else(|| held.iter().choose(&mut self.rng));
+        if let Some((peer, _)) = chosen {
+            self.ask(*peer);
         }
     }
 

@@ -85,7 +85,15 @@ fn a_small_answer_is_neither_cached_nor_counted() {
 fn answers_by_interval_and_to_those_we_dialled_are_settings() {
     let mut default = exchange(Config::default());
     default.peer_connected(1, DIALLED, at(0));
-    assert_eq!(default.asked(1, 0, at(0)), Asked::Refused(AskRefusal::Dialled));
+    assert_eq!(default.asked(1, 0, at(0)), Asked::Needed(Audience::Internet));
+    assert_eq!(default.sampled(1, addrs(31), at(0)).len(), 31);
+    assert_eq!(default.asked(1, 0, at(1)), Asked::Needed(Audience::Internet));
+    assert_eq!(default.sampled(1, addrs(32), at(1)), vec![]);
+    default.peer_connected(2, DIALLED_US, at(2));
+    default.asked(2, 0, at(2));
+    assert_eq!(default.sampled(2, addrs(32), at(2)).len(), 32);
+    default.peer_connected(3, DIALLED, at(3));
+    assert_eq!(default.asked(3, 0, at(3)), Asked::Refused(AskRefusal::Dialled));
     let mut exchange = exchange(Config {
         answers_per_connection: AnswersPerConnection::EverySecs(180),
         answer_dialled: true,
