@@ -1,7 +1,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     task::{Context, Poll, Waker},
 };
 
@@ -34,7 +34,7 @@ pub struct Behaviour {
     clock: Clock,
     alarm: Alarm,
     dials: BTreeMap<ConnectionId, Endpoint>,
-    pending_inbound: BTreeSet<ConnectionId>,
+    pending_inbound: BTreeMap<ConnectionId, Endpoint>,
     sent: BTreeMap<OutboundRequestId, Sent>,
     listen: ListenAddresses,
     external: ExternalAddresses,
@@ -66,7 +66,7 @@ impl Behaviour {
             clock: Clock::start(),
             alarm: Alarm::default(),
             dials: BTreeMap::new(),
-            pending_inbound: BTreeSet::new(),
+            pending_inbound: BTreeMap::new(),
             sent: BTreeMap::new(),
             listen: ListenAddresses::default(),
             external: ExternalAddresses::default(),
@@ -203,14 +203,11 @@ impl Behaviour {
 
     fn on_established(&mut self, event: &ConnectionEstablished<'_>) {
         self.pending_inbound.remove(&event.connection_id);
-        let remote = |addr: &Multiaddr| {
-            Endpoint::from_multiaddr(addr).map_or_else(|_| Endpoint::Other(addr.clone()), |(endpoint, _)| endpoint)
-        };
         let origin = match event.endpoint {
             ConnectedPoint::Dialer { address, .. } => {
-                Origin::Dialled(self.dials.remove(&event.connection_id).unwrap_or_else(|| remote(address)))
+                Origin::Dialled(self.dials.remove(&event.connection_id).unwrap_or_else(|| endpoint_of(address)))
             }
-            ConnectedPoint::Listener { send_back_addr, .. } => Origin::Accepted(remote(send_back_addr)),
+            ConnectedPoint::Listener { send_back_addr, .. } => Origin::Accepted(endpoint_of(send_back_addr)),
         };
         self.engine.connection_established(event.connection_id, event.peer_id, origin, self.clock.now());
     }
@@ -270,6 +267,10 @@ impl Behaviour {
     }
 }
 
+fn endpoint_of(addr: &Multiaddr) -> Endpoint {
+    Endpoint::from_multiaddr(addr).map_or_else(|_| Endpoint::Other(addr.clone()), |(endpoint, _)| endpoint)
+}
+
 const fn hello_failure(error: &OutboundFailure) -> HelloFailure {
     match error {
         OutboundFailure::UnsupportedProtocols => HelloFailure::Unsupported,
@@ -286,12 +287,13 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         connection_id: ConnectionId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote_addr: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        if !self.engine.accepts_inbound(self.pending_inbound.len().saturating_add(1)) {
+        let from = endpoint_of(remote_addr);
+        if !self.engine.accepts_inbound(&from, self.pending_inbound.values()) {
             return Err(ConnectionDenied::new(NoRoom));
         }
-        self.pending_inbound.insert(connection_id);
+        self.pending_inbound.insert(connection_id, from);
         Ok(())
     }
 
@@ -302,7 +304,8 @@ impl NetworkBehaviour for Behaviour {
         local_addr: &Multiaddr,
         remote_addr: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if !self.engine.accepts_inbound(self.pending_inbound.len()) {
+        let others = self.pending_inbound.iter().filter(|(id, _)| **id != connection_id).map(|(_, from)| from);
+        if !self.engine.accepts_inbound(&endpoint_of(remote_addr), others) {
             return Err(ConnectionDenied::new(NoRoom));
         }
         self.messages.handle_established_inbound_connection(connection_id, peer, local_addr, remote_addr)

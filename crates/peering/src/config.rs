@@ -19,8 +19,13 @@ pub struct Config {
     pub inbound_per_ip_max: usize,
     /// How many dials may be under way at once. libp2p's own dial concurrency: 8.
     pub dials_max: usize,
-    /// How many handshakes of inbound connections may be under way at once; the defence against slow openers.
+    /// How many handshakes of inbound connections may be under way at once. Commonware allows 512.
     pub pending_inbound_max: usize,
+    /// How many inbound connections from one IP address may be without a hello, handshakes included. Loopback is not counted. A
+    /// guess: several nodes behind one router may start at once.
+    pub strangers_per_ip_max: usize,
+    /// How many from one group of addresses. A guess: an eighth of all handshakes.
+    pub strangers_per_group_max: usize,
     /// How long a hello may take. Casper's handshake: 20 s; a foreign peer that stalls is gone sooner here.
     #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
     pub hello_timeout: Duration,
@@ -64,7 +69,9 @@ impl Default for Config {
             inbound_slack: 8,
             inbound_per_ip_max: 3,
             dials_max: 8,
-            pending_inbound_max: 64,
+            pending_inbound_max: 256,
+            strangers_per_ip_max: 8,
+            strangers_per_group_max: 32,
             hello_timeout: Duration::from_secs(10),
             refused_linger: Duration::from_secs(2),
             refill_interval_min: Duration::from_millis(250),

@@ -155,8 +155,9 @@ impl World {
         let now = self.now;
         match *step {
             Step::Accept(n) => {
-                if self.engine.accepts_inbound(1) {
-                    self.connect(peer(n), Origin::Accepted(Endpoint::tcp([127, 0, 0, 1].into(), 50_000)));
+                let from = Endpoint::tcp([127, 0, 0, 1].into(), 50_000);
+                if self.engine.accepts_inbound(&from, std::iter::empty()) {
+                    self.connect(peer(n), Origin::Accepted(from));
                 }
             }
             Step::Close(n) => {
@@ -278,7 +279,7 @@ fn inbound_slots_end_at_their_limits() {
         world.apply(&Step::HelloComes(n, true));
     }
     assert_eq!(world.engine.held(SlotClass::Inbound), config().inbound_max);
-    assert!(!world.engine.accepts_inbound(1), "slack is used up");
+    assert!(!world.engine.accepts_inbound(&endpoint(0), std::iter::empty()), "slack is used up");
     assert!(world.log.iter().any(|line| line.contains("Turned")), "nobody was turned away");
 }
 

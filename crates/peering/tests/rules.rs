@@ -149,7 +149,7 @@ fn nobody_gets_a_slot_from_a_node_that_stops() {
     assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
     engine.stop(T);
     outputs(&mut engine);
-    assert!(!engine.accepts_inbound(1));
+    assert!(!engine.accepts_inbound(&at(3), std::iter::empty()));
     engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
     let said = outputs(&mut engine);
     assert_eq!((hellos(&said), goodbyes(&said)), (0, 1), "{said:?}");
@@ -283,4 +283,39 @@ fn a_refusal_does_not_name_a_peer_that_claims_to_live_where_a_manual_one_does() 
     engine.connection_established(4, peer(4), Origin::Accepted(at(4)), T);
     let refused = engine.hello_received(peer(4), hello(&[]), T).unwrap().refused.unwrap();
     assert_eq!(refused.alternatives.iter().map(|known| known.peer).collect::<Vec<_>>(), [peer(3)]);
+}
+
+/// Whether one more may connect from an address while so many handshakes from others are under way.
+fn lets_in(engine: &Engine<u32>, from: [u8; 4], pending: &[[u8; 4]]) -> bool {
+    let pending: Vec<_> = pending.iter().map(|ip| Endpoint::tcp((*ip).into(), 50_000)).collect();
+    engine.accepts_inbound(&Endpoint::tcp(from.into(), 50_001), pending.iter())
+}
+
+#[test]
+fn fault_one_host_or_group_that_goes_silent_keeps_no_newcomer_out() {
+    let mut engine = engine(peer(1));
+    assert!(lets_in(&engine, [8, 8, 1, 1], &[[8, 8, 1, 1]; 7]));
+    assert!(!lets_in(&engine, [8, 8, 1, 1], &[[8, 8, 1, 1]; 8]));
+    assert!(lets_in(&engine, [8, 8, 1, 2], &[[8, 8, 1, 1]; 8]));
+
+    let group = |count: u8| (0..count).map(|host| [8, 8, host, 1]).collect::<Vec<_>>();
+    assert!(lets_in(&engine, [8, 8, 99, 1], &group(31)));
+    assert!(!lets_in(&engine, [8, 8, 99, 1], &group(32)));
+    assert!(lets_in(&engine, [9, 9, 9, 9], &group(32)));
+
+    // A connection that says no hello counts as its handshake did, and one that said it no more.
+    for number in 0..8 {
+        let from = Endpoint::tcp([8, 8, 1, 1].into(), 50_000);
+        engine.connection_established(number.into(), peer(number + 10), Origin::Accepted(from), T);
+    }
+    assert!(!lets_in(&engine, [8, 8, 1, 1], &[]));
+    engine.hello_received(peer(10), hello(&[at(10)]), T);
+    assert!(lets_in(&engine, [8, 8, 1, 1], &[]));
+}
+
+#[test]
+fn everybody_on_loopback_may_start_at_once_up_to_the_limit_of_all() {
+    let engine = engine(peer(1));
+    assert!(lets_in(&engine, [127, 0, 0, 1], &[[127, 0, 0, 1]; 255]));
+    assert!(!lets_in(&engine, [127, 0, 0, 1], &[[127, 0, 0, 1]; 256]));
 }

@@ -10,13 +10,40 @@ use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer};
 const ALTERNATIVES: usize = 8;
 
 impl<C: Copy + Ord> Engine<C> {
-    /// Whether one more inbound connection may be made, with so many handshakes under way.
-    pub fn accepts_inbound(&self, pending: usize) -> bool {
+    /// Whether one more inbound connection may be made from here, with handshakes under way from these endpoints.
+    ///
+    /// # Security
+    /// Who has not said hello yet holds a place without having proven anything. So handshakes and unfinished greetings together
+    /// are limited per IP address and per group, but for loopback, where everybody has the same: one host or one operator that
+    /// opens connections and goes silent does not keep newcomers out.
+    pub fn accepts_inbound<'a>(&self, from: &Endpoint, pending: impl Iterator<Item = &'a Endpoint>) -> bool {
         let config = self.config();
-        let connected = self.peers.values().flat_map(|known| &known.connections);
-        let inbound = connected.filter(|(_, origin)| matches!(origin, Origin::Accepted(_))).count();
+        let (mut all, mut same_ip, mut same_group) = (0_usize, 0_usize, 0_usize);
+        let is_counted = from.ip().is_some_and(|ip| !ip.is_loopback());
+        let mut count = |other: &Endpoint| {
+            same_ip += usize::from(is_counted && other.ip() == from.ip());
+            same_group += usize::from(is_counted && other.group() == from.group());
+        };
+        for endpoint in pending {
+            all += 1;
+            count(endpoint);
+        }
+        let mut inbound = 0_usize;
+        for known in self.peers.values() {
+            for (_, origin) in &known.connections {
+                let Origin::Accepted(remote) = origin else { continue };
+                inbound += 1;
+                if let State::Greeting { .. } = known.state {
+                    count(remote);
+                }
+            }
+        }
         let connections_max = config.inbound_max.saturating_add(config.inbound_slack);
-        !self.stopping && pending <= config.pending_inbound_max && inbound < connections_max
+        !self.stopping
+            && all < config.pending_inbound_max
+            && same_ip < config.strangers_per_ip_max
+            && same_group < config.strangers_per_group_max
+            && inbound < connections_max
     }
 
     /// The settings.
