@@ -7,17 +7,19 @@
 //!
 //! `Behaviour` (feature `behaviour`) is the same engine in a swarm. Alone, without a book:
 //!
-//! ```no_run
+//! ```
 //! # #[cfg(feature = "behaviour")] {
-//! use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
-//! use bruit_peering::{Behaviour, Config};
+//! use bruit_peering::{Behaviour, Config, Endpoint, NetworkId, PeerId, Seed};
 //!
-//! # fn local_peer_id() -> PeerId { unimplemented!() }
 //! let config = Config { outbound_target: 8, ..Config::default() };
 //! let config = config.validate(NetworkId::new("my-net").unwrap(), "my-node/1.0").unwrap();
-//! let mut peering = Behaviour::new(config, local_peer_id(), Seed::from_number(rand::random()));
+//! let local: PeerId = "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq".parse().unwrap();
+//! // In a node the seed comes from the operating system's randomness.
+//! let mut peering = Behaviour::new(config, local, Seed::from_number(1));
+//!
 //! peering.add_node(Endpoint::tcp([192, 0, 2, 1].into(), 4000), None);
-//! // put it into a swarm, and on `Event::CandidatesWanted` propose peers with `peering.dial(..)`
+//! assert_eq!(peering.engine().dials().count(), 1);
+//! // Put it into a swarm, and on `Event::CandidatesWanted` propose peers with `peering.dial(..)`.
 //! # }
 //! ```
 

@@ -110,7 +110,7 @@ async fn formed(nodes: &[Node]) {
             return;
         }
         assert!(tokio::time::Instant::now() < deadline, "no network after {PATIENCE:?}: {missing:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -228,7 +228,7 @@ async fn the_book_survives_in_records() {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while fresh.ask(|behaviour| behaviour.status().outbound).await == 0 {
         assert!(tokio::time::Instant::now() < deadline, "the restored book led to nobody");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
 }
 
