@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{Clock, Endpoint, PeerId, Timestamp};
+use bruit_core::{Clock, Endpoint, PeerId, Timestamp, Transport};
 use bruit_stack::{
     Behaviour, Event,
     gossip::{Event as GossipEvent, Topic, Verdict},
@@ -104,6 +104,7 @@ impl Runtime {
     pub(crate) async fn listen(&mut self) -> Result<(), (Multiaddr, TransportError<std::io::Error>)> {
         let mut awaited = BTreeMap::new();
         for addr in self.config.listen.clone() {
+            check_free(&addr).map_err(|error| (addr.clone(), TransportError::Other(error)))?;
             let listener = self.swarm.listen_on(addr.clone()).map_err(|error| (addr.clone(), error))?;
             awaited.insert(format!("{listener:?}"), addr);
         }
@@ -317,5 +318,16 @@ impl Runtime {
             storage,
             changed,
         }
+    }
+}
+
+/// libp2p lets several sockets of one user share a port, and the system would then share out the connections among the nodes. A
+/// socket that shares with nobody finds out.
+fn check_free(addr: &Multiaddr) -> std::io::Result<()> {
+    match Endpoint::from_multiaddr(addr) {
+        Ok((Endpoint::Ip { ip, port, transport: Transport::Tcp }, _)) => {
+            std::net::TcpListener::bind((ip, port)).map(drop)
+        }
+        _ => Ok(()),
     }
 }

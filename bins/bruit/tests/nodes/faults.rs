@@ -55,6 +55,17 @@ fn fault_busy_port() {
 }
 
 #[test]
+fn fault_the_port_of_another_node_is_not_shared() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let node = Node::start(first.path(), "127.0.45.1", &[]);
+    let addr = node.ask(&["status"])["listen"][0].as_str().unwrap().to_owned();
+    let output = run(["run", "--json", "--data-dir", second.path().to_str().unwrap(), "--listen", &addr]);
+    let (code, kind, text) = told(&output);
+    assert_eq!((code, kind.as_str()), (Some(3), "port"));
+    assert!(text.contains("Address already in use"), "{text}");
+}
+
+#[test]
 fn fault_unreadable_data_dir() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
