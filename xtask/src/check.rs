@@ -8,7 +8,7 @@ use std::{
 use anyhow::bail;
 
 use crate::{
-    check_deps, gen_proto, readme, tidy,
+    check_deps, gen_proto, limits, readme, tidy,
     workspace::{Workspace, run as run_shown},
 };
 
@@ -24,10 +24,11 @@ struct Step {
     run: fn(&Workspace) -> anyhow::Result<Outcome>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "fmt", run: |workspace| passed(run_shown(workspace.cargo().args(["fmt", "--all", "--check"]))) },
     Step { name: "gen-proto --check", run: |workspace| passed(gen_proto::check(workspace)) },
     Step { name: "tidy", run: |workspace| passed(tidy::run(workspace, false)) },
+    Step { name: "limits --check", run: |workspace| passed(limits::check(workspace)) },
     Step { name: "clippy", run: clippy },
     Step { name: "check-deps", run: |workspace| passed(check_deps::run(workspace)) },
     Step { name: "test", run: |workspace| passed(run_shown(workspace.cargo().args(["test", "--workspace"]))) },

@@ -7,6 +7,7 @@
 mod check;
 mod check_deps;
 mod gen_proto;
+mod limits;
 mod readme;
 mod scan;
 mod tidy;
@@ -41,6 +42,12 @@ enum Task {
     },
     /// Proves the arrows between crates, the purity of the engines and the version floors.
     CheckDeps,
+    /// Writes docs/limits.md from the crates' limits.toml and sources.
+    Limits {
+        /// Fails on a difference instead of writing.
+        #[arg(long)]
+        check: bool,
+    },
     /// Runs the README's commands that are marked to be run.
     Readme,
     /// Runs every check, as CI does.
@@ -64,6 +71,8 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::GenProto { check: false } => gen_proto::write(&workspace),
         Task::Tidy { fix } => tidy::run(&workspace, *fix),
         Task::CheckDeps => check_deps::run(&workspace),
+        Task::Limits { check: true } => limits::check(&workspace),
+        Task::Limits { check: false } => limits::write(&workspace),
         Task::Readme => readme::run(&workspace),
         Task::Check => check::run(&workspace),
     }
