@@ -57,6 +57,9 @@ pub(crate) struct NetworkArgs {
     /// How many nodes
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub(crate) nodes: usize,
+    /// Which source system's rules the nodes follow: bruit, factom, casper, horizen or ironfish
+    #[arg(long, value_name = "NAME", default_value = "bruit")]
+    pub(crate) profile: String,
     /// How many connections each node opens [default: 4, from 32 nodes on 8]
     #[arg(long, value_name = "N")]
     pub(crate) out: Option<usize>,
@@ -87,6 +90,7 @@ pub(crate) struct NetworkArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) nodes: usize,
+    pub(crate) profile: String,
     pub(crate) outbound: usize,
     pub(crate) inbound_max: usize,
     pub(crate) fanout: u32,
@@ -110,8 +114,13 @@ impl NetworkArgs {
             return Err(Failure::configuration(format!("{nodes} is too few: a network has at least 2 nodes")));
         }
         let (outbound, inbound_max) = if nodes < LARGE { (4, 12) } else { (8, 16) };
+        if !bruit::PROFILES.contains(&self.profile.as_str()) {
+            let known = bruit::PROFILES.join(", ");
+            return Err(Failure::configuration(format!("there is no profile {:?}; there are {known}", self.profile)));
+        }
         let settings = Settings {
             nodes,
+            profile: self.profile.clone(),
             outbound: self.out.unwrap_or(outbound),
             inbound_max: self.inbound.unwrap_or(inbound_max),
             fanout: self.fanout,
@@ -183,6 +192,7 @@ mod tests {
             (["--nodes", "1"], "at least 2"),
             (["--out", "0"], "--out must be at least 1"),
             (["--rounds", "0"], "--rounds must be at least 1"),
+            (["--profile", "bitcoin"], "there is no profile"),
         ] {
             let failure = settings(&flags).expect_err("this cannot be built");
             assert_eq!(failure.code, 2);

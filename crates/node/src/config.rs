@@ -20,8 +20,6 @@ pub use seeds::{SeedFileError, read_seed_file};
 
 /// The profiles that the design names.
 pub const PROFILES: [&str; 5] = ["bruit", "casper", "factom", "horizen", "ironfish"];
-/// The profiles that are filled.
-const PROFILES_FILLED: [&str; 1] = ["bruit"];
 /// The topic of files for which no topic is named.
 pub const FILES_TOPIC: &str = "files";
 /// The port that nodes listen on unless told otherwise. Not assigned to anybody; a choice of ours.
@@ -207,21 +205,6 @@ impl FileSettings {
 }
 
 impl Config {
-    /// The settings of a profile.
-    ///
-    /// # Errors
-    /// The name is unknown, or the profile is not filled yet.
-    pub fn of_profile(name: &str) -> Result<Self, ConfigError> {
-        if PROFILES_FILLED.contains(&name) {
-            return Ok(Self { profile: name.to_owned(), ..Self::default() });
-        }
-        if PROFILES.contains(&name) {
-            return Err(ConfigError::ProfileNotFilled(name.to_owned()));
-        }
-        let nearest = schema::nearest(name, PROFILES.into_iter().map(str::to_owned));
-        Err(ConfigError::UnknownProfile { name: name.to_owned(), nearest })
-    }
-
     /// The socket of the admin API, if there is one.
     pub fn api_path(&self) -> Option<PathBuf> {
         self.api.clone().or_else(|| self.data_dir.as_ref().map(|dir| dir.join("api.sock")))

@@ -99,15 +99,19 @@ pub struct ValidConfig {
 const BAN_BELOW_MAX: i32 = -20_000;
 
 impl Config {
+    /// How many peers there may be at once. Also who is only greeted or refused holds a place in the engines' links meanwhile.
+    pub(crate) const fn peers_max(&self) -> usize {
+        let peering = &self.peering;
+        let kept = peering.outbound_target.saturating_add(peering.inbound_max);
+        kept.saturating_add(peering.inbound_slack).saturating_add(peering.dials_max)
+    }
+
     /// Checks the settings of every engine, and that they fit each other. `agent` is what hellos say of the software.
     pub fn validate(self, network: NetworkId, agent: &str) -> Result<ValidConfig, ConfigError> {
         if self.ban_below > BAN_BELOW_MAX {
             return Err(ConfigError::BanTooEasy(self.ban_below));
         }
-        let peering = &self.peering;
-        // Also who is only greeted or refused holds a place in the engines' links meanwhile.
-        let kept = peering.outbound_target.saturating_add(peering.inbound_max);
-        let peers = kept.saturating_add(peering.inbound_slack).saturating_add(peering.dials_max);
+        let peers = self.peers_max();
         for (engine, room) in [("gossip", self.gossip.peers_max), ("rpc", self.rpc.peers_max)] {
             if room < peers {
                 return Err(ConfigError::TooFewSlots { engine, room, peers });

@@ -19,7 +19,7 @@ pub use behaviour::{Behaviour, Seeds};
 pub use config::{Config, ConfigError, ValidConfig};
 #[cfg(feature = "behaviour")]
 pub use event::Event;
-pub use profile::{Profile, ProfileError};
+pub use profile::{Profile, UnknownProfileError};
 #[cfg(feature = "behaviour")]
 pub use view::{GoodbyeView, ObservedView, PeerView, StatusView};
 

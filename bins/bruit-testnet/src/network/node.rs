@@ -129,6 +129,7 @@ impl Node {
             ["run", "--json", "--network", "testnet", "--allow-private-addrs"].map(Into::into).into();
         args.push(format!("--exit-with-parent={}", process::id()));
         let mut flag = |name: &str, value: String| args.extend([name.to_owned(), value]);
+        flag("--profile", settings.profile.clone());
         flag("--data-dir", self.dir.display().to_string());
         flag("--listen", launch.listen.clone());
         flag("--outbound", settings.outbound.to_string());

@@ -31,9 +31,9 @@ fn fault_unknown_config_key() {
 
     let (code, _, text) = refused(&dir.path().join("n"), &["--set", "outbond=1"]);
     assert_eq!((code, text.as_str()), (Some(2), "flag --set outbond: unknown key `outbond`, did you mean `outbound`?"));
-    let (code, _, text) = refused(&dir.path().join("n"), &["--profile", "casper"]);
+    let (code, _, text) = refused(&dir.path().join("n"), &["--profile", "casbor"]);
     assert_eq!(code, Some(2));
-    assert!(text.contains("not filled yet"), "{text}");
+    assert!(text.contains("did you mean `casper`?"), "{text}");
     let (code, _, text) = refused(&dir.path().join("n"), &["--seed-addr", "/ip4/10.0.0.1/tcp/1"]);
     assert_eq!(code, Some(2));
     assert!(text.contains("--allow-private-addrs"), "{text}");

@@ -51,9 +51,6 @@ pub enum ConfigError {
         /// The name that is spelt most alike.
         nearest: Option<String>,
     },
-    /// The profile is known, but not there yet.
-    #[error("the profile `{0}` is known but not filled yet; `bruit` is")]
-    ProfileNotFilled(String),
     /// The protocols refuse their settings.
     #[error(transparent)]
     Stack(#[from] bruit_stack::ConfigError),

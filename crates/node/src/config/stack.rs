@@ -5,13 +5,33 @@ use bruit_stack::{
     gossip::{self, Policy, Topic, TopicConfig},
 };
 
-use crate::config::{Carry, Config, ConfigError, TopicSettings};
+use crate::config::{Carry, Config, ConfigError, TopicSettings, schema};
 
 impl Config {
+    /// The settings of a profile.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn of_profile(name: &str) -> Result<Self, ConfigError> {
+        let profile = profile_of(name)?;
+        let stack = profile.config();
+        Ok(Self {
+            profile: name.to_owned(),
+            ephemeral_identity: profile.has_ephemeral_identity(),
+            outbound: stack.peering.outbound_target,
+            inbound_max: stack.peering.inbound_max,
+            book: stack.book,
+            exchange: stack.exchange,
+            peering: stack.peering,
+            gossip: stack.gossip,
+            rpc: stack.rpc,
+            ..Self::default()
+        })
+    }
+
     /// The settings of the protocols.
     pub(crate) fn stack(&self) -> Result<bruit_stack::Config, ConfigError> {
-        let profile: Profile = self.profile.parse().map_err(|_| ConfigError::ProfileNotFilled(self.profile.clone()))?;
-        let mut stack = profile.config().map_err(|_| ConfigError::ProfileNotFilled(self.profile.clone()))?;
+        let mut stack = profile_of(&self.profile)?.config();
         stack.allow_private_addrs = self.allow_private_addrs;
         stack.book = self.book.clone();
         stack.exchange = self.exchange.clone();
@@ -41,4 +61,11 @@ impl Config {
         };
         TopicConfig { policy: Policy::Fanout { peers, rounds }, carry, ..TopicConfig::default() }
     }
+}
+
+fn profile_of(name: &str) -> Result<Profile, ConfigError> {
+    name.parse().map_err(|_| {
+        let nearest = schema::nearest(name, Profile::ALL.into_iter().map(|profile| profile.name().to_owned()));
+        ConfigError::UnknownProfile { name: name.to_owned(), nearest }
+    })
 }

@@ -111,12 +111,17 @@ fn a_wrong_value_names_its_key_and_place() {
 }
 
 #[test]
-fn profiles_are_known_filled_or_refused() {
-    for name in PROFILES.into_iter().filter(|name| *name != "bruit") {
-        assert!(refusal(&layers(None, &[], &[("profile", name)])).contains("not filled yet"), "{name}");
+fn profiles_set_what_nobody_else_says() {
+    for name in PROFILES {
+        let config = layers(None, &[], &[("profile", name)]).resolve().unwrap().config;
+        assert_eq!(config.profile, name);
     }
     assert!(refusal(&layers(None, &[("BRUIT_PROFILE", "factum")], &[])).contains("did you mean `factom`?"));
-    assert!(layers(None, &[], &[("profile", "bruit")]).resolve().is_ok());
+    let flags = [("profile", "horizen"), ("inbound_max", "20")];
+    let config = layers(None, &[], &flags).resolve().unwrap().config;
+    assert_eq!((config.outbound, config.inbound_max, config.ephemeral_identity), (8, 20, false));
+    let config = layers(None, &[], &[("profile", "factom")]).resolve().unwrap().config;
+    assert_eq!((config.exchange.addrs_per_answer_max, config.ephemeral_identity), (128, true));
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! What profiles promise, layer by layer: `docs/profiles.md` names these tests.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod overlay;
