@@ -1,17 +1,17 @@
 use std::{
-    net::Ipv4Addr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow, ensure};
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, swarm::NetworkBehaviour, tcp, yamux};
-use rustix::time::{ClockId, clock_gettime};
+use libp2p::Multiaddr;
 use tokio::sync::{Notify, oneshot};
+
+use crate::pair::{cpu_time, start};
 
 /// How long both ends may take until the first unit arrives.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
@@ -91,39 +91,6 @@ where
     measured
 }
 
-/// A swarm over TCP, Noise and Yamux; its connections stay.
-pub(crate) fn swarm<B: NetworkBehaviour>(behaviour: B) -> anyhow::Result<Swarm<B>> {
-    let swarm = SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
-        .with_behaviour(|_| behaviour)?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
-        .build();
-    Ok(swarm)
-}
-
-pub(crate) fn loopback() -> Multiaddr {
-    Multiaddr::from(Ipv4Addr::LOCALHOST).with(libp2p::multiaddr::Protocol::Tcp(0))
-}
-
-fn start<W, F>(work: W) -> (oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)
-where
-    W: FnOnce() -> F + Send + 'static,
-    F: Future<Output = anyhow::Result<()>>,
-{
-    let (stop, stopped) = oneshot::channel::<()>();
-    let thread = thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            tokio::select! {
-                result = work() => result,
-                _ = stopped => Ok(()),
-            }
-        })
-    });
-    (stop, thread)
-}
-
 fn measure(meter: &Meter, window: Duration, has_ended: impl Fn() -> bool) -> anyhow::Result<Measured> {
     let deadline = Instant::now() + CONNECT_MAX;
     while meter.arrived() == 0 && !has_ended() {
@@ -137,10 +104,4 @@ fn measure(meter: &Meter, window: Duration, has_ended: impl Fn() -> bool) -> any
     ensure!(units > 0 || has_ended(), "nothing arrived within {} s", window.as_secs_f64());
     let per_second = units as f64 / time.as_secs_f64();
     Ok(Measured { per_second, cpu_micros_each: cpu.as_secs_f64() * 1e6 / units.max(1) as f64 })
-}
-
-/// What the whole process has used, user and system.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

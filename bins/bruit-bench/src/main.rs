@@ -1,8 +1,11 @@
 //! `bruit-bench`: speeds, side by side with what others offer, measured in one run.
 
+mod codec;
 mod duel;
 mod link;
+mod pair;
 mod report;
+mod rpc;
 
 use std::process::ExitCode;
 
@@ -20,11 +23,14 @@ struct Args {
 enum Bench {
     /// Frames from one swarm to another, beside gossipsub's handler and one raw stream.
     Link(link::Args),
+    /// Calls from one swarm to another, beside libp2p's request-response and one raw stream.
+    Rpc(rpc::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let held = match Args::parse().bench {
         Bench::Link(args) => link::run(&args)?,
+        Bench::Rpc(args) => rpc::run(&args)?,
     };
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -12,7 +12,10 @@ use libp2p::{
 };
 use tokio::sync::oneshot;
 
-use crate::duel::{Measured, Meter, duel, loopback, swarm};
+use crate::{
+    duel::{Measured, Meter, duel},
+    pair::{loopback, swarm},
+};
 
 /// Enough to keep both ends busy: more is not faster.
 const IN_FLIGHT_BYTES: usize = 4 * 1024 * 1024;

@@ -7,7 +7,10 @@ use futures::StreamExt;
 use libp2p::{Multiaddr, StreamProtocol, Swarm, swarm::SwarmEvent};
 use tokio::sync::oneshot;
 
-use crate::duel::{Measured, Meter, duel, loopback, swarm};
+use crate::{
+    duel::{Measured, Meter, duel},
+    pair::{loopback, swarm},
+};
 
 /// What every frame has of its own: a number and as much again, as an id would be.
 const HEAD_LEN: usize = 16;

@@ -6,7 +6,10 @@ use libp2p::{Multiaddr, StreamProtocol, swarm::SwarmEvent};
 use libp2p_stream::Behaviour;
 use tokio::sync::oneshot;
 
-use crate::duel::{Measured, Meter, duel, loopback, swarm};
+use crate::{
+    duel::{Measured, Meter, duel},
+    pair::{loopback, swarm},
+};
 
 const NAME: StreamProtocol = StreamProtocol::new("/bruit/bench-raw/1");
 

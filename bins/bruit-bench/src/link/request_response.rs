@@ -1,59 +1,28 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{anyhow, bail};
-use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
+use futures::StreamExt;
 use libp2p::{
     Multiaddr, Swarm,
-    request_response::{Behaviour, Codec, Config, Event, Message, ProtocolSupport},
+    request_response::{Behaviour, Config, Event, Message, ProtocolSupport},
     swarm::SwarmEvent,
 };
 use tokio::sync::oneshot;
 
-use crate::duel::{Measured, Meter, duel, loopback, swarm};
+use crate::{
+    codec::Fixed,
+    duel::{Measured, Meter, duel},
+    pair::{loopback, swarm},
+};
 
 /// Requests of `size` bytes, each on a stream of its own, answered by one byte.
 pub(crate) fn run(size: usize, in_flight: usize, window: Duration) -> anyhow::Result<Measured> {
     duel(window, move |meter, addr| listen(size, meter, addr), move |_, addr| send(size, in_flight, addr))
 }
 
-/// Everything has a known length, so nothing needs a prefix.
-#[derive(Clone)]
-struct Fixed {
-    request_len: usize,
-}
-
-impl Codec for Fixed {
-    type Protocol = &'static str;
-    type Request = Vec<u8>;
-    type Response = ();
-
-    async fn read_request<T: AsyncRead + Unpin + Send>(&mut self, _: &&str, io: &mut T) -> io::Result<Vec<u8>> {
-        let mut request = vec![0; self.request_len];
-        io.read_exact(&mut request).await?;
-        Ok(request)
-    }
-
-    async fn read_response<T: AsyncRead + Unpin + Send>(&mut self, _: &&str, io: &mut T) -> io::Result<()> {
-        io.read_exact(&mut [0]).await
-    }
-
-    async fn write_request<T: AsyncWrite + Unpin + Send>(
-        &mut self,
-        _: &&str,
-        io: &mut T,
-        request: Vec<u8>,
-    ) -> io::Result<()> {
-        io.write_all(&request).await
-    }
-
-    async fn write_response<T: AsyncWrite + Unpin + Send>(&mut self, _: &&str, io: &mut T, (): ()) -> io::Result<()> {
-        io.write_all(&[1]).await
-    }
-}
-
 fn behaviour(request_len: usize) -> anyhow::Result<Swarm<Behaviour<Fixed>>> {
     let protocols = [("/bruit/bench-calls/1", ProtocolSupport::Full)];
-    swarm(Behaviour::with_codec(Fixed { request_len }, protocols, Config::default()))
+    swarm(Behaviour::with_codec(Fixed { request_len, answer_len: 1 }, protocols, Config::default()))
 }
 
 async fn listen(size: usize, meter: Arc<Meter>, addr: oneshot::Sender<Multiaddr>) -> anyhow::Result<()> {
@@ -67,8 +36,8 @@ async fn listen(size: usize, meter: Arc<Meter>, addr: oneshot::Sender<Multiaddr>
             }
             SwarmEvent::Behaviour(Event::Message { message: Message::Request { channel, .. }, .. }) => {
                 meter.add(1);
-                let sent = swarm.behaviour_mut().send_response(channel, ());
-                sent.map_err(|()| anyhow!("an answer came too late"))?;
+                let sent = swarm.behaviour_mut().send_response(channel, vec![1].into());
+                sent.map_err(|_| anyhow!("an answer came too late"))?;
             }
             SwarmEvent::Behaviour(Event::InboundFailure { error, .. }) => bail!(error),
             _ => {}
@@ -83,11 +52,11 @@ async fn send(size: usize, in_flight: usize, addr: Multiaddr) -> anyhow::Result<
         match swarm.select_next_some().await {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                 for _ in 0..in_flight {
-                    swarm.behaviour_mut().send_request(&peer_id, vec![7; size]);
+                    swarm.behaviour_mut().send_request(&peer_id, vec![7; size].into());
                 }
             }
             SwarmEvent::Behaviour(Event::Message { peer, message: Message::Response { .. }, .. }) => {
-                swarm.behaviour_mut().send_request(&peer, vec![7; size]);
+                swarm.behaviour_mut().send_request(&peer, vec![7; size].into());
             }
             SwarmEvent::Behaviour(Event::OutboundFailure { error, .. }) => bail!(error),
             _ => {}
