@@ -28,7 +28,7 @@ pub(crate) fn pair<L, D, LF, DF, T>(arrangement: Arrangement, listen: L, dial: D
 where
     L: FnOnce(oneshot::Sender<Multiaddr>) -> LF + Send + 'static,
     D: FnOnce(Multiaddr) -> DF + Send + 'static,
-    LF: Future<Output = anyhow::Result<()>> + Send,
+    LF: Future<Output = anyhow::Result<()>> + Send + 'static,
     DF: Future<Output = anyhow::Result<T>> + Send + 'static,
     T: Send + 'static,
 {
@@ -45,23 +45,26 @@ where
             let found = dialler.join().map_err(|_| anyhow!("a thread panicked"))?;
             drop(stop);
             let listened = listener.join().map_err(|_| anyhow!("a thread panicked"))?;
-            // Why the listener ended explains why the dialler failed.
-            if found.is_err() {
-                listened?;
-            }
-            found
+            explained(found, listened)
         }
         Arrangement::Shared => {
             let shared = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             shared.block_on(async {
-                let dialler = tokio::spawn(dialled);
-                tokio::select! {
-                    found = dialler => found?,
-                    listened = listen(addr_sender) => Err(listened.err().unwrap_or_else(|| anyhow!("the listener ended"))),
-                }
+                let listener = tokio::spawn(listen(addr_sender));
+                let found = tokio::spawn(dialled).await?;
+                let listened = if listener.is_finished() { listener.await? } else { Ok(()) };
+                explained(found, listened)
             })
         }
     }
+}
+
+/// Why the listener ended explains why the dialler failed; after a success it only noticed the end.
+fn explained<T>(found: anyhow::Result<T>, listened: anyhow::Result<()>) -> anyhow::Result<T> {
+    found.map_err(|error| match listened {
+        Ok(()) => error,
+        Err(listener) => anyhow!("{error:#}; the listener: {listener:#}"),
+    })
 }
 
 /// A thread with a current-thread runtime, which ends when the sender is dropped.

@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeMap,
-    num::NonZero,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,8 +27,6 @@ use super::{
 use crate::pair::cpu_time;
 
 const WARM_UP: Duration = Duration::from_millis(300);
-/// Arrivals that find so many calls under way are turned away.
-const UNDER_WAY_MAX: u64 = 4_096;
 
 /// Asks in the loop that drives the swarm, so many calls in flight.
 pub(crate) async fn inline<C: Calls>(
@@ -86,10 +83,19 @@ pub(crate) async fn tasks<C: Calls>(
     }
 }
 
-/// Asks at independent times, so many a second on average, each from a task of its own.
+/// Calls that come at independent times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arriving {
+    /// On average.
+    pub(crate) per_second: u32,
+    /// Who comes while so many are under way is turned away.
+    pub(crate) under_way_max: u64,
+}
+
+/// Asks at independent times, each time from a task of its own.
 pub(crate) async fn independently<C: Calls>(
     calls: C,
-    per_second: NonZero<u32>,
+    arriving: Arriving,
     window: Duration,
     addr: Multiaddr,
 ) -> anyhow::Result<Figures> {
@@ -99,7 +105,7 @@ pub(crate) async fn independently<C: Calls>(
     let arrivals = Arc::new(Arrivals::default());
     let source = {
         let (arrivals, runtime) = (arrivals.clone(), Handle::current());
-        move || arrivals.make(&runtime, per_second, window, &wishes, &request)
+        move || arrivals.make(&runtime, arriving, window, &wishes, &request)
     };
     let measured = async {
         let (time, cpu) = tokio::task::spawn_blocking(source).await?;
@@ -150,7 +156,7 @@ impl Arrivals {
     fn make(
         self: &Arc<Self>,
         runtime: &Handle,
-        per_second: NonZero<u32>,
+        Arriving { per_second, under_way_max }: Arriving,
         window: Duration,
         wishes: &mpsc::UnboundedSender<Wish>,
         request: &Bytes,
@@ -159,7 +165,7 @@ impl Arrivals {
         let begin = Instant::now() + WARM_UP;
         let (mut due, mut since) = (Instant::now(), None);
         loop {
-            let gap = -rng.random::<f64>().max(f64::MIN_POSITIVE).ln() / f64::from(per_second.get());
+            let gap = -rng.random::<f64>().max(f64::MIN_POSITIVE).ln() / f64::from(per_second);
             due += Duration::from_secs_f64(gap);
             thread::sleep(due.saturating_duration_since(Instant::now()));
             if since.is_none() && due >= begin {
@@ -168,7 +174,7 @@ impl Arrivals {
             if let Some((time, cpu)) = since.filter(|_| due >= begin + window) {
                 return (time.elapsed(), cpu_time().saturating_sub(cpu));
             }
-            if self.under_way.fetch_add(1, Ordering::Relaxed) >= UNDER_WAY_MAX {
+            if self.under_way.fetch_add(1, Ordering::Relaxed) >= under_way_max {
                 self.under_way.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }

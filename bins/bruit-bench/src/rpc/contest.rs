@@ -1,7 +1,7 @@
-use std::{num::NonZero, time::Duration};
+use std::time::Duration;
 
 use super::{
-    ask,
+    ask::{self, Arriving},
     calls::{Calls, Lengths, Mode, serve},
     figures::Figures,
     ours::Ours,
@@ -18,8 +18,9 @@ const BULK_BYTES: usize = 1024 * 1024 * 1024;
 const BULK_IN_FLIGHT: usize = 8;
 /// A round trip takes 20 ms longer.
 const DELAY_ONE_WAY: Duration = Duration::from_millis(10);
-const ARRIVALS: NonZero<u32> = NonZero::new(20_000).unwrap();
-const MANY_ARRIVALS: NonZero<u32> = NonZero::new(400_000).unwrap();
+/// Less than request-response can take, and less at a time than Yamux has streams.
+const ARRIVALS: Arriving = Arriving { per_second: 10_000, under_way_max: 256 };
+const MANY_ARRIVALS: Arriving = Arriving { per_second: 400_000, under_way_max: 4_096 };
 
 /// Who answers calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +40,7 @@ pub(crate) enum Work {
     /// The same through tasks, so many calls at a time.
     InFlight64,
     InFlight256,
-    /// The same through tasks, 20,000 calls a second at independent times.
+    /// The same through tasks, 10,000 calls a second at independent times.
     Independent,
     /// As many as come through of 400,000.
     Independent400k,
