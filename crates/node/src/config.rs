@@ -14,7 +14,7 @@ mod schema;
 mod seeds;
 mod stack;
 
-pub use error::ConfigError;
+pub use error::{ADDR_EXAMPLE, ConfigError};
 pub use layers::{Effective, Layers, Setting, Source};
 pub use seeds::{SeedFileError, read_seed_file};
 
@@ -127,7 +127,7 @@ pub struct FileSettings {
     /// How long after its last chunk a file counts as incomplete, in milliseconds. 2 s: several times what six hops take.
     pub repair_delay_ms: u64,
     /// How often the node asks a peer for recent files that it never heard of, in seconds. 30 s: a guess.
-    pub recent_interval_seconds: u64,
+    pub recent_interval_secs: u64,
     /// How long one try of a fetch waits for its answer, in milliseconds. 1 s: far above an honest answer's time.
     pub try_timeout_ms: u64,
     /// How many peers a fetch asks for one chunk. 16: half of the outbound peers.
@@ -176,7 +176,7 @@ impl Default for FileSettings {
             orphan_bytes_max: 16 * 1024 * 1024,
             repair: true,
             repair_delay_ms: 2_000,
-            recent_interval_seconds: 30,
+            recent_interval_secs: 30,
             try_timeout_ms: 1_000,
             tries_max: 16,
             fetches_max: 8,
@@ -200,7 +200,7 @@ impl FileSettings {
 
     /// How often a peer is asked for recent files.
     pub const fn recent_interval(&self) -> Duration {
-        Duration::from_secs(self.recent_interval_seconds)
+        Duration::from_secs(self.recent_interval_secs)
     }
 }
 
@@ -225,7 +225,7 @@ impl Config {
             ("files.try_timeout_ms", self.files.try_timeout_ms),
             ("files.tries_max", u64::from(self.files.tries_max)),
             ("files.fetches_max", self.files.fetches_max as u64),
-            ("files.recent_interval_seconds", self.files.recent_interval_seconds),
+            ("files.recent_interval_secs", self.files.recent_interval_secs),
         ];
         if let Some((key, _)) = zero.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Unworkable { key: (*key).to_owned(), reason: "must be at least 1".to_owned() });

@@ -55,8 +55,8 @@ pub use bruit_stack::{
     rpc::{Method, MethodName, Refusal, RefusalKind},
 };
 pub use config::{
-    Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES, SeedFileError, Setting,
-    Source, TopicSettings, read_seed_file,
+    ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES,
+    SeedFileError, Setting, Source, TopicSettings, read_seed_file,
 };
 pub use data_dir::{DataDir, DataDirError};
 pub use files::{

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bruit_core::NetworkId;
 
-/// How many connections to keep and how to behave while making them.
+/// How many connections to keep and how to behave while making them. Times are whole milliseconds when read from text
+/// (`hello_timeout_ms = 1000`).
 ///
 /// The numbers of connections and times are Factom's, Casper's and Iron Fish's where they agree with what their operators asked
 /// for; the source stands at each.
@@ -27,31 +28,31 @@ pub struct Config {
     /// How many from one group of addresses. A guess: an eighth of all handshakes.
     pub strangers_per_group_max: usize,
     /// How long a hello may take. Casper's handshake: 20 s; a foreign peer that stalls is gone sooner here.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "hello_timeout_ms", with = "crate::config::millis"))]
     pub hello_timeout: Duration,
     /// How long a refused peer stays, to ask once for addresses.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "refused_linger_ms", with = "crate::config::millis"))]
     pub refused_linger: Duration,
     /// The shortest time between two looks for somebody to dial. A guess: fast enough for a person who watches.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "refill_interval_min_ms", with = "crate::config::millis"))]
     pub refill_interval_min: Duration,
     /// The longest time between two looks while nothing changes. Factom's replenish pass: 1 s; Iron Fish: 2 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "refill_interval_max_ms", with = "crate::config::millis"))]
     pub refill_interval_max: Duration,
     /// The delay before the second dial of an endpoint that failed; doubles with each failure. Casper: 1 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "backoff_base_ms", with = "crate::config::millis"))]
     pub backoff_base: Duration,
     /// The longest delay for a seed address or a manual peer, which are never given up.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "backoff_manual_max_ms", with = "crate::config::millis"))]
     pub backoff_manual_max: Duration,
     /// The longest delay for all others.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "backoff_max_ms", with = "crate::config::millis"))]
     pub backoff_max: Duration,
     /// How long a refused peer is asked to stay away. Iron Fish: 5 min.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "stay_away_ms", with = "crate::config::millis"))]
     pub stay_away: Duration,
     /// The longest stay-away of a peer's goodbye that is honoured.
-    #[cfg_attr(feature = "serde", serde(with = "crate::config::millis"))]
+    #[cfg_attr(feature = "serde", serde(rename = "stay_away_honoured_max_ms", with = "crate::config::millis"))]
     pub stay_away_honoured_max: Duration,
     /// How many endpoints the backoff remembers; beyond, the one that ends first is forgotten.
     pub backoff_entries_max: usize,

@@ -32,7 +32,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// The value cannot be the key's.
-    #[error("{source_of}: `{key}` cannot be {value}: {text}")]
+    #[error("{source_of}: `{key}` cannot be {value}: {text}{}", example_of(key))]
     Value {
         /// The key.
         key: String,
@@ -62,6 +62,14 @@ pub enum ConfigError {
         /// Why.
         reason: String,
     },
+}
+
+/// What an address looks like, for those who have to write one.
+pub const ADDR_EXAMPLE: &str = "an address looks like /ip4/192.0.2.7/tcp/4171 or /dns4/seed.example.org/tcp/4171";
+
+fn example_of(key: &str) -> String {
+    let is_addr = ["listen", "seed_addrs", "addnodes"].contains(&key);
+    if is_addr { format!("; {ADDR_EXAMPLE}") } else { String::new() }
 }
 
 fn meant(nearest: Option<&str>) -> String {

@@ -5,6 +5,8 @@ use std::{
 
 use multiaddr::Multiaddr;
 
+use crate::config::error::ADDR_EXAMPLE;
+
 /// A seed file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedFileError {
@@ -17,7 +19,7 @@ pub enum SeedFileError {
         error: io::Error,
     },
     /// A line is no address.
-    #[error("{}, line {line}: `{text}` is no address: {reason}", path.display())]
+    #[error("{}, line {line}: `{text}` is no address: {reason}; {ADDR_EXAMPLE}", path.display())]
     NoAddress {
         /// The file.
         path: PathBuf,

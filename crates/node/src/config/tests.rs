@@ -143,3 +143,29 @@ fn seed_files_have_comments_and_say_what_line_is_wrong() {
     fs::write(&path, "/ip4/1.2.3.4/tcp/1\nnowhere\n").unwrap();
     assert!(read_seed_file(&path).unwrap_err().to_string().contains("line 2: `nowhere` is no address"));
 }
+
+#[test]
+fn times_say_their_unit_in_one_of_two_words() {
+    let times = ["timeout", "delay", "interval", "linger", "stay_away", "backoff_", "deadline", "half_life", "keep"];
+    let table = schema::table_of(&Config::default());
+    for key in schema::keys(&table) {
+        assert!(!key.ends_with("_seconds") && !key.ends_with("_millis"), "{key} ends in _secs or _ms");
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let value = schema::at(&table, &path);
+        let name = key.rsplit('.').next().unwrap();
+        let is_time =
+            value.unwrap().is_integer() && times.iter().any(|time| name.contains(time)) && !name.contains("entries");
+        assert!(!is_time || name.contains("_ms") || name.contains("_secs"), "{key} does not say its unit");
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_answered_with_one() {
+    for key in ["listen", "seed_addrs", "addnodes"] {
+        let text = refusal(&layers(None, &[], &[(key, "192.0.2.7:4171")]));
+        assert!(text.contains("192.0.2.7:4171") && text.ends_with(ADDR_EXAMPLE), "{text}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, "nowhere\n");
+    assert!(read_seed_file(&path).unwrap_err().to_string().ends_with(ADDR_EXAMPLE));
+}
