@@ -1,9 +1,12 @@
 use std::{net::IpAddr, path::PathBuf};
 
-use bruit::{FILES_TOPIC, ManifestId, Multiaddr, PeerId};
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use bruit::{ADDR_EXAMPLE, FILES_TOPIC, ManifestId, Multiaddr, PeerId};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
 
 use crate::settings::SettingsArgs;
+
+const QUALITY_HELP: &str = "QUALITY is in points: 0 for a stranger, more for good conduct (at most about 50), less for bad conduct (at worst \
+    about -80). It fades towards 0 within days, and decides who is dialled, kept and asked first; it bans nobody by itself.";
 
 /// A peer-to-peer node: messages, files, calls and addresses.
 #[derive(Debug, Parser)]
@@ -23,8 +26,10 @@ pub(crate) enum Command {
     /// Says how a running node is
     Status(Api),
     /// Lists connected peers
+    #[command(after_help = QUALITY_HELP)]
     Peers(Api),
     /// Lists the address book
+    #[command(after_help = QUALITY_HELP)]
     Book(BookArgs),
     /// Lists bans
     Bans(Api),
@@ -50,7 +55,7 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// Names a peer to be connected to
     Addnode(AddnodeArgs),
-    /// Says goodbye to a peer
+    /// Says goodbye to a peer, who may come back; `ban` keeps it away
     Disconnect(PeerArgs),
     /// Shows or makes the identity of a data directory
     Key(KeyArgs),
@@ -110,6 +115,7 @@ pub(crate) struct UnbanArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("what").required(true))]
 pub(crate) struct PublishArgs {
     #[command(flatten)]
     pub(crate) api: Api,
@@ -117,10 +123,10 @@ pub(crate) struct PublishArgs {
     #[arg(long, default_value = FILES_TOPIC)]
     pub(crate) topic: String,
     /// The file to publish
-    #[arg(long, value_name = "PATH", required_unless_present = "text", conflicts_with = "text")]
+    #[arg(long, value_name = "PATH", group = "what")]
     pub(crate) file: Option<PathBuf>,
     /// The text to publish
-    #[arg(long)]
+    #[arg(long, group = "what")]
     pub(crate) text: Option<String>,
 }
 
@@ -167,16 +173,17 @@ pub(crate) struct Tries {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("which").required(true))]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) api: Api,
     #[command(flatten)]
     pub(crate) tries: Tries,
     /// Which file
-    #[arg(long, value_name = "ID", required_unless_present = "topic", conflicts_with = "topic")]
+    #[arg(long, value_name = "ID", group = "which")]
     pub(crate) manifest: Option<ManifestId>,
     /// All recent files of a topic
-    #[arg(long)]
+    #[arg(long, group = "which")]
     pub(crate) topic: Option<String>,
     /// How many chunks of each file; all unless given
     #[arg(long, value_name = "COUNT")]
@@ -226,23 +233,24 @@ pub(crate) struct Payload {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("condition").required(true).multiple(true))]
 pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) api: Api,
     /// So many outbound peers, named ones included
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", group = "condition")]
     pub(crate) outbound: Option<usize>,
     /// So many peers
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", group = "condition")]
     pub(crate) peers: Option<usize>,
     /// This file whole
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", group = "condition")]
     pub(crate) file: Vec<ManifestId>,
     /// So many files whole on a topic
-    #[arg(long, value_name = "TOPIC=COUNT")]
+    #[arg(long, value_name = "TOPIC=COUNT", group = "condition")]
     pub(crate) files: Vec<String>,
     /// So many entries of the address book on disk
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", group = "condition")]
     pub(crate) book_stored: Option<u64>,
     /// For how many seconds at most
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
@@ -254,6 +262,7 @@ pub(crate) struct AddnodeArgs {
     #[command(flatten)]
     pub(crate) api: Api,
     /// Its address, with or without /p2p/ID
+    #[arg(value_parser = addr)]
     pub(crate) addr: Multiaddr,
     /// Takes it off the list
     #[arg(long)]
@@ -264,7 +273,7 @@ pub(crate) struct AddnodeArgs {
 pub(crate) struct PeerArgs {
     #[command(flatten)]
     pub(crate) api: Api,
-    /// Who
+    /// Its peer id, as `bruit peers` shows it
     pub(crate) peer: PeerId,
 }
 
@@ -302,4 +311,8 @@ pub(crate) enum ConfigAction {
 /// Whether a text could be the subject of a ban; the node knows best.
 pub(crate) fn is_subject(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || text.parse::<PeerId>().is_ok()
+}
+
+fn addr(text: &str) -> Result<Multiaddr, String> {
+    text.parse().map_err(|error| format!("{error}; {ADDR_EXAMPLE}"))
 }

@@ -41,6 +41,11 @@ impl Output {
         let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     }
 
+    /// Tells people something beside the result.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "bruit: {}", harmless(text));
+    }
+
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.is_json {
             self.line(&json!({ "error": failure.text, "code": failure.code }).to_string());

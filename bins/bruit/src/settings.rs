@@ -12,10 +12,11 @@ pub(crate) struct SettingsArgs {
     /// The configuration file; `bruit.toml` in the data directory, if it is there, unless given
     #[arg(long, env = "BRUIT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which source system's rules the node follows: bruit, casper, factom, horizen or ironfish
+    /// Which source system's rules the node follows: bruit, casper, factom, horizen or ironfish; bruit unless given. It
+    /// decides the defaults of most settings: `bruit config print --profile NAME` shows them, with units in their names
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// The network; nodes of different networks cannot talk to each other
+    /// The network; nodes of different networks cannot talk to each other; `bruit` unless given
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
     /// Where identity and address book are kept; ~/.bruit unless given, "" for nowhere
@@ -24,10 +25,10 @@ pub(crate) struct SettingsArgs {
     /// Makes a new identity at every start
     #[arg(long)]
     ephemeral_identity: bool,
-    /// Where to listen
+    /// Where to listen; /ip4/0.0.0.0/tcp/4171 unless given, port 0 for any
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// Where others may be found, with or without /p2p/ID
+    /// Where others may be found, as /dns4/seed.example.org/tcp/4171, with or without /p2p/ID
     #[arg(long, value_name = "ADDR")]
     seed_addr: Vec<String>,
     /// A file of seed addresses, one a line
@@ -39,19 +40,19 @@ pub(crate) struct SettingsArgs {
     /// Stores, shares and dials private addresses, as on a local test network
     #[arg(long)]
     allow_private_addrs: bool,
-    /// How many peers to dial and keep
+    /// How many peers to dial and keep; 32 in the profile bruit
     #[arg(long, value_name = "COUNT")]
     outbound: Option<String>,
-    /// How many peers that dialled us to keep
+    /// How many peers that dialled us to keep; 150 in the profile bruit
     #[arg(long, value_name = "COUNT")]
     inbound_max: Option<String>,
-    /// How many peers one relay step reaches
+    /// How many peers one relay step reaches; 16 in the profile bruit
     #[arg(long, value_name = "COUNT")]
     fanout: Option<String>,
-    /// How many hops a message makes at most
+    /// How many hops a message makes at most; 6 in the profile bruit
     #[arg(long, value_name = "COUNT")]
     rounds: Option<String>,
-    /// Who relays a topic: everybody or subscribers
+    /// Who relays a topic: everybody or subscribers; subscribers unless given
     #[arg(long, value_name = "TOPIC=WHO")]
     topic: Vec<String>,
     /// A topic that the node wants from the start; `files` unless any is given
@@ -66,10 +67,10 @@ pub(crate) struct SettingsArgs {
     /// Serves metrics at this IP address and port, to everybody who can reach it
     #[arg(long, value_name = "IP:PORT")]
     metrics: Option<String>,
-    /// What is logged
+    /// What is logged, as info, warn or bruit=debug,warn; info unless given
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
-    /// Sets any key, as files.repair_delay_ms=500
+    /// Sets any key that `bruit config print` shows, as files.repair_delay_ms=500. Times end in _ms or _secs
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }

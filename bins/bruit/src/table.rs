@@ -42,6 +42,11 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// A number of things as people say it.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// A number of bytes as people say it.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
@@ -54,6 +59,11 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_no_several() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "hop")), ["0 hops", "1 hop", "2 hops"]);
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

@@ -7,3 +7,5 @@ mod faults;
 mod life;
 #[path = "nodes/process.rs"]
 mod process;
+#[path = "nodes/usage.rs"]
+mod usage;

@@ -35,6 +35,7 @@ use crate::{
     transport::Traffic,
 };
 
+mod hint;
 mod report;
 
 /// What a handle asks for, carried out in the swarm's task.

@@ -7,7 +7,7 @@ use crate::{
     commands::{block_on, client},
     exit::{Exit, Failure},
     output::Output,
-    table::{Table, size, span},
+    table::{Table, counted, size, span},
 };
 
 pub(super) fn status(api: &Api, output: &Output) -> Result<Exit, Failure> {
@@ -31,8 +31,13 @@ fn text_of(status: &Status) -> String {
     line(
         "peers",
         format!(
-            "{} of {} outbound, {} of {} inbound, {} named; {} dials under way",
-            peers.outbound, peers.outbound_target, peers.inbound, peers.inbound_max, peers.manual, peers.dialling
+            "{} of {} outbound, {} of {} inbound, {} named; {} under way",
+            peers.outbound,
+            peers.outbound_target,
+            peers.inbound,
+            peers.inbound_max,
+            peers.manual,
+            counted(peers.dialling as u64, "dial")
         ),
     );
     line(
@@ -42,8 +47,12 @@ fn text_of(status: &Status) -> String {
     line(
         "gossip",
         format!(
-            "{} published, {} delivered in at most {} hops, {} duplicates, {} rejected",
-            gossip.published, gossip.delivered, gossip.hops_max, gossip.duplicates, gossip.rejected
+            "{} published, {} delivered in at most {}, {} duplicates, {} rejected",
+            gossip.published,
+            gossip.delivered,
+            counted(u64::from(gossip.hops_max), "hop"),
+            gossip.duplicates,
+            gossip.rejected
         ),
     );
     line(
@@ -71,6 +80,9 @@ fn text_of(status: &Status) -> String {
 pub(super) fn peers(api: &Api, output: &Output) -> Result<Exit, Failure> {
     let client = client(api)?;
     let peers = block_on(async { Ok(client.peers().await?) })?;
+    if peers.peers.is_empty() {
+        output.note("no peers at the moment; `bruit status` may say why");
+    }
     output.table(&peers, |peers| {
         let mut table = Table::new(&["PEER", "DIRECTION", "ADDRESS", "FROM", "FOR", "QUALITY", "AGENT", "TOPICS"]);
         for peer in &peers.peers {

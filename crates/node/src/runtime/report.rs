@@ -6,7 +6,7 @@ use bruit_stack::{
 };
 
 use crate::{
-    runtime::Runtime,
+    runtime::{Runtime, hint::left_alone},
     status::{
         BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, PeerCounts, PeerInfo, RpcCounts, Status,
     },
@@ -53,17 +53,20 @@ impl Runtime {
             subscriptions: self.subscriptions.iter().map(ToString::to_string).collect(),
             storage,
             observed: view.observed.into_iter().map(|observed| observed.endpoint).collect(),
-            hint: self.hint(view.book_entries),
+            hint: self.hint(view.book_entries, view.outbound + view.inbound + view.manual),
         }
     }
 
-    fn hint(&self, book_entries: usize) -> Option<String> {
-        let is_alone = self.known.seeds.is_empty() && self.known.addnodes.is_empty() && book_entries == 0;
-        is_alone.then(|| {
-            "no seed address is configured and the address book is empty: this node can only wait to be dialled; \
-             name a first peer with --seed-addr /ip4/ADDRESS/tcp/PORT"
-                .to_owned()
-        })
+    fn hint(&self, book_entries: usize, peers: usize) -> Option<String> {
+        if self.known.seeds.is_empty() && self.known.addnodes.is_empty() && book_entries == 0 {
+            let text = "no seed address is configured and the address book is empty: this node can only wait to be dialled; \
+                        name a first peer with --seed-addr /ip4/ADDRESS/tcp/PORT";
+            return Some(text.to_owned());
+        }
+        if peers > 0 || self.swarm.behaviour().peers().iter().any(|peer| peer.class.is_some()) {
+            return None;
+        }
+        left_alone(&self.swarm.behaviour().goodbyes())
     }
 
     fn gossip_counts(&self) -> GossipCounts {

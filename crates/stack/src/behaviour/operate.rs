@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bruit_address_book::{
-    AddressBook, Ban, BanSubject, Banned, BansFullError, Changes, Records, RestoreReport, Unbanned,
+    AddressBook, Ban, BanSource, BanSubject, Banned, BansFullError, Changes, Records, RestoreReport, Unbanned,
 };
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_gossip::{ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed};
@@ -47,7 +47,8 @@ impl Behaviour {
         self.children.peering.say_goodbye(peer, GoodbyeReason::Requested)
     }
 
-    /// Bans, and says goodbye to whom it concerns. Peers that the operator named are spared, unless the operator bans them.
+    /// Bans, and says goodbye to whom it concerns: for misconduct if a rule bans, by request if a person does, who owes nobody a
+    /// reason. Peers that the operator named are spared, unless the operator bans them.
     pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
         let now = self.clock.now();
         let banned = self.book.ban(ban, now)?;
@@ -58,9 +59,13 @@ impl Behaviour {
             };
             is_meant && self.book.is_barred(Some(&view.peer), view.remote.ip(), now)
         };
+        let reason = match ban.source {
+            BanSource::Rule => GoodbyeReason::Misconduct,
+            BanSource::Operator => GoodbyeReason::Requested,
+        };
         let peers: Vec<_> = self.children.peering.peers().filter(concerned).map(|view| view.peer).collect();
         for peer in peers {
-            self.children.peering.say_goodbye(peer, GoodbyeReason::Misconduct);
+            self.children.peering.say_goodbye(peer, reason);
         }
         Ok(banned)
     }
