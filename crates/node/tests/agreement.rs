@@ -11,7 +11,10 @@ use std::{
 
 use bruit_core::{NetworkId, Seed};
 use bruit_gossip::{Admission, Behaviour, Config, Policy, Topic, TopicConfig, Validation};
-use bruit_sim::{Origin, Overlay, Sample, Scenario};
+use bruit_sim::{
+    Overlay, Sample,
+    gossip::{Experiment, Origin},
+};
 use futures::StreamExt as _;
 use libp2p::{Multiaddr, Swarm, swarm::SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
@@ -107,7 +110,7 @@ fn sample(values: &[f64]) -> Sample {
 async fn a_ring_of_twenty_reaches_twelve_others_in_both() {
     let overlay = Overlay::ring(NODES).unwrap();
     let policy = Policy::Fanout { peers: 16, rounds: 6 };
-    let simulated = Scenario::new(overlay.clone(), policy, Seed::from_number(1)).run().unwrap();
+    let simulated = Experiment::new(overlay.clone(), policy, Seed::from_number(1)).run().unwrap();
     assert_eq!(simulated.messages[0].reached, 13);
     let mut swarms = Swarms::new(&overlay, policy).await;
     for origin in [0, 7, 19] {
@@ -120,7 +123,7 @@ async fn a_fan_out_of_at_least_the_degree_reaches_all_in_both() {
     let overlay = Overlay::random(NODES, 4, &Seed::from_number(2)).unwrap();
     let peers = u32::try_from(overlay.degree_max()).unwrap();
     let policy = Policy::Fanout { peers, rounds: 6 };
-    let simulated = Scenario::new(overlay.clone(), policy, Seed::from_number(1)).run().unwrap();
+    let simulated = Experiment::new(overlay.clone(), policy, Seed::from_number(1)).run().unwrap();
     assert_eq!(simulated.messages[0].reached, NODES);
     let mut swarms = Swarms::new(&overlay, policy).await;
     for origin in [0, 7, 19] {
@@ -133,7 +136,7 @@ async fn fan_out_two_and_four_agree_within_three_standard_errors() {
     let overlay = Overlay::random(NODES, 4, &Seed::from_number(3)).unwrap();
     for peers in [2, 4] {
         let policy = Policy::Fanout { peers, rounds: 6 };
-        let mut scenario = Scenario::new(overlay.clone(), policy, Seed::from_number(4));
+        let mut scenario = Experiment::new(overlay.clone(), policy, Seed::from_number(4));
         scenario.messages = 200;
         scenario.origin = Origin::Node(5);
         let simulated = scenario.run().unwrap().coverage();

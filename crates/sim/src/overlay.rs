@@ -1,6 +1,11 @@
 use bruit_core::{SLOTS_MAX, Seed};
 use rand::RngExt;
 
+mod metrics;
+mod shapes;
+
+pub use metrics::OverlayMetrics;
+
 /// Who is connected to whom: an undirected graph without loops and double edges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overlay {
@@ -29,6 +34,20 @@ pub enum OverlayError {
         node: u32,
         /// How many neighbours it has.
         degree: usize,
+    },
+    /// No graph has so many nodes that all have this many neighbours.
+    #[error("{nodes} nodes cannot have {degree} neighbours each in this shape")]
+    NotRegular {
+        /// How many nodes there are.
+        nodes: u32,
+        /// How many neighbours each should have.
+        degree: u32,
+    },
+    /// A line of an edge file is no edge.
+    #[error("line {line} of the edges is not two numbers")]
+    NoEdge {
+        /// Which line, from 1.
+        line: usize,
     },
     /// More dials are asked for than there are other nodes.
     #[error("{nodes} nodes cannot dial {dials} others each")]

@@ -1,176 +1,228 @@
-use std::{collections::BTreeMap, time::Duration};
+//! Scenarios as files: read, checked, run, and judged by the claims they make.
+//!
+//! What all scenarios have in common is here and in the rooms below (`overlay`, `links`, `faults`); what belongs to one kind of
+//! world is in that world's own `section`, which has its keys and its way to run.
 
-use bruit_core::{Seed, Timestamp};
-use bruit_gossip::{Config, ConfigError, ItemId, Policy, Rounds, Topic, TopicConfig, Validation};
-use bytes::Bytes;
-use rand::RngExt;
+mod claims;
+mod faults;
+mod invalid;
+mod links;
+mod overlay;
+
+use std::time::Duration;
+
+use bruit_core::Seed;
+use serde::Deserialize;
+
+pub use claims::{Claim, Judged};
+pub use faults::{FaultSection, FaultWord};
+pub use invalid::Invalid;
+pub use links::{LatencySection, LinksSection, ModelSection, RegionsSection};
+pub use overlay::OverlaySection;
 
 use crate::{
-    Links, Measures, Overlay, Spread,
-    world::{Rules, World},
+    Figures, TraceHash, Wire,
+    gossip::{GossipSection, LoadSection},
 };
 
-/// When every simulation starts: 1 January 2026.
-const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// The most nodes that a scenario may have.
+pub const NODES_MAX: u32 = 10_000_000;
+/// The most runs that a scenario may ask for.
+pub const RUNS_MAX: u32 = 100_000;
 
-/// For how long after the last publishing a run goes on at most.
-const TAIL: Duration = Duration::from_secs(60);
-
-/// A network, what it carries, and the chance that decides the rest.
+/// An experiment as a file says it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
+    name: String,
+    text: String,
+    file: ScenarioFile,
+    options: Options,
+}
+
+/// The keys of a scenario file. Which sections may be there follows from the kind.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioFile {
+    /// Which kind of world.
+    pub kind: Kind,
+    /// What the scenario shows, for people.
+    #[serde(default)]
+    pub about: String,
+    /// How many nodes.
+    pub nodes: u32,
+    /// What the chance of the first run follows from; the next run has the next number.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// How many runs are pooled.
+    #[serde(default = "one_run")]
+    pub runs: u32,
     /// Who is connected to whom.
-    pub overlay: Overlay,
+    pub overlay: Option<OverlaySection>,
     /// How links carry frames.
-    pub links: Links,
-    /// How items spread; `validation` is the verdict of `verdict_delay` or none.
-    pub topic: TopicConfig,
-    /// Who subscribes.
-    pub subscribers: Subscribers,
-    /// How many messages are published.
-    pub messages: usize,
-    /// Who publishes them.
-    pub origin: Origin,
-    /// The time between two of them.
-    pub interval: Duration,
-    /// How large each is, in bytes.
-    pub payload_bytes: usize,
-    /// How long an application takes to accept an item. Zero: within the same moment.
-    pub verdict_delay: Duration,
-    /// What everything drawn follows from, but for the overlay.
-    pub seed: Seed,
+    #[serde(default)]
+    pub links: LinksSection,
+    /// What goes wrong.
+    #[serde(default)]
+    pub fault: Vec<FaultSection>,
+    /// What must be true of the figures.
+    #[serde(default)]
+    pub claim: Vec<Claim>,
+    /// What is published (kind `gossip`).
+    pub load: Option<LoadSection>,
+    /// How it spreads (kind `gossip`).
+    pub gossip: Option<GossipSection>,
 }
 
-/// Who subscribes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subscribers {
-    /// Every node.
-    Everybody,
-    /// No node: they carry, if the topic is carried by everybody.
-    Nobody,
-    /// These.
-    Nodes(Vec<u32>),
+/// Which kind of world a scenario is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Gossip alone, over a given overlay.
+    Gossip,
 }
 
-/// Who publishes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// For each message a node drawn by chance.
-    Random,
-    /// Always this one.
-    Node(u32),
+/// What the caller sets beside the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Another number of nodes.
+    pub nodes: Option<u32>,
+    /// Another seed.
+    pub seed: Option<u64>,
+    /// Another number of runs.
+    pub runs: Option<u32>,
+    /// Whether every frame is encoded and decoded.
+    pub is_wire: bool,
 }
 
-/// A scenario that cannot be run.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ScenarioError {
-    /// The settings of gossip are not valid.
-    #[error(transparent)]
-    Gossip(#[from] ConfigError),
-    /// The loss is no share.
-    #[error("loss is {0}, but must be from 0 to 1")]
-    Loss(f64),
-    /// A node is named that does not exist.
-    #[error("there is no node {0}")]
-    NoSuchNode(u32),
+/// What one run showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The figures.
+    pub figures: Figures,
+    /// The hash over all that happened.
+    pub trace: TraceHash,
+    /// Which invariants did not hold, in words; none, or something is wrong with the code.
+    pub broken: Vec<String>,
+}
+
+/// What a scenario showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The figures of all runs together.
+    pub figures: Figures,
+    /// The hash over all runs.
+    pub trace: TraceHash,
+    /// Each claim, and whether it holds.
+    pub claims: Vec<Judged>,
+    /// Which invariants did not hold, in words.
+    pub broken: Vec<String>,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+const fn one_run() -> u32 {
+    1
 }
 
 impl Scenario {
-    /// Makes a scenario of one message from a random node, with 30 ms links and automatic acceptance by everybody.
-    pub fn new(overlay: Overlay, policy: Policy, seed: Seed) -> Self {
-        Self {
-            overlay,
-            links: Links::default(),
-            topic: TopicConfig { policy, validation: Validation::Automatic, ..TopicConfig::default() },
-            subscribers: Subscribers::Everybody,
-            messages: 1,
-            origin: Origin::Random,
-            interval: Duration::from_secs(1),
-            payload_bytes: 64,
-            verdict_delay: Duration::ZERO,
-            seed,
+    /// Reads a scenario, and checks what can be checked without running it.
+    pub fn parse(name: &str, text: &str, options: Options) -> Result<Self, Invalid> {
+        let mut file: ScenarioFile = toml::from_str(text).map_err(|error| Invalid::of_toml(&error, text))?;
+        file.nodes = options.nodes.unwrap_or(file.nodes);
+        file.seed = options.seed.unwrap_or(file.seed);
+        file.runs = options.runs.unwrap_or(file.runs);
+        let scenario = Self { name: name.to_owned(), text: text.to_owned(), file, options };
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it says.
+    pub const fn file(&self) -> &ScenarioFile {
+        &self.file
+    }
+
+    /// The seed of the first run.
+    pub const fn seed(&self) -> u64 {
+        self.file.seed
+    }
+
+    /// How many runs it asks for.
+    pub const fn runs(&self) -> u32 {
+        self.file.runs
+    }
+
+    /// Runs it once. The result depends on nothing but the scenario and the number of the run, which starts at 0.
+    pub fn run(&self, number: u32) -> Result<Run, Invalid> {
+        let seed = Seed::from_number(self.file.seed.wrapping_add(u64::from(number)));
+        match self.file.kind {
+            Kind::Gossip => crate::gossip::run(self, &seed),
         }
     }
 
-    /// Runs it. The result depends on nothing but the scenario.
-    pub fn run(&self) -> Result<Measures, ScenarioError> {
-        let topic = scenario_topic();
-        let rules = self.rules(&topic)?;
-        let nodes = self.overlay.nodes();
-        let mut world = World::new(&self.overlay, &rules, &self.seed, START);
-        match &self.subscribers {
-            Subscribers::Everybody => (0..nodes).for_each(|node| world.subscribe(node, &topic)),
-            Subscribers::Nobody => {}
-            Subscribers::Nodes(chosen) => chosen.iter().for_each(|node| world.subscribe(*node, &topic)),
+    /// Pools runs, in their order, and judges the claims.
+    pub fn judge(&self, runs: Vec<Run>) -> Result<Outcome, Invalid> {
+        let traces: Vec<TraceHash> = runs.iter().map(|run| run.trace).collect();
+        let (mut figures, mut broken) = (Figures::default(), Vec::new());
+        for run in runs {
+            figures.pool(run.figures);
+            broken.extend(run.broken);
         }
-        let mut rng = self.seed.derive("origins", 0).rng();
-        let settled = START.after(self.links.latency.longest().saturating_mul(2));
-        world.run_until(settled);
-
-        let mut published = Vec::with_capacity(self.messages);
-        for _ in 0..self.messages {
-            let origin = match self.origin {
-                Origin::Random => rng.random_range(0..nodes),
-                Origin::Node(node) => node,
-            };
-            let payload = Bytes::from(vec![0; self.payload_bytes]);
-            let now = world.now();
-            published.push((origin, world.publish(origin, topic.clone(), payload), now));
-            world.run_until(now.after(self.interval));
-        }
-        world.run_until(world.now().after(TAIL));
-
-        let messages = published.into_iter().map(|(origin, id, now)| spread(&world, origin, id, now)).collect();
-        Ok(Measures {
-            nodes,
-            messages,
-            pushes_per_item_max: world.pushes_per_item_max(),
-            round_max: world.round_max(),
-            frames_lost: world.frames_lost(),
-            events: world.events(),
-            trace: world.trace(),
-        })
+        let claims = claims::judge(self, &figures.printed())?;
+        Ok(Outcome { figures, trace: TraceHash::of_all(&traces), claims, broken })
     }
 
-    fn rules(&self, topic: &Topic) -> Result<Rules, ScenarioError> {
-        if !(0.0..=1.0).contains(&self.links.loss) {
-            return Err(ScenarioError::Loss(self.links.loss));
+    /// What cannot be, said about a key of the file: `path` leads to it.
+    pub(crate) fn invalid(&self, path: &str, reason: impl Into<String>) -> Invalid {
+        Invalid::at(&self.text, path, reason)
+    }
+
+    /// A share, or a refusal.
+    pub(crate) fn share(&self, path: &str, share: f64) -> Result<f64, Invalid> {
+        match (0.0..=1.0).contains(&share) {
+            true => Ok(share),
+            false => Err(self.invalid(path, format!("{share} is no share, from 0 to 1"))),
         }
-        let nodes = self.overlay.nodes();
-        let named: &[u32] = match &self.subscribers {
-            Subscribers::Everybody | Subscribers::Nobody => &[],
-            Subscribers::Nodes(chosen) => chosen,
-        };
-        let origin = match &self.origin {
-            Origin::Random => 0,
-            Origin::Node(node) => *node,
-        };
-        if let Some(node) = named.iter().copied().chain([origin]).find(|node| *node >= nodes) {
-            return Err(ScenarioError::NoSuchNode(node));
+    }
+
+    pub(crate) const fn wire(&self) -> Wire {
+        Wire { is_encoded: self.options.is_wire, is_counted: true }
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let ScenarioFile { nodes, runs, .. } = self.file;
+        if !(1..=NODES_MAX).contains(&nodes) {
+            return Err(self.invalid("nodes", format!("{nodes} nodes, but there must be 1 to {NODES_MAX}")));
         }
-        let gossip = Config {
-            topics: BTreeMap::from([(topic.clone(), self.topic)]),
-            other_topics: None,
-            peers_max: self.overlay.degree_max().max(1),
-            ..Config::default()
-        };
-        Ok(Rules { gossip: gossip.validate()?, links: self.links, verdict_delay: self.verdict_delay })
+        if !(1..=RUNS_MAX).contains(&runs) {
+            return Err(self.invalid("runs", format!("{runs} runs, but there must be 1 to {RUNS_MAX}")));
+        }
+        self.links()?;
+        self.faults(&Seed::from_number(self.file.seed))?;
+        claims::check(self)?;
+        match self.file.kind {
+            Kind::Gossip => crate::gossip::check(self),
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether every claim holds, and every invariant.
+    pub fn holds(&self) -> bool {
+        self.broken.is_empty() && self.claims.iter().all(|claim| claim.holds)
     }
 }
 
-fn scenario_topic() -> Topic {
-    Topic::new("scenario").unwrap_or_else(|_| unreachable!("the name has 8 bytes"))
+/// Milliseconds of a file, which may have a fraction.
+pub(crate) fn millis(ms: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(ms / 1_000.0).ok().filter(|span| *span <= Duration::from_secs(1 << 32))
 }
 
-fn spread(world: &World, origin: u32, id: Option<ItemId>, published: Timestamp) -> Spread {
-    let reach = id.and_then(|id| world.reach_of(&id));
-    Spread {
-        id: id.unwrap_or(ItemId::new([0; 32])),
-        origin,
-        published,
-        reached: reach.map_or(0, |reach| reach.receivers).saturating_add(1),
-        copies: reach.map_or(0, |reach| reach.copies),
-        first_rounds: reach.map_or(Rounds::default(), |reach| reach.first_rounds),
-        last_delivery: reach.map_or(Duration::ZERO, |reach| reach.last_delivery.since(published)),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use bruit_core::Seed;
 use bruit_gossip::{Carry, Policy, Validation};
-use bruit_sim::{Latency, Links, Measures, Origin, Overlay, Sample, Scenario, ScenarioError, Subscribers};
+use bruit_sim::{
+    Latency, Links, Overlay, Sample,
+    gossip::{Experiment, ExperimentError, Measures, Origin, Subscribers},
+};
 
 const fn fanout(peers: u32, rounds: u32) -> Policy {
     Policy::Fanout { peers, rounds }
 }
 
 /// A network where everybody dials `dials` others; they carry, nobody listens.
-fn random(nodes: u32, dials: u32, policy: Policy, number: u64) -> Scenario {
+fn random(nodes: u32, dials: u32, policy: Policy, number: u64) -> Experiment {
     let seed = Seed::from_number(number);
     let overlay = Overlay::random(nodes, dials, &seed).unwrap();
-    Scenario { subscribers: Subscribers::Nobody, ..Scenario::new(overlay, policy, seed) }
+    Experiment { subscribers: Subscribers::Nobody, ..Experiment::new(overlay, policy, seed) }
 }
 
 /// Coverage in percent and redundancy of single messages, each on a graph of its own.
@@ -64,8 +67,8 @@ fn ten_thousand_nodes_at_fan_out_four_hit_the_round_limit() {
 fn no_node_pushes_beyond_its_fan_out_and_no_copy_travels_beyond_six_rounds() {
     for (fan_out, seed) in [(1, 1), (3, 2), (16, 3)] {
         let uniform = Latency::Uniform { min: Duration::from_millis(10), max: Duration::from_millis(50) };
-        let scenario = Scenario {
-            links: Links { latency: uniform, loss: 0.05 },
+        let scenario = Experiment {
+            links: Links { loss: 0.05, ..Links::of(uniform) },
             messages: 10,
             interval: Duration::from_millis(20),
             ..random(1_000, 16, fanout(fan_out, 6), seed)
@@ -78,7 +81,7 @@ fn no_node_pushes_beyond_its_fan_out_and_no_copy_travels_beyond_six_rounds() {
             assert_eq!(spread.first_rounds.on(0), 0);
             assert_eq!(spread.first_rounds.total(), u64::from(spread.reached) - 1);
         }
-        assert!(measures.frames_lost > 0);
+        assert!(measures.traffic.lost > 0);
     }
 }
 
@@ -89,9 +92,9 @@ fn reached(measures: &Measures) -> Vec<u32> {
 #[test]
 fn a_ring_of_twenty_at_six_rounds_reaches_exactly_twelve_others() {
     for fan_out in [2, 16] {
-        let scenario = Scenario {
+        let scenario = Experiment {
             messages: 20,
-            ..Scenario::new(Overlay::ring(20).unwrap(), fanout(fan_out, 6), Seed::from_number(1))
+            ..Experiment::new(Overlay::ring(20).unwrap(), fanout(fan_out, 6), Seed::from_number(1))
         };
         let measures = scenario.run().unwrap();
         assert_eq!(reached(&measures), [12; 20]);
@@ -103,12 +106,12 @@ fn a_ring_of_twenty_at_six_rounds_reaches_exactly_twelve_others() {
 #[test]
 fn a_fan_out_of_at_least_the_degree_reaches_everybody() {
     let full = Overlay::full(20).unwrap();
-    let scenario = Scenario { messages: 5, ..Scenario::new(full, fanout(19, 6), Seed::from_number(1)) };
+    let scenario = Experiment { messages: 5, ..Experiment::new(full, fanout(19, 6), Seed::from_number(1)) };
     assert_eq!(reached(&scenario.run().unwrap()), [19; 5]);
 
     let overlay = Overlay::random(1_000, 4, &Seed::from_number(1)).unwrap();
     let degree = overlay.degree_max() as u32;
-    let scenario = Scenario::new(overlay, fanout(degree, 32), Seed::from_number(1));
+    let scenario = Experiment::new(overlay, fanout(degree, 32), Seed::from_number(1));
     assert_eq!(reached(&scenario.run().unwrap()), [999]);
 }
 
@@ -119,10 +122,10 @@ fn a_later_copy_with_rounds_left_still_travels() {
     let overlay = Overlay::of_edges(5, [(0, 1), (1, 2), (2, 3), (0, 3), (3, 4)]).unwrap();
     let reached_with = |seed| {
         let uniform = Latency::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(100) };
-        let scenario = Scenario {
-            links: Links { latency: uniform, loss: 0.0 },
+        let scenario = Experiment {
+            links: Links::of(uniform),
             origin: Origin::Node(0),
-            ..Scenario::new(overlay.clone(), fanout(4, 3), Seed::from_number(seed))
+            ..Experiment::new(overlay.clone(), fanout(4, 3), Seed::from_number(seed))
         };
         let spread = scenario.run().unwrap().messages[0].clone();
         (spread.reached, spread.first_rounds.last())
@@ -135,21 +138,21 @@ fn a_later_copy_with_rounds_left_still_travels() {
 
 #[test]
 fn verdicts_delay_but_do_not_change_what_is_reached() {
-    let at_once = Scenario {
+    let at_once = Experiment {
         topic: bruit_gossip::TopicConfig { policy: fanout(16, 6), ..Default::default() },
-        ..Scenario::new(Overlay::ring(20).unwrap(), fanout(16, 6), Seed::from_number(1))
+        ..Experiment::new(Overlay::ring(20).unwrap(), fanout(16, 6), Seed::from_number(1))
     };
     assert_eq!(at_once.topic.validation, Validation::Application);
-    let delayed = Scenario { verdict_delay: Duration::from_millis(200), ..at_once.clone() };
+    let delayed = Experiment { verdict_delay: Duration::from_millis(200), ..at_once.clone() };
     let [at_once, delayed] = [at_once, delayed].map(|scenario| scenario.run().unwrap());
     assert_eq!((reached(&at_once), reached(&delayed)), (vec![12], vec![12]));
-    assert_eq!(at_once.messages[0].last_delivery, Duration::from_millis(6 * 30));
-    assert_eq!(delayed.messages[0].last_delivery, Duration::from_millis(6 * 30 + 5 * 200));
+    assert_eq!(at_once.messages[0].last_delivery(), Duration::from_millis(6 * 30));
+    assert_eq!(delayed.messages[0].last_delivery(), Duration::from_millis(6 * 30 + 5 * 200));
 }
 
 #[test]
 fn items_for_subscribers_stay_among_them() {
-    let mut scenario = Scenario::new(Overlay::full(20).unwrap(), fanout(19, 6), Seed::from_number(1));
+    let mut scenario = Experiment::new(Overlay::full(20).unwrap(), fanout(19, 6), Seed::from_number(1));
     scenario.topic.carry = Carry::Subscribers;
     scenario.subscribers = Subscribers::Nodes((0..8).collect());
     scenario.origin = Origin::Node(0);
@@ -162,9 +165,9 @@ fn items_for_subscribers_stay_among_them() {
 fn equal_seeds_leave_equal_traces() {
     let run = |seed| {
         let uniform = Latency::Uniform { min: Duration::from_millis(10), max: Duration::from_millis(50) };
-        let links = Links { latency: uniform, loss: 0.01 };
-        let scenario = Scenario { links, messages: 3, ..random(500, 4, fanout(4, 6), 1) };
-        Scenario { seed: Seed::from_number(seed), ..scenario }.run().unwrap()
+        let links = Links { loss: 0.01, ..Links::of(uniform) };
+        let scenario = Experiment { links, messages: 3, ..random(500, 4, fanout(4, 6), 1) };
+        Experiment { seed: Seed::from_number(seed), ..scenario }.run().unwrap()
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).trace, run(2).trace);
@@ -177,8 +180,8 @@ fn equal_seeds_leave_equal_traces() {
 fn the_rules_leave_the_trace_they_left_before() {
     let uniform = Latency::Uniform { min: Duration::from_millis(10), max: Duration::from_millis(50) };
     let overlay = Overlay::random(400, 4, &Seed::from_number(7)).unwrap();
-    let mut scenario = Scenario::new(overlay, fanout(4, 6), Seed::from_number(7));
-    scenario.links = Links { latency: uniform, loss: 0.02 };
+    let mut scenario = Experiment::new(overlay, fanout(4, 6), Seed::from_number(7));
+    scenario.links = Links { loss: 0.02, ..Links::of(uniform) };
     scenario.topic.validation = Validation::Application;
     scenario.verdict_delay = Duration::from_millis(5);
     scenario.messages = 5;
@@ -189,11 +192,11 @@ fn the_rules_leave_the_trace_they_left_before() {
 
 #[test]
 fn scenarios_that_cannot_be_run_are_refused() {
-    let scenario = Scenario::new(Overlay::ring(5).unwrap(), fanout(2, 6), Seed::from_number(1));
-    let lossy = Scenario { links: Links { loss: 1.5, ..Links::default() }, ..scenario.clone() };
-    assert_eq!(lossy.run(), Err(ScenarioError::Loss(1.5)));
-    let nowhere = Scenario { origin: Origin::Node(5), ..scenario.clone() };
-    assert_eq!(nowhere.run(), Err(ScenarioError::NoSuchNode(5)));
-    let endless = Scenario::new(Overlay::ring(5).unwrap(), fanout(2, 33), Seed::from_number(1));
-    assert!(matches!(endless.run(), Err(ScenarioError::Gossip(_))));
+    let scenario = Experiment::new(Overlay::ring(5).unwrap(), fanout(2, 6), Seed::from_number(1));
+    let lossy = Experiment { links: Links { loss: 1.5, ..Links::default() }, ..scenario.clone() };
+    assert_eq!(lossy.run(), Err(ExperimentError::Loss(1.5)));
+    let nowhere = Experiment { origin: Origin::Node(5), ..scenario.clone() };
+    assert_eq!(nowhere.run(), Err(ExperimentError::NoSuchNode(5)));
+    let endless = Experiment::new(Overlay::ring(5).unwrap(), fanout(2, 33), Seed::from_number(1));
+    assert!(matches!(endless.run(), Err(ExperimentError::Gossip(_))));
 }

@@ -1,0 +1,39 @@
+//! `bruit-sim`: scenarios in the simulator.
+
+mod parallel;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Scenarios in the simulator: what networks of the shipped engines do.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a scenario, and judges the claims it makes.
+    ///
+    /// The last line of stdout is one JSON object. Exit code 0: all claims held; 1: one failed; 2: the scenario cannot be.
+    Run(run::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Run(args) => run::run(&args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("bruit-sim: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The world of gossip alone: the shipped engine at every node of a given overlay.
+
+mod experiment;
+mod measures;
+mod message;
+mod node;
+mod section;
+
+pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
+pub use measures::{Measures, Spread};
+pub use node::{GossipNode, Reach, Rules, Spreads};
+pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
+pub(crate) use section::{check, run};

@@ -1,0 +1,225 @@
+use std::{sync::Arc, time::Duration};
+
+use bruit_core::{LookupMap, Seed, Slot, Timestamp};
+use bruit_gossip::{
+    Engine, Event, ItemId, Message, Moment, Output, Received, Rounds, Sealer, Topic, ValidConfig, Verdict,
+};
+use bytes::Bytes;
+
+use super::Role;
+use crate::{Net, Node, Port};
+
+/// What all nodes of a world of gossip have in common.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The settings of gossip.
+    pub gossip: ValidConfig,
+    /// How long an application takes to accept an item. Zero: within the same moment.
+    pub verdict_delay: Duration,
+    /// What each node's chance follows from.
+    pub seed: Seed,
+    pub(crate) sealer: Sealer,
+}
+
+/// A node that gossips, with an application that accepts everything.
+#[derive(Debug)]
+pub struct GossipNode {
+    engine: Engine,
+    rules: Arc<Rules>,
+    role: Role,
+    subscribed: Option<Topic>,
+}
+
+/// How far items have come.
+#[derive(Debug, Default)]
+pub struct Spreads {
+    reaches: Vec<Reach>,
+    places: LookupMap<ItemId, u32>,
+    /// Most copies are of the same few items.
+    last: Option<(ItemId, u32)>,
+    pub(crate) round_max: u32,
+}
+
+/// How far an item has come.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The item.
+    pub id: ItemId,
+    /// When its first copy was sent.
+    pub since: Timestamp,
+    /// How many copies were sent.
+    pub copies: u64,
+    /// On which rounds the first copies came.
+    pub first_rounds: Rounds,
+    /// Who got it, and after how many microseconds, in the order of getting it.
+    pub receivers: Vec<(u32, u32)>,
+}
+
+impl GossipNode {
+    pub(crate) fn new(rules: Arc<Rules>, number: u32, role: Role) -> Self {
+        let engine = Engine::new(rules.gossip.clone(), rules.seed.derive("node", u64::from(number)));
+        Self { engine, rules, role, subscribed: None }
+    }
+
+    /// The engine.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Lets the node subscribe.
+    pub fn subscribe(&mut self, topic: &Topic, net: &mut Net<Self>) {
+        self.subscribed = Some(topic.clone());
+        _ = self.engine.subscribe(topic.clone());
+        self.drain(net);
+    }
+
+    /// Lets the node publish; `None` if its engine refuses.
+    pub fn publish(&mut self, topic: Topic, payload: Bytes, net: &mut Net<Self>) -> Option<ItemId> {
+        let now = net.now();
+        let item = self.engine.compose(topic, payload, now).ok()?;
+        let message = self.rules.sealer.seal(item, Moment { now, wall: now });
+        let published = self.engine.publish(message, now).ok();
+        self.drain(net);
+        published
+    }
+
+    fn drain(&mut self, net: &mut Net<Self>) {
+        let mut accepted = Vec::new();
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send { to, message, .. } => self.send(to, message, net),
+                Output::Event(Event::Item { id, deadline: Some(_), .. }) => accepted.push(id),
+                // Nobody reads here, so nobody can be paused; and no application listens.
+                Output::Pause { .. } | Output::Resume { .. } | Output::Event(_) => {}
+            }
+        }
+        for id in accepted {
+            if self.rules.verdict_delay.is_zero() {
+                self.called(id, net);
+            } else {
+                net.call_at(net.now().after(self.rules.verdict_delay), id);
+            }
+        }
+    }
+
+    fn send(&self, to: Slot, message: Message, net: &mut Net<Self>) {
+        let is_control = matches!(message, Message::Control(_));
+        match self.role {
+            Role::Honest => {}
+            Role::Silent if is_control => {}
+            Role::Silent => return,
+        }
+        if let Message::Item(item) = &message {
+            let now = net.true_now();
+            net.tally.round_max = net.tally.round_max.max(item.round());
+            net.tally.reach_mut(item.id(), now).copies += 1;
+        }
+        net.send(Port(to.index() as u32), message);
+    }
+}
+
+impl Node for GossipNode {
+    type Message = Message;
+    /// An application has judged an item, and accepts it.
+    type Signal = ItemId;
+    type Tally = Spreads;
+
+    fn started(&mut self, net: &mut Net<Self>) {
+        for port in 0..net.degree() {
+            self.link_found(Port(port), net);
+        }
+    }
+
+    fn received(&mut self, from: Port, message: Message, net: &mut Net<Self>) {
+        let (now, from) = (net.now(), slot(from));
+        match message {
+            Message::Item(item) => {
+                let (id, round) = (item.id(), item.round());
+                let received = match self.engine.is_known(&id) {
+                    true => self.engine.copy_received(from, id, round, now),
+                    false => self.engine.item_received(from, item, now),
+                };
+                match received {
+                    Received::Pending | Received::Relayed | Received::AtLimit => {
+                        let (node, now) = (net.here(), net.true_now());
+                        net.tally.reach_mut(id, now).count_first(node, round, now);
+                    }
+                    Received::Duplicate | Received::RelayedLater | Received::Refused(_) => {}
+                }
+            }
+            Message::Control(control) => _ = self.engine.control_received(from, control, now),
+        }
+        self.drain(net);
+    }
+
+    fn called(&mut self, accepted: ItemId, net: &mut Net<Self>) {
+        _ = self.engine.report(accepted, Verdict::Accept, net.now());
+        self.drain(net);
+    }
+
+    fn next_timeout(&self) -> Option<Timestamp> {
+        self.engine.next_timeout()
+    }
+
+    fn timed_out(&mut self, net: &mut Net<Self>) {
+        self.engine.handle_timeout(net.now());
+        self.drain(net);
+    }
+
+    fn link_lost(&mut self, port: Port, net: &mut Net<Self>) {
+        self.engine.peer_disconnected(slot(port), net.now());
+        self.drain(net);
+    }
+
+    fn link_found(&mut self, port: Port, net: &mut Net<Self>) {
+        _ = self.engine.peer_connected(slot(port), net.now());
+        self.drain(net);
+    }
+
+    fn restarted(&mut self, net: &mut Net<Self>) {
+        let seed = self.rules.seed.derive("again", u64::from(net.here())).derive("at", net.now().as_micros());
+        self.engine = Engine::new(self.rules.gossip.clone(), seed);
+        if let Some(topic) = self.subscribed.clone() {
+            self.subscribe(&topic, net);
+        }
+    }
+}
+
+const fn slot(port: Port) -> Slot {
+    Slot::new(port.0, 0)
+}
+
+impl Spreads {
+    /// How far an item has come; `None` if no copy of it was sent.
+    pub fn reach_of(&self, id: &ItemId) -> Option<&Reach> {
+        self.places.get(id).and_then(|place| self.reaches.get(*place as usize))
+    }
+
+    fn reach_mut(&mut self, id: ItemId, now: Timestamp) -> &mut Reach {
+        let place = match self.last {
+            Some((last, place)) if last == id => place,
+            Some(_) | None => *self.places.entry(id).or_insert_with(|| {
+                self.reaches.push(Reach::new(id, now));
+                self.reaches.len() as u32 - 1
+            }),
+        };
+        self.last = Some((id, place));
+        &mut self.reaches[place as usize]
+    }
+}
+
+impl Reach {
+    pub(super) fn none(since: Timestamp) -> Self {
+        Self::new(ItemId::new([0; 32]), since)
+    }
+
+    fn new(id: ItemId, since: Timestamp) -> Self {
+        Self { id, since, copies: 0, first_rounds: Rounds::default(), receivers: Vec::new() }
+    }
+
+    fn count_first(&mut self, node: u32, round: u32, now: Timestamp) {
+        self.first_rounds.count(round);
+        let micros = now.since(self.since).as_micros();
+        self.receivers.push((node, u32::try_from(micros).unwrap_or(u32::MAX)));
+    }
+}

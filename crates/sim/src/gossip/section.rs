@@ -1,0 +1,149 @@
+//! The keys of a scenario of kind `gossip`, and how it is run.
+
+use bruit_core::Seed;
+use bruit_gossip::{Config, TopicConfig};
+use rand::seq::SliceRandom;
+use serde::Deserialize;
+
+use super::{Experiment, Origin, Role, Subscribers};
+use crate::scenario::{Invalid, Run, Scenario};
+
+/// How items spread.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GossipSection {
+    /// The settings of the topic, as in a node's configuration.
+    pub topic: TopicConfig,
+    /// The other settings of gossip, as in a node's configuration.
+    pub engine: Config,
+    /// Who subscribes.
+    pub subscribers: SubscribersWord,
+    /// How long an application takes to accept an item.
+    pub verdict_delay_ms: f64,
+    /// The share of nodes that take and never relay.
+    pub silent_share: f64,
+    /// Whether times are compared with those of a flood over the same links.
+    pub optimum: bool,
+    /// Whether the shape of the overlay is measured.
+    pub overlay_metrics: bool,
+}
+
+/// What is published.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadSection {
+    /// How many messages.
+    pub messages: u32,
+    /// How long after each the next one.
+    pub interval_ms: f64,
+    /// For how long the run goes on after the last.
+    pub tail_ms: f64,
+    /// Who publishes.
+    pub origin: OriginWord,
+    /// How large each message is, in bytes.
+    pub payload_bytes: usize,
+}
+
+/// Who publishes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginWord {
+    /// For each message a node drawn by chance.
+    #[default]
+    Random,
+    /// Always this one.
+    Node(u32),
+    /// So many nodes in turn.
+    Rotating(u32),
+}
+
+/// Who subscribes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscribersWord {
+    /// Every node.
+    #[default]
+    Everybody,
+    /// No node: they carry.
+    Nobody,
+}
+
+impl Default for LoadSection {
+    fn default() -> Self {
+        Self { messages: 10, interval_ms: 1_000.0, tail_ms: 60_000.0, origin: OriginWord::Random, payload_bytes: 64 }
+    }
+}
+
+/// Refuses what cannot be, before anything is run.
+pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
+    let (section, load) = sections(scenario);
+    let nodes = scenario.file().nodes;
+    scenario.check_overlay()?;
+    scenario.share("gossip.silent_share", section.silent_share)?;
+    scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?;
+    scenario.span("load.interval_ms", load.interval_ms)?;
+    scenario.span("load.tail_ms", load.tail_ms)?;
+    if section.silent_share > 0.99 {
+        return Err(scenario.invalid("gossip.silent_share", "nobody would be left to publish"));
+    }
+    match load.origin {
+        OriginWord::Node(node) if node >= nodes => {
+            Err(scenario.invalid("load.origin", format!("there is no node {node}, only 0 to {}", nodes - 1)))
+        }
+        OriginWord::Rotating(origins) if origins == 0 || origins > nodes => {
+            Err(scenario.invalid("load.origin", format!("{origins} origins cannot rotate among {nodes} nodes")))
+        }
+        OriginWord::Random | OriginWord::Node(_) | OriginWord::Rotating(_) => Ok(()),
+    }?;
+    let config = Config { topics: [(super::experiment::the_topic(), section.topic)].into(), ..section.engine };
+    config.validate().map(drop).map_err(|error| scenario.invalid("gossip", error.to_string()))
+}
+
+/// Runs a scenario once.
+pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
+    let (section, load) = sections(scenario);
+    let overlay = scenario.overlay(seed)?;
+    let nodes = overlay.nodes();
+    let shape = section.overlay_metrics.then(|| overlay.metrics(seed));
+    let experiment = Experiment {
+        links: scenario.links()?,
+        topic: section.topic,
+        engine: section.engine,
+        subscribers: match section.subscribers {
+            SubscribersWord::Everybody => Subscribers::Everybody,
+            SubscribersWord::Nobody => Subscribers::Nobody,
+        },
+        messages: load.messages as usize,
+        origin: match load.origin {
+            OriginWord::Random => Origin::Random,
+            OriginWord::Node(node) => Origin::Node(node),
+            OriginWord::Rotating(origins) => Origin::Rotating(origins),
+        },
+        interval: scenario.span("load.interval_ms", load.interval_ms)?,
+        tail: scenario.span("load.tail_ms", load.tail_ms)?,
+        payload_bytes: load.payload_bytes,
+        verdict_delay: scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?,
+        faults: scenario.faults(seed)?,
+        roles: roles(nodes, section.silent_share, seed),
+        has_optimum: section.optimum,
+        wire: scenario.wire(),
+        ..Experiment::new(overlay, section.topic.policy, seed.clone())
+    };
+    let measures = experiment.run().map_err(|error| scenario.invalid("gossip", error.to_string()))?;
+    let mut figures = measures.figures();
+    shape.iter().for_each(|shape| shape.count_in(&mut figures));
+    Ok(Run { figures, trace: measures.trace, broken: measures.broken() })
+}
+
+fn sections(scenario: &Scenario) -> (GossipSection, LoadSection) {
+    let file = scenario.file();
+    (file.gossip.clone().unwrap_or_default(), file.load.clone().unwrap_or_default())
+}
+
+fn roles(nodes: u32, silent_share: f64, seed: &Seed) -> Vec<Role> {
+    let silent = (f64::from(nodes) * silent_share).round() as usize;
+    let mut roles = vec![Role::Honest; nodes as usize];
+    roles.iter_mut().take(silent).for_each(|role| *role = Role::Silent);
+    roles.shuffle(&mut seed.derive("roles", 0).rng());
+    roles
+}
