@@ -6,7 +6,7 @@ use bruit_address_book::{Ban, BanReason, BanSource, BanSubject};
 use bruit_core::{Conduct, PeerId, Timestamp};
 use bruit_peering::{GoodbyeReason, SlotClass};
 
-use super::Behaviour;
+use super::{Coupler, Engines};
 use crate::coupling::Command;
 
 /// For how long a rule bans.
@@ -30,19 +30,33 @@ impl Conducts {
         }
         self.flush_at.get_or_insert(now.after(FLUSH_INTERVAL));
     }
-
-    pub(super) const fn flush_at(&self) -> Option<Timestamp> {
-        self.flush_at
-    }
 }
 
-impl Behaviour {
-    pub(super) fn keep_book(&mut self, command: Command, now: Timestamp) {
+impl Coupler {
+    /// When [`flush`](Self::flush) is due.
+    pub const fn flush_at(&self) -> Option<Timestamp> {
+        self.conducts.flush_at
+    }
+
+    /// Tells the book of the conduct that was gathered.
+    pub fn flush(&mut self, engines: &mut impl Engines, now: Timestamp) {
+        self.conducts.flush_at = None;
+        for (peer, [first, duplicates]) in std::mem::take(&mut self.conducts.counts) {
+            for (conduct, count) in [(Conduct::DeliveredFirst, first), (Conduct::DeliveredDuplicate, duplicates)] {
+                if count > 0 {
+                    self.book.conduct(peer, conduct, count, now);
+                }
+            }
+            self.judge(peer, engines, now);
+        }
+    }
+
+    pub(super) fn keep_book(&mut self, command: Command, engines: &mut impl Engines, now: Timestamp) {
         match command {
             Command::BookConnected { peer, listen, seen_at } => {
                 self.book.connected(peer, now);
                 self.book.hello_received(peer, &listen, &seen_at, now);
-                self.judge(peer, now);
+                self.judge(peer, engines, now);
             }
             Command::BookDisconnected(peer) => self.book.disconnected(&peer, now),
             Command::BookDialStarted(endpoint) => self.book.dial_started(&endpoint, now),
@@ -60,36 +74,31 @@ impl Behaviour {
             Command::BookConduct(peer, Conduct::DeliveredDuplicate) => self.conducts.add(peer, 1, now),
             Command::BookConduct(peer, conduct) => {
                 self.book.conduct(peer, conduct, 1, now);
-                self.judge(peer, now);
+                self.judge(peer, engines, now);
             }
-            _ => {}
-        }
-    }
-
-    pub(super) fn flush_conducts(&mut self, now: Timestamp) {
-        self.conducts.flush_at = None;
-        for (peer, [first, duplicates]) in std::mem::take(&mut self.conducts.counts) {
-            for (conduct, count) in [(Conduct::DeliveredFirst, first), (Conduct::DeliveredDuplicate, duplicates)] {
-                if count > 0 {
-                    self.book.conduct(peer, conduct, count, now);
-                }
-            }
-            self.judge(peer, now);
+            Command::Admit(_)
+            | Command::Dismiss(_)
+            | Command::BookHeard { .. }
+            | Command::Propose(_)
+            | Command::AskForAddrs(_)
+            | Command::AskAnybodyForAddrs
+            | Command::Announce { .. } => {}
         }
     }
 
     /// Lets requests prefer peers of quality; told anew when a peer's link comes up, since before that nothing is kept.
-    pub(super) fn rate(&mut self, peer: PeerId, now: Timestamp) -> i32 {
+    pub fn rate(&mut self, peer: PeerId, engines: &mut impl Engines, now: Timestamp) -> i32 {
         let total = self.book.quality(&peer, now).total;
-        self.children.rpc.set_quality(&peer, 0.5 + total as f32 / (2.0 * QUALITY_SPAN));
+        engines.set_quality(peer, 0.5 + total as f32 / (2.0 * QUALITY_SPAN));
         total
     }
 
-    pub(super) fn judge(&mut self, peer: PeerId, now: Timestamp) {
-        let total = self.rate(peer, now);
-        let is_manual = self.children.peering.engine().class_of(&peer) == Some(SlotClass::Manual);
+    /// Bans a peer whose quality is too low, unless it is spared.
+    pub fn judge(&mut self, peer: PeerId, engines: &mut impl Engines, now: Timestamp) {
+        let total = self.rate(peer, engines, now);
+        let is_manual = engines.peering().class_of(&peer) == Some(SlotClass::Manual);
         let spared = is_manual || self.book.is_spared(&peer) || self.book.is_banned(Some(&peer), None, now);
-        if total >= self.config.ban_below || spared {
+        if total >= self.ban_below || spared {
             return;
         }
         let ban = Ban {
@@ -100,7 +109,7 @@ impl Behaviour {
             until: now.after(BAN),
         };
         if self.book.ban(ban, now).is_ok() {
-            self.children.peering.say_goodbye(peer, GoodbyeReason::Misconduct);
+            engines.say_goodbye(peer, GoodbyeReason::Misconduct, now);
         }
     }
 }
