@@ -1,36 +1,37 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
-    Extension, Json, Router,
+    Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bruit_stack::address_book::BanSubject;
+use bruit_stack::{
+    address_book::{BanSubject, Severity},
+    rpc::Failure,
+};
 use bytes::Bytes;
 use futures::StreamExt as _;
 
 use crate::{
     admin::{
-        calls,
         message::{
-            AddNode, BanRequest, Bans, Book, Done, FetchRequest, Files, Goodbyes, Limit, OfPeer, OfTopic, Peers,
-            PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest,
+            AddNode, Asked, BanRequest, Bans, Book, CallOutcome, CallRequest, Done, FetchRequest, Files, Goodbyes,
+            Limit, OfPeer, OfTopic, Peers, PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest, shown,
         },
-        serving::{self, Sessions},
         stream,
     },
     config::{FILES_TOPIC, FileSettings},
-    files::ManifestId,
-    handle::{CallOptions, Handle},
+    files::{ManifestId, unhex},
+    handle::{CallFailure, CallOptions, Handle},
 };
 
-pub(super) type Answer<T> = Result<Json<T>, Fault>;
+type Answer<T> = Result<Json<T>, Fault>;
 
 /// Why a request is not carried out.
-pub(crate) struct Fault(pub(super) StatusCode, pub(super) String);
+pub(crate) struct Fault(StatusCode, String);
 
 impl<E: std::error::Error> From<E> for Fault {
     fn from(error: E) -> Self {
@@ -63,11 +64,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/unsubscribe", post(unsubscribe))
         .route("/v1/fetch", post(fetch))
         .route("/v1/recent", post(recent))
-        .route("/v1/call", post(calls::call))
-        .route("/v1/explain", post(calls::explain))
-        .route("/v1/send", post(calls::send))
-        .route("/v1/serve", post(serving::serve))
-        .route("/v1/answer", post(serving::answer))
+        .route("/v1/call", post(call))
         .route("/v1/wait", post(wait))
         .route("/v1/addnode", post(addnode))
         .route("/v1/disconnect", post(disconnect))
@@ -75,7 +72,6 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/unban", post(unban))
         .route("/v1/shutdown", post(shutdown))
         .layer(DefaultBodyLimit::max(body_max))
-        .layer(Extension(Sessions::default()))
         .with_state(handle)
 }
 
@@ -146,6 +142,58 @@ async fn recent(State(handle): State<Handle>, Json(wish): Json<RecentWish>) -> A
     Ok(Json(Recent { manifests, by, tries }))
 }
 
+async fn call(State(handle): State<Handle>, Json(request): Json<CallRequest>) -> Answer<CallOutcome> {
+    let Some(payload) = unhex(&request.payload_hex) else {
+        return Err(Fault(StatusCode::BAD_REQUEST, "payload_hex has an even number of hexadecimal digits".to_owned()));
+    };
+    let settings = &handle.config().files;
+    let try_timeout = request.timeout_ms.map_or(settings.try_timeout(), Duration::from_millis);
+    let tries_max = request.tries.unwrap_or(settings.tries_max);
+    let options = CallOptions {
+        try_timeout: Some(try_timeout),
+        tries_max: Some(tries_max),
+        deadline: Some(try_timeout.saturating_mul(tries_max.saturating_add(1))),
+        pin: request.pin,
+        ..CallOptions::idempotent()
+    };
+    #[allow(clippy::disallowed_methods, reason = "how long a person waited is no rule's business")]
+    let started = Instant::now();
+    let method = request.method;
+    let result = match request.peer {
+        Some(peer) => handle.call_peer(peer, &method, payload.into(), options).await,
+        None => handle.call(&method, payload.into(), options).await,
+    };
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let outcome = CallOutcome { method, milliseconds, ..CallOutcome::default() };
+    Ok(Json(match result {
+        Ok(answered) => {
+            let (text, hex) = shown(&answered.payload);
+            let (by, bytes) = (Some(answered.from), answered.payload.len() as u64);
+            CallOutcome { ok: true, by, tries: answered.tries, bytes, text, hex, ..outcome }
+        }
+        Err(failure) => failed(outcome, &failure),
+    }))
+}
+
+fn failed(outcome: CallOutcome, failure: &CallFailure) -> CallOutcome {
+    let asked = match failure {
+        CallFailure::Failed { error, .. } => error.tried.as_slice(),
+        CallFailure::Stopped(_) | CallFailure::Method(_) | CallFailure::NotStarted(_) => &[],
+    };
+    let asked = asked.iter().map(|tried| Asked { peer: tried.peer, outcome: name_of(&tried.failure) }).collect();
+    CallOutcome {
+        error: Some(failure.to_string()),
+        may_have_executed: failure.may_have_run(),
+        tries: failure.tries(),
+        asked,
+        ..outcome
+    }
+}
+
+fn name_of(failure: &Failure) -> String {
+    failure.to_string().split(':').next().unwrap_or_default().replace(' ', "_")
+}
+
 async fn wait(State(handle): State<Handle>, Json(request): Json<WaitRequest>) -> Answer<crate::handle::Waited> {
     let limit = Duration::try_from_secs_f64(request.limit_seconds)?;
     Ok(Json(handle.wait(&request.wanted, limit).await?))
@@ -167,7 +215,8 @@ async fn disconnect(State(handle): State<Handle>, Json(of): Json<OfPeer>) -> Ans
 
 async fn ban(State(handle): State<Handle>, Json(request): Json<BanRequest>) -> Answer<Done> {
     let span = request.seconds.map_or(BAN, Duration::from_secs);
-    handle.ban(subject(&request.subject)?, span).await?;
+    let severity = if request.discourage { Severity::Discouraged } else { Severity::Banned };
+    handle.ban(subject(&request.subject)?, severity, span).await?;
     Ok(Json(Done { done: true }))
 }
 
@@ -177,9 +226,7 @@ async fn unban(State(handle): State<Handle>, Json(request): Json<BanRequest>) ->
 }
 
 fn subject(text: &str) -> Result<BanSubject, Fault> {
-    let ip = text.parse().map(BanSubject::Ip).ok();
-    ip.or_else(|| text.parse().map(BanSubject::Peer).ok())
-        .ok_or_else(|| Fault(StatusCode::BAD_REQUEST, format!("`{text}` is neither a peer id nor an IP address")))
+    text.parse().map_err(|error| Fault(StatusCode::BAD_REQUEST, format!("`{text}`: {error}")))
 }
 
 async fn shutdown(State(handle): State<Handle>) -> Json<Done> {

@@ -23,8 +23,8 @@ impl Behaviour {
     pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
         let is_added = self.children.peering.add_node(endpoint.clone(), peer);
         if is_added {
-            self.coupler.book_mut().mark_special_endpoint(endpoint);
-            peer.into_iter().for_each(|peer| self.coupler.book_mut().mark_special(peer));
+            self.book.mark_special_endpoint(endpoint);
+            peer.into_iter().for_each(|peer| self.book.mark_special(peer));
         }
         is_added
     }
@@ -33,11 +33,11 @@ impl Behaviour {
     pub fn remove_node(&mut self, endpoint: &Endpoint) -> bool {
         let known = self.children.peering.engine().manual().find(|(named, _)| *named == endpoint);
         let peer = known.and_then(|(_, peer)| peer);
-        self.coupler.book_mut().unmark_special_endpoint(endpoint);
+        self.book.unmark_special_endpoint(endpoint);
         let is_removed = self.children.peering.remove_node(endpoint);
         let is_named = |peer| self.children.peering.engine().manual().any(|(_, named)| named == Some(peer));
         if let Some(peer) = peer.filter(|peer| !is_named(*peer)) {
-            self.coupler.book_mut().unmark_special(&peer);
+            self.book.unmark_special(&peer);
         }
         is_removed
     }
@@ -47,17 +47,20 @@ impl Behaviour {
         self.children.peering.say_goodbye(peer, GoodbyeReason::Requested)
     }
 
-    /// Bans, and says goodbye to whom it concerns: for misconduct if a rule bans, by request if a person does, who owes nobody a
-    /// reason. Peers that the operator named are spared, unless the operator bans them.
+    /// Bans, and says goodbye to all whom it concerns, as everybody who is connected from an address: for misconduct if a rule
+    /// bans, by request if a person does, who owes nobody a reason. Peers that the operator named are spared, unless the operator
+    /// bans them; who is only discouraged stays.
     pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
         let now = self.clock.now();
-        let banned = self.coupler.book_mut().ban(ban, now)?;
+        let banned = self.book.ban(ban, now)?;
         let concerned = |view: &bruit_peering::PeerView| {
             let is_meant = match ban.subject {
                 BanSubject::Peer(peer) => view.peer == peer,
-                BanSubject::Ip(ip) => view.remote.ip() == Some(ip) && view.class != Some(SlotClass::Manual),
+                BanSubject::Ip(_) | BanSubject::Net(_) => {
+                    view.remote.ip().is_some_and(|ip| ban.subject.holds_ip(ip)) && view.class != Some(SlotClass::Manual)
+                }
             };
-            is_meant && self.coupler.book().is_barred(Some(&view.peer), view.remote.ip(), now)
+            is_meant && self.book.is_barred(Some(&view.peer), view.remote.ip(), now)
         };
         let reason = match ban.source {
             BanSource::Rule => GoodbyeReason::Misconduct,
@@ -72,7 +75,7 @@ impl Behaviour {
 
     /// Lifts a ban.
     pub fn unban(&mut self, subject: BanSubject) -> Unbanned {
-        self.coupler.book_mut().unban(subject)
+        self.book.unban(subject)
     }
 
     /// Says goodbye to everybody and dials nobody any more; [`Event::Drained`](crate::Event::Drained) follows.
@@ -86,17 +89,17 @@ impl Behaviour {
 
     /// The address book.
     pub const fn book(&self) -> &AddressBook {
-        self.coupler.book()
+        &self.book
     }
 
     /// What changed in the book since the last call.
     pub fn book_changes(&mut self) -> Changes {
-        self.coupler.book_mut().changes()
+        self.book.changes()
     }
 
     /// Puts what was stored back into the book.
     pub fn book_restore(&mut self, records: Records) -> RestoreReport {
-        let report = self.coupler.book_mut().restore(records, self.clock.now());
+        let report = self.book.restore(records, self.clock.now());
         self.children.peering.addresses_learned();
         report
     }
@@ -119,7 +122,7 @@ impl Behaviour {
                 listen: hello.listen,
                 agent: hello.agent,
                 connected_secs: now.since(view.since).as_secs(),
-                quality: self.coupler.book().quality(&view.peer, now).total,
+                quality: self.book.quality(&view.peer, now).total,
                 topics: topics.into_iter().flatten().map(ToString::to_string).collect(),
             }
         });
@@ -145,7 +148,7 @@ impl Behaviour {
                 observed.entry(endpoint).or_default().push(view.peer);
             }
         }
-        let counts = self.coupler.book().counts();
+        let counts = self.book.counts();
         StatusView {
             peer: self.local,
             network: self.config.network.to_string(),
@@ -205,8 +208,8 @@ impl Behaviour {
     /// Sets what the application thinks of a peer, in thousandths of a point; bounded and fading as every part of quality.
     pub fn judge_peer(&mut self, peer: PeerId, points: i32) {
         let now = self.clock.now();
-        self.coupler.book_mut().judged(peer, points, now);
-        self.coupler.judge(peer, &mut self.children, now);
+        self.book.judged(peer, points, now);
+        self.judge(peer, now);
     }
 
     /// How long the oldest connection may still take to drain after [`stop`](Self::stop).

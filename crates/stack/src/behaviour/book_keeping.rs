@@ -1,0 +1,122 @@
+//! What the book is told, and what its judgement leads to.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use bruit_address_book::{Ban, BanReason, BanSource, BanSubject, Evidence, Part};
+use bruit_core::{Conduct, PeerId, Scope, Timestamp, scope_of};
+use bruit_peering::{GoodbyeReason, SlotClass};
+
+use super::Behaviour;
+use crate::coupling::Command;
+
+/// For how long a rule bans.
+const BAN: Duration = Duration::from_secs(3_600);
+/// How many peers from one IP address are banned by rule before the address is. Lighthouse: 5.
+const BANNED_PEERS_PER_IP_MAX: usize = 5;
+/// How often conduct that comes with every item is passed on.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Quality, in thousandths of a point, that counts as one half more or less in the choice of whom to ask.
+const QUALITY_SPAN: f32 = 40_000.0;
+
+/// Conduct that comes too often to be told one by one.
+#[derive(Debug, Default)]
+pub(super) struct Conducts {
+    counts: BTreeMap<PeerId, [u32; 2]>,
+    flush_at: Option<Timestamp>,
+}
+
+impl Conducts {
+    fn add(&mut self, peer: PeerId, kind: usize, now: Timestamp) {
+        if let Some(count) = self.counts.entry(peer).or_default().get_mut(kind) {
+            *count = count.saturating_add(1);
+        }
+        self.flush_at.get_or_insert(now.after(FLUSH_INTERVAL));
+    }
+
+    pub(super) const fn flush_at(&self) -> Option<Timestamp> {
+        self.flush_at
+    }
+}
+
+impl Behaviour {
+    pub(super) fn keep_book(&mut self, command: Command, now: Timestamp) {
+        match command {
+            Command::BookConnected { peer, listen, seen_at } => {
+                self.book.connected(peer, now);
+                self.book.hello_received(peer, &listen, &seen_at, now);
+                self.judge(peer, now);
+            }
+            Command::BookDisconnected(peer) => self.book.disconnected(&peer, now),
+            Command::BookDialStarted(endpoint) => self.book.dial_started(&endpoint, now),
+            Command::BookDialSucceeded(endpoint, peer) => {
+                self.book.dial_succeeded(&endpoint, peer, now);
+            }
+            Command::BookDialFailed(endpoint) => {
+                self.book.dial_failed(&endpoint, now);
+            }
+            Command::BookOwnEndpoint(endpoint) => self.book.own_endpoint(endpoint),
+            Command::BookWrongIdentity { endpoint, found } => {
+                self.book.wrong_identity(&endpoint, found, now);
+            }
+            Command::BookConduct(peer, Conduct::DeliveredFirst) => self.conducts.add(peer, 0, now),
+            Command::BookConduct(peer, Conduct::DeliveredDuplicate) => self.conducts.add(peer, 1, now),
+            Command::BookConduct(peer, conduct) => {
+                self.book.conduct(peer, conduct, 1, now);
+                self.judge(peer, now);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn flush_conducts(&mut self, now: Timestamp) {
+        self.conducts.flush_at = None;
+        for (peer, [first, duplicates]) in std::mem::take(&mut self.conducts.counts) {
+            for (conduct, count) in [(Conduct::DeliveredFirst, first), (Conduct::DeliveredDuplicate, duplicates)] {
+                if count > 0 {
+                    self.book.conduct(peer, conduct, count, now);
+                }
+            }
+            self.judge(peer, now);
+        }
+    }
+
+    /// Lets requests prefer peers of quality; told anew when a peer's link comes up, since before that nothing is kept.
+    pub(super) fn rate(&mut self, peer: PeerId, now: Timestamp) -> i32 {
+        let total = self.book.quality(&peer, now).total;
+        self.children.rpc.set_quality(&peer, 0.5 + total as f32 / (2.0 * QUALITY_SPAN));
+        total
+    }
+
+    pub(super) fn judge(&mut self, peer: PeerId, now: Timestamp) {
+        let total = self.rate(peer, now);
+        let is_manual = self.children.peering.engine().class_of(&peer) == Some(SlotClass::Manual);
+        let spared = is_manual || self.book.is_spared(&peer) || self.book.is_banned(Some(&peer), None, now);
+        if total >= self.config.ban_below || spared {
+            return;
+        }
+        let quality = self.book.quality(&peer, now);
+        let mut parts = [0; Part::ALL.len()];
+        parts.iter_mut().zip(&quality.parts).for_each(|(points, value)| *points = value.points);
+        let seen_at = self.seen_at(&peer).and_then(|remote| remote.ip());
+        let evidence = Evidence { parts, below: self.config.ban_below, seen_at };
+        let reason = evidence.top().first().map_or(BanReason::BrokeProtocol, |part| BanReason::of(*part));
+        let ban = Ban::by_rule(BanSubject::Peer(peer), reason, BAN, now).with_evidence(evidence);
+        if self.book.ban(ban, now).is_ok() {
+            self.children.peering.say_goodbye(peer, GoodbyeReason::Misconduct);
+            self.ban_ip_of_many(seen_at, now);
+        }
+    }
+
+    /// Identities cost nothing: an address that several banned ones came from is banned with all that are connected from there.
+    fn ban_ip_of_many(&mut self, ip: Option<IpAddr>, now: Timestamp) {
+        let Some(ip) = ip.filter(|ip| scope_of(*ip) == Scope::Global) else { return };
+        let from_there = |ban: &&Ban| {
+            ban.source == BanSource::Rule && ban.evidence.is_some_and(|evidence| evidence.seen_at == Some(ip))
+        };
+        if self.book.bans(now).filter(from_there).count() >= BANNED_PEERS_PER_IP_MAX {
+            let ban = Ban::by_rule(BanSubject::Ip(ip), BanReason::BannedPeers, BAN, now);
+            // A full list of operators' bans is the operator's wish.
+            let _ = self.ban(ban);
+        }
+    }
+}
