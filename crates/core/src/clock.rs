@@ -36,30 +36,34 @@ impl Clock {
 }
 
 /// A timer that a behaviour sets to its engine's next deadline.
+///
+/// A deadline that moves away, as each finished call moves the next one, costs nothing: the timer that is set stays, wakes its
+/// task too early once, and is then set anew.
 #[derive(Debug, Default)]
 pub struct Alarm {
     armed: Option<(Timestamp, Delay)>,
 }
 
 impl Alarm {
-    /// Asks to be woken at `deadline`; ready when it has come. `None` disarms.
+    /// Asks to be woken at `deadline`; ready when it has come. With `None` nothing is ever ready.
     pub fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Timestamp>, now: Timestamp) -> Poll<()> {
-        let Some(deadline) = deadline else {
-            self.armed = None;
-            return Poll::Pending;
-        };
+        let Some(deadline) = deadline else { return Poll::Pending };
         if deadline <= now {
             self.armed = None;
             return Poll::Ready(());
         }
-        if self.armed.as_ref().is_none_or(|(at, _)| *at != deadline) {
-            self.armed = Some((deadline, Delay::new(deadline.since(now))));
+        self.armed.take_if(|(at, _)| *at > deadline || *at <= now);
+        let (at, delay) = self.armed.get_or_insert_with(|| (deadline, Delay::new(deadline.since(now))));
+        if Pin::new(&mut *delay).poll(cx).is_pending() {
+            return Poll::Pending;
         }
-        let Some((_, delay)) = &mut self.armed else { return Poll::Pending };
-        if Pin::new(delay).poll(cx).is_ready() {
-            self.armed = None;
+        let is_due = *at >= deadline;
+        self.armed = None;
+        if is_due {
             return Poll::Ready(());
         }
+        // It had been set for an earlier deadline, and rang a moment before that by the process's clock.
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
