@@ -276,7 +276,7 @@ impl Behaviour {
                 let moment = self.moment();
                 frames.into_iter().for_each(|frame| self.on_item_frame(slot, frame, moment));
             }
-            Link::Writable { slot } => self.tell(|engine, now| engine.peer_writable(slot, now)),
+            Link::Writable { slot, .. } => self.tell(|engine, now| engine.peer_writable(slot, now)),
             Link::Lost { slot, frames, .. } => self.tell(|engine, now| engine.frames_lost(slot, frames, now)),
             Link::Broken { slot, peer, .. } if !self.names.contains(slot) => {
                 self.events.push_back(Event::Conduct { peer, conduct: Conduct::BrokeProtocol });

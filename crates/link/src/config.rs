@@ -33,6 +33,9 @@ pub struct Config {
     /// How many bytes may wait for one peer, 64 more counted for each frame. Default 4 MiB, a guess: sixteen of the longest
     /// frames, or a third of a second at 100 Mbit/s.
     pub outbox_bytes_max: usize,
+    /// How much of `outbox_bytes_max` only the first lane may use, so that others whose frames are not read leave it room.
+    /// Default 0.
+    pub first_lane_reserved: usize,
     /// How many peers can be connected at once, at most 4,096. Default 256: more than the 182 that a node with the largest
     /// profile's limits has.
     pub peers_max: usize,
@@ -49,6 +52,7 @@ impl Default for Config {
         Self {
             frame_max: FRAME_MAX,
             outbox_bytes_max: 4 * 1024 * 1024,
+            first_lane_reserved: 0,
             peers_max: 256,
             connections_per_peer_max: 8,
             keep_alive: false,
@@ -62,7 +66,7 @@ impl Config {
         if !(1..=FRAME_MAX).contains(&self.frame_max) {
             return Err(ConfigError::FrameMax(self.frame_max));
         }
-        let least = self.frame_max + PREFIX_MAX + FRAME_OVERHEAD;
+        let least = (self.frame_max + PREFIX_MAX + FRAME_OVERHEAD).saturating_add(self.first_lane_reserved);
         if self.outbox_bytes_max < least {
             return Err(ConfigError::OutboxBytesMax { bytes: self.outbox_bytes_max, least });
         }
@@ -93,8 +97,8 @@ pub enum ConfigError {
     /// Frames cannot be empty or longer than the wire allows.
     #[error("frame_max is {0}, not 1 to {FRAME_MAX}")]
     FrameMax(usize),
-    /// The outbox could not hold a single frame of the greatest length.
-    #[error("outbox_bytes_max is {bytes}, and one frame of the greatest length needs {least}")]
+    /// The outbox could not hold a single frame of the greatest length beside what is reserved.
+    #[error("outbox_bytes_max is {bytes}, and one frame of the greatest length and what is reserved need {least}")]
     OutboxBytesMax {
         /// What is configured.
         bytes: usize,

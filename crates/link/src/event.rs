@@ -30,10 +30,12 @@ pub enum Event {
         /// The frames, in order. Those of at most 4 KiB share memory: keep a copy, not a slice.
         frames: Vec<Bytes>,
     },
-    /// A push had been refused; now the outbox is less than half full.
+    /// A push had been refused; now the outbox is less than half full, or the first lane's share of it.
     Writable {
         /// Whose outbox.
         slot: Slot,
+        /// Which lane takes frames again.
+        lane: u32,
     },
     /// Frames that were queued will not be sent.
     Lost {

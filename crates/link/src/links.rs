@@ -15,6 +15,7 @@ use crate::{
     event::Event,
     frame::{Frame, Push, Tally, Traffic},
     handler::{Handler, HandlerEvent, Kind, Settings},
+    outbox::Outbox,
     pool::Pool,
     shared::Shared,
     upgrade::LaneUpgrade,
@@ -253,7 +254,7 @@ impl Links {
     }
 
     fn insert(&mut self, peer: PeerId) -> Result<Slot, RefusedError> {
-        let shared = Shared::new(self.lanes, self.config.outbox_bytes_max, self.clock);
+        let shared = Shared::new(self.outbox(), self.clock);
         shared.set_keep_alive(self.config.keep_alive);
         if self.admission == Admission::Automatic {
             shared.admit();
@@ -269,6 +270,10 @@ impl Links {
         shared.set_slot(slot);
         self.slots.insert(peer, slot);
         Ok(slot)
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox::new(self.lanes, self.config.outbox_bytes_max, self.config.first_lane_reserved)
     }
 
     fn come_up(&mut self, slot: Slot) {
@@ -310,9 +315,10 @@ impl Links {
         if !news.lost.is_empty() {
             self.tell(Event::Lost { slot, frames: news.lost.frames, bytes: news.lost.bytes });
         }
-        if news.writable {
-            self.tell(Event::Writable { slot });
-        }
+        let lanes = self.lanes as u32;
+        (0..lanes).filter(|lane| news.writable & (1 << lane) != 0).for_each(|lane| {
+            self.tell(Event::Writable { slot, lane });
+        });
     }
 
     fn tell(&mut self, event: Event) {

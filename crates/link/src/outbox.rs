@@ -12,29 +12,32 @@ pub(crate) struct Outbox {
     lanes: Vec<Lane>,
     bytes: usize,
     bytes_max: usize,
+    /// How much of it only the first lane may use.
+    reserved: usize,
     /// No queued frame expires before this moment.
     earliest_expiry: Timestamp,
-    refused: bool,
     news: News,
 }
 
 /// What the owner has to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
-    /// The outbox fell under half after a refusal.
-    pub(crate) writable: bool,
+    /// The lanes that take frames again after a refusal, one bit each.
+    pub(crate) writable: u8,
     /// Frames that will not be sent.
     pub(crate) lost: Tally,
 }
 
 impl News {
     pub(crate) const fn is_empty(&self) -> bool {
-        !self.writable && self.lost.is_empty()
+        self.writable == 0 && self.lost.is_empty()
     }
 }
 
 #[derive(Debug, Default)]
 struct Lane {
+    bytes: usize,
+    refused: bool,
     queues: [Queue; 3],
     keys: BTreeMap<u64, Place>,
 }
@@ -53,13 +56,13 @@ struct Place {
 }
 
 impl Outbox {
-    pub(crate) fn new(lanes: usize, bytes_max: usize) -> Self {
+    pub(crate) fn new(lanes: usize, bytes_max: usize, reserved: usize) -> Self {
         Self {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             bytes: 0,
             bytes_max,
+            reserved,
             earliest_expiry: Timestamp::MAX,
-            refused: false,
             news: News::default(),
         }
     }
@@ -71,7 +74,7 @@ impl Outbox {
             self.expire(now());
         }
         if !self.has_room(&frame) {
-            self.refused = true;
+            self.lanes[frame.lane as usize].refused = true;
             return Err(frame);
         }
         self.bytes += frame.cost();
@@ -79,7 +82,9 @@ impl Outbox {
             self.earliest_expiry = self.earliest_expiry.min(expires);
         }
         let lane = &mut self.lanes[frame.lane as usize];
+        lane.bytes += frame.cost();
         let Some(old) = lane.replace(frame) else { return Ok(0) };
+        lane.bytes -= old.cost();
         self.bytes -= old.cost();
         Ok(1)
     }
@@ -100,6 +105,7 @@ impl Outbox {
             && let Some(frame) = self.lanes[lane].pop()
         {
             self.bytes -= frame.cost();
+            self.lanes[lane].bytes -= frame.cost();
             if is_expired(&frame, now) {
                 self.news.lost.count(frame.len());
                 continue;
@@ -125,7 +131,7 @@ impl Outbox {
                 lost.count(frame.len());
             }
         }
-        *self = Self::new(self.lanes.len(), self.bytes_max);
+        *self = Self::new(self.lanes.len(), self.bytes_max, self.reserved);
         lost
     }
 
@@ -143,7 +149,8 @@ impl Outbox {
 
     fn has_room(&self, frame: &Frame) -> bool {
         let freed = self.lanes[frame.lane as usize].replaced_by(frame).map_or(0, Frame::cost);
-        self.bytes - freed + frame.cost() <= self.bytes_max
+        let bytes_max = if frame.lane == 0 { self.bytes_max } else { self.bytes_max - self.reserved };
+        self.bytes - freed + frame.cost() <= bytes_max
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -153,7 +160,9 @@ impl Outbox {
         self.earliest_expiry = Timestamp::MAX;
         for lane in &mut self.lanes {
             let expired = lane.expire(now, &mut self.earliest_expiry);
-            self.bytes -= expired.iter().map(Frame::cost).sum::<usize>();
+            let bytes = expired.iter().map(Frame::cost).sum::<usize>();
+            lane.bytes -= bytes;
+            self.bytes -= bytes;
             expired.iter().for_each(|frame| self.news.lost.count(frame.len()));
         }
         self.note_room();
@@ -163,9 +172,12 @@ impl Outbox {
         if self.bytes == 0 {
             self.earliest_expiry = Timestamp::MAX;
         }
-        if self.refused && self.bytes < self.bytes_max / 2 {
-            self.refused = false;
-            self.news.writable = true;
+        let is_half_empty = self.bytes < self.bytes_max / 2;
+        for (number, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.refused) {
+            if is_half_empty || (number == 0 && lane.bytes < self.reserved / 2) {
+                lane.refused = false;
+                self.news.writable |= 1 << number;
+            }
         }
     }
 }

@@ -51,10 +51,10 @@ pub(crate) struct View {
 }
 
 impl Shared {
-    pub(crate) fn new(lanes: usize, outbox_bytes_max: usize, clock: Clock) -> Self {
+    pub(crate) fn new(outbox: Outbox, clock: Clock) -> Self {
         Self(Arc::new(Mutex::new(State {
             slot: Slot::new(0, 0),
-            outbox: Outbox::new(lanes, outbox_bytes_max),
+            outbox,
             admitted: false,
             keep_alive: false,
             paused: [false; LANES_MAX],

@@ -135,7 +135,7 @@ impl Behaviour {
                     self.drain(now);
                 }
             }
-            bruit_link::Event::Writable { slot } => self.engine.peer_writable(slot, now),
+            bruit_link::Event::Writable { slot, .. } => self.engine.peer_writable(slot, now),
             bruit_link::Event::Lost { frames, .. } => self.engine.frames_lost(frames),
             bruit_link::Event::Broken { peer, .. } => self.broke_protocol(peer),
         }

@@ -26,7 +26,7 @@ fn take_ids(outbox: &mut Outbox, lane: usize, bytes: usize, now: Timestamp) -> V
 
 #[test]
 fn what_has_priority_is_taken_first_and_equals_in_order() {
-    let mut outbox = Outbox::new(LANES, 10_000);
+    let mut outbox = Outbox::new(LANES, 10_000, 0);
     for (n, priority) in [Priority::Low, Priority::Normal, Priority::High, Priority::Normal].into_iter().enumerate() {
         let frame = Frame { priority, ..frame(n as u64, 10) };
         assert_eq!(outbox.push(frame, || unreachable!()), Ok(0));
@@ -41,7 +41,7 @@ fn what_has_priority_is_taken_first_and_equals_in_order() {
 #[test]
 fn a_refusal_is_followed_by_one_writable_under_half() {
     let cost = 8 + 28 + FRAME_OVERHEAD;
-    let mut outbox = Outbox::new(LANES, 10 * cost);
+    let mut outbox = Outbox::new(LANES, 10 * cost, 0);
     for n in 0..10 {
         assert_eq!(outbox.push(frame(n, 28), || at(0)), Ok(0));
     }
@@ -49,14 +49,32 @@ fn a_refusal_is_followed_by_one_writable_under_half() {
     assert_eq!(take_ids(&mut outbox, 0, 5 * 36, at(0)).len(), 5);
     assert!(outbox.take_news().is_empty());
     assert_eq!(take_ids(&mut outbox, 0, 1, at(0)), [5]);
-    assert_eq!(outbox.take_news(), News { writable: true, lost: Tally::default() });
+    assert_eq!(outbox.take_news(), News { writable: 1, lost: Tally::default() });
     assert_eq!(take_ids(&mut outbox, 0, 1, at(0)), [6]);
     assert!(outbox.take_news().is_empty());
 }
 
 #[test]
+fn fault_a_lane_that_is_not_read_leaves_the_first_lane_its_share() {
+    let cost = 8 + 28 + FRAME_OVERHEAD;
+    let mut outbox = Outbox::new(LANES, 10 * cost, 4 * cost);
+    let bulk = |n| Frame { lane: 1, ..frame(n, 28) };
+    (0..6).for_each(|n| assert_eq!(outbox.push(bulk(n), || at(0)), Ok(0)));
+    assert!(outbox.push(bulk(6), || at(0)).is_err());
+    (0..4).for_each(|n| assert_eq!(outbox.push(frame(n, 28), || at(0)), Ok(0)));
+    assert!(outbox.push(frame(4, 28), || at(0)).is_err());
+
+    assert_eq!(take_ids(&mut outbox, 0, 2 * 36, at(0)).len(), 2);
+    assert!(outbox.take_news().is_empty());
+    assert_eq!(take_ids(&mut outbox, 0, 36, at(0)).len(), 1);
+    assert_eq!(outbox.take_news().writable, 0b01, "lane 1 is as full as before");
+    assert_eq!(take_ids(&mut outbox, 1, 3 * 36, at(0)).len(), 3);
+    assert_eq!(outbox.take_news().writable, 0b10);
+}
+
+#[test]
 fn a_replacing_frame_takes_the_place_of_the_old_one() {
-    let mut outbox = Outbox::new(LANES, 1_000);
+    let mut outbox = Outbox::new(LANES, 1_000, 0);
     let keyed = |n, len, priority| Frame { replace_key: Some(7), priority, ..frame(n, len) };
     assert_eq!(outbox.push(keyed(0, 100, Priority::Normal), || at(0)), Ok(0));
     assert_eq!(outbox.push(frame(1, 0), || at(0)), Ok(0));
@@ -71,15 +89,15 @@ fn a_replacing_frame_takes_the_place_of_the_old_one() {
 
 #[test]
 fn what_has_expired_makes_room_and_is_counted() {
-    let mut outbox = Outbox::new(LANES, 300);
+    let mut outbox = Outbox::new(LANES, 300, 0);
     let expiring = |n, secs| Frame { expires: Some(at(secs)), ..frame(n, 72) };
     assert_eq!(outbox.push(expiring(0, 10), || at(0)), Ok(0));
     assert_eq!(outbox.push(expiring(1, 20), || at(0)), Ok(0));
     assert_eq!(outbox.push(frame(2, 72), || at(9)).map_err(|frame| id(&frame)), Err(2));
     assert_eq!(outbox.push(frame(2, 72), || at(10)), Ok(0));
-    assert_eq!(outbox.take_news(), News { writable: true, lost: Tally { frames: 1, bytes: 80 } });
+    assert_eq!(outbox.take_news(), News { writable: 1, lost: Tally { frames: 1, bytes: 80 } });
     assert_eq!(take_ids(&mut outbox, 0, 1_000, at(20)), [2]);
-    assert_eq!(outbox.take_news(), News { writable: false, lost: Tally { frames: 1, bytes: 80 } });
+    assert_eq!(outbox.take_news(), News { writable: 0, lost: Tally { frames: 1, bytes: 80 } });
     assert_eq!(outbox.bytes, 0);
 }
 
@@ -184,7 +202,7 @@ proptest! {
     #[test]
     fn any_order_of_calls_agrees_with_the_model(steps in proptest::collection::vec(step(), 1..200)) {
         let bytes_max = 3_000;
-        let mut outbox = Outbox::new(LANES, bytes_max);
+        let mut outbox = Outbox::new(LANES, bytes_max, 0);
         let mut model = Model { queued: Vec::new(), bytes_max, lost: 0, refused: false, writable: false };
         let mut now = at(1);
         let (mut pushed, mut refused, mut replaced, mut taken, mut lost) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
@@ -231,7 +249,7 @@ proptest! {
             }
             let news = outbox.take_news();
             prop_assert_eq!(news.lost.frames, std::mem::take(&mut model.lost));
-            prop_assert_eq!(news.writable, std::mem::take(&mut model.writable));
+            prop_assert_eq!(news.writable != 0, std::mem::take(&mut model.writable));
             lost += news.lost.frames;
         }
         prop_assert_eq!(pushed, refused + replaced + taken + lost + model.queued.len() as u64);

@@ -4,6 +4,7 @@ use libp2p_swarm::ConnectionId;
 use proptest::prelude::*;
 
 use super::*;
+use crate::outbox::Outbox;
 
 /// A stream that takes as much at a time as it is told, and fails when it is told to.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ const NOW: Timestamp = Timestamp::from_secs(1);
 const OPEN_LEN: usize = 3;
 
 fn shared() -> Shared {
-    let shared = Shared::new(2, usize::MAX / 2, Clock::start());
+    let shared = Shared::new(Outbox::new(2, usize::MAX / 2, 0), Clock::start());
     shared.set_writer(Some(ConnectionId::new_unchecked(1)));
     shared
 }
