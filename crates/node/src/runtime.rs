@@ -228,7 +228,7 @@ impl Runtime {
 
     fn rpc_told(&mut self, event: RpcEvent<PeerId>) {
         match event {
-            RpcEvent::Request { from, method, payload, ticket, time_left, wants_answer } => {
+            RpcEvent::Request { from, method, payload, ticket, time_left, wants_answer, .. } => {
                 let request = Request::new(from, payload, ticket, time_left, wants_answer);
                 let sent = self.methods.get(&method).is_some_and(|server| server.try_send(request).is_ok());
                 if !sent {

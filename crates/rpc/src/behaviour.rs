@@ -2,12 +2,13 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     task::{Context, Poll, Waker},
 };
 
 use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
 use bruit_link::{Admission, Frame, Links, Priority, Protocol, Push};
+use bytes::Bytes;
 use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
 use libp2p_swarm::{
     ConnectionDenied, ConnectionHandler, ConnectionHandlerSelect, ConnectionId, FromSwarm, NetworkBehaviour,
@@ -18,7 +19,8 @@ use crate::{
     config::ValidConfig,
     engine::{Engine, Output},
     event::Event,
-    message::{Lane, RpcMessage},
+    message::{Lane, Refusal, RpcMessage},
+    method::MethodName,
 };
 
 mod commands;
@@ -40,11 +42,17 @@ pub struct Behaviour {
     alarm: Alarm,
     events: VecDeque<Event<PeerId>>,
     waker: Option<Waker>,
+    inline: BTreeMap<MethodName, Inline>,
 }
+
+/// What answers a method at once.
+type Inline = Box<dyn FnMut(PeerId, Bytes) -> Result<Bytes, Refusal> + Send>;
 
 /// A list of methods that waits to be sent is replaced by a newer one.
 const METHODS_KEY: u64 = 0;
 const LANES: u32 = 2;
+/// How much of what waits for a peer is kept for small frames: an eighth, some thousand calls.
+const CALLS_RESERVED: usize = 512 * 1024;
 
 impl Behaviour {
     /// Makes the behaviour of a network. With [`Admission::ByOwner`] nobody is served or asked who was not admitted.
@@ -52,7 +60,11 @@ impl Behaviour {
         let name = StreamProtocol::try_from_owned(network.protocol_name("rpc", 1))
             .expect("a protocol name begins with a slash");
         let protocol = Protocol { names: vec![name], lanes: LANES };
-        let link_config = bruit_link::Config { peers_max: config.peers_max, ..bruit_link::Config::default() };
+        let link_config = bruit_link::Config {
+            peers_max: config.peers_max,
+            first_lane_reserved: CALLS_RESERVED,
+            ..bruit_link::Config::default()
+        };
         let link_config = link_config.validate().expect("the default limits hold, and peers_max was checked");
         Self {
             links: Links::new(protocol, link_config, admission),
@@ -63,6 +75,7 @@ impl Behaviour {
             alarm: Alarm::default(),
             events: VecDeque::new(),
             waker: None,
+            inline: BTreeMap::new(),
         }
     }
 
@@ -84,9 +97,32 @@ impl Behaviour {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { to, message, lane, expires } => self.send_message(to, &message, (lane, expires), now),
-                Output::Event(event) => self.events.extend(event.map(|slot| self.names.of(slot))),
+                Output::Pause { from } => self.links_lanes(|links, lane| links.pause(from, lane)),
+                Output::Resume { from } => self.links_lanes(|links, lane| links.resume(from, lane)),
+                Output::Event(event) => {
+                    if let Some(event) = event.map(|slot| self.names.of(slot)) {
+                        self.tell(event, now);
+                    }
+                }
             }
         }
+    }
+
+    /// Passes an event on, or has a method of its own answer.
+    fn tell(&mut self, event: Event<PeerId>, now: Timestamp) {
+        if let Event::Request { from, method, payload, ticket, .. } = &event
+            && let Some(answer) = self.inline.get_mut(method)
+        {
+            let result = answer(*from, payload.clone());
+            // Too large an answer is told to the peer; nobody else waits.
+            let _ = self.engine.answer(*ticket, result, now);
+            return;
+        }
+        self.events.push_back(event);
+    }
+
+    fn links_lanes(&mut self, mut change: impl FnMut(&mut Links, u32)) {
+        (0..LANES).for_each(|lane| change(&mut self.links, lane));
     }
 
     fn send_message(
@@ -109,7 +145,7 @@ impl Behaviour {
         };
         match self.links.push(to, frame, now) {
             Push::Queued | Push::Replaced(_) => {}
-            Push::Full(_) | Push::NoSuchPeer(_) => self.engine.message_not_sent(to, message, now),
+            Push::Full(_) | Push::NoSuchPeer(_) => self.engine.message_not_sent(to, message, lane, now),
         }
     }
 
@@ -135,7 +171,7 @@ impl Behaviour {
                     self.drain(now);
                 }
             }
-            bruit_link::Event::Writable { slot, .. } => self.engine.peer_writable(slot, now),
+            bruit_link::Event::Writable { slot, lane } => self.engine.peer_writable(slot, Lane::numbered(lane), now),
             bruit_link::Event::Lost { frames, .. } => self.engine.frames_lost(frames),
             bruit_link::Event::Broken { peer, .. } => self.broke_protocol(peer),
         }

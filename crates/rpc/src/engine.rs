@@ -15,18 +15,22 @@ use bruit_wire::limits::METHODS_MAX;
 
 use crate::{
     config::ValidConfig,
-    event::{CallId, CancelCause, Event, Failure, Ticket},
+    event::{CallId, CancelCause, Event, Failure, Ticket, Tried},
     message::{Lane, RpcMessage},
-    method::{Method, MethodName, RegisterError},
+    method::{Askers, Class, Method, MethodName, RegisterError},
 };
 
 mod calls;
 mod choice;
+mod joins;
+mod latencies;
 mod peer;
 mod serving;
+mod streams;
 mod tries;
 
 use calls::Calls;
+use latencies::Latencies;
 use peer::Peer;
 use serving::Serving;
 
@@ -43,6 +47,16 @@ pub enum Output {
         lane: Lane,
         /// When it is of no use any more.
         expires: Option<Timestamp>,
+    },
+    /// Read nothing more of a peer until it may be read again: it has as many requests here as it may.
+    Pause {
+        /// Whom.
+        from: Slot,
+    },
+    /// Read a peer again.
+    Resume {
+        /// Whom.
+        from: Slot,
     },
     /// Pass an event on.
     Event(Event<Slot>),
@@ -65,6 +79,10 @@ pub struct Stats {
     pub tries: u64,
     /// Calls that asked a second peer.
     pub retried: u64,
+    /// Requests sent because the first peer was slow.
+    pub hedged: u64,
+    /// Calls that shared the answer of an equal one.
+    pub joined: u64,
     /// Messages sent without waiting for an answer.
     pub sent: u64,
     /// Requests passed to the application.
@@ -87,6 +105,7 @@ pub struct Stats {
 
 /// How likely a peer is to be asked, and why.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Candidate<P> {
     /// The peer.
     pub peer: P,
@@ -100,13 +119,17 @@ pub struct Candidate<P> {
     pub pending: usize,
     /// Its quality, as the owner set it.
     pub quality: f64,
+    /// Its class, as the owner set it.
+    pub class: Class,
+    /// For how long it is chosen by the floor alone, because it failed more than it answered.
+    pub rests_for: Duration,
 }
 
 impl<P> Candidate<P> {
     /// Names the peer in another way; `None` if it has no name.
     pub fn map<Q>(self, name: impl FnOnce(P) -> Option<Q>) -> Option<Candidate<Q>> {
-        let Self { peer, chance, success, latency, pending, quality } = self;
-        Some(Candidate { peer: name(peer)?, chance, success, latency, pending, quality })
+        let Self { peer, chance, success, latency, pending, quality, class, rests_for } = self;
+        Some(Candidate { peer: name(peer)?, chance, success, latency, pending, quality, class, rests_for })
     }
 }
 
@@ -124,6 +147,9 @@ pub struct Engine {
     calls: Calls,
     serving: Serving,
     timers: BTreeSet<(Timestamp, Timer)>,
+    latencies: BTreeMap<MethodName, Latencies>,
+    is_shutting_down: bool,
+    has_told_drained: bool,
     /// Never starts anew, so that an answer of an earlier connection fits no request of a later one.
     next_number: NonZeroU64,
     stats: Stats,
@@ -150,6 +176,9 @@ impl Engine {
             calls: Calls::default(),
             serving: Serving::default(),
             timers: BTreeSet::new(),
+            latencies: BTreeMap::new(),
+            is_shutting_down: false,
+            has_told_drained: false,
             next_number: NonZeroU64::MIN,
             stats: Stats::default(),
             outputs: VecDeque::new(),
@@ -163,7 +192,10 @@ impl Engine {
         if self.methods.len() >= max && !self.methods.contains_key(&method.name) {
             return Err(RegisterError::TooMany { max });
         }
-        if self.methods.insert(method.name.clone(), method).is_none() {
+        let name = method.name.clone();
+        let askers = method.askers;
+        self.peers.iter_mut().for_each(|(_, peer)| peer.forget_budget(&name));
+        if self.methods.insert(name, method).is_none_or(|before| before.askers != askers) {
             self.tell_everybody();
         }
         Ok(())
@@ -172,7 +204,26 @@ impl Engine {
     /// Serves a method no longer, and tells all peers. Requests that are being served may still be answered.
     pub fn unregister(&mut self, method: &MethodName, _now: Timestamp) {
         if self.methods.remove(method).is_some() {
+            self.peers.iter_mut().for_each(|(_, peer)| peer.forget_budget(method));
             self.tell_everybody();
+        }
+    }
+
+    /// Starts no call and serves no request from now on. What is under way may end; then comes [`Event::Drained`].
+    pub fn shut_down(&mut self, _now: Timestamp) {
+        if !std::mem::replace(&mut self.is_shutting_down, true) {
+            self.tell_everybody();
+            self.tell_if_drained();
+        }
+    }
+
+    /// Says what kind of peer somebody is. New peers are ordinary.
+    pub fn set_class(&mut self, slot: Slot, class: Class, _now: Timestamp) {
+        let Some(peer) = self.peers.get_mut(slot) else { return };
+        let is_other = std::mem::replace(&mut peer.class, class) != class;
+        let matters = |method: &Method| matches!(method.askers, Askers::Class(_));
+        if is_other && !peer.is_client && self.methods.values().any(matters) {
+            self.tell_methods(slot);
         }
     }
 
@@ -199,8 +250,11 @@ impl Engine {
         for ticket in peer.asking.into_values() {
             self.cancel_serving(ticket, CancelCause::Disconnected);
         }
-        for call in peer.asked.into_values() {
-            self.try_failed(call, Failure::Lost, now);
+        for (number, call) in peer.asked {
+            if let Some(ask) = self.take_ask(call, number) {
+                let elapsed = now.since(ask.since);
+                self.try_failed(call, Tried { peer: slot, failure: Failure::Lost, elapsed }, now);
+            }
         }
         self.reconsider_waiting(slot, now);
     }
@@ -215,6 +269,8 @@ impl Engine {
             RpcMessage::Response(response) => self.response_received(from, response, now),
             RpcMessage::Cancel(number) => self.cancel_received(from, number),
             RpcMessage::Methods(names) => self.methods_received(from, names, now),
+            RpcMessage::Chunk(chunk) => self.chunk_received(from, chunk, now),
+            RpcMessage::Credit(credit) => self.credit_received(from, credit, now),
         }
     }
 
@@ -226,19 +282,21 @@ impl Engine {
         }
     }
 
-    /// The link did not take a message that was to be sent. The peer is asked nothing more until it is writable again.
-    pub fn message_not_sent(&mut self, to: Slot, message: &RpcMessage, now: Timestamp) {
+    /// The link did not take a message that was to be sent. The peer is asked nothing more on that lane until it is writable
+    /// again.
+    pub fn message_not_sent(&mut self, to: Slot, message: &RpcMessage, lane: Lane, now: Timestamp) {
         self.stats.not_sent = self.stats.not_sent.saturating_add(1);
         let Some(peer) = self.peers.get_mut(to) else { return };
-        peer.is_full = true;
+        peer.set_full(lane, true);
         match message {
             RpcMessage::Request(request) => match request.number {
                 Some(number) => self.request_not_sent(to, number, now),
                 None => self.emit(Event::NotSent { to, method: request.method.clone() }),
             },
             RpcMessage::Methods(_) => peer.owes_methods = true,
-            // The peer's own deadline covers both.
-            RpcMessage::Response(_) | RpcMessage::Cancel(_) => {}
+            RpcMessage::Chunk(_) => peer.unsent.push_front(message.clone()),
+            // The peer's own deadline covers all of them.
+            RpcMessage::Response(_) | RpcMessage::Cancel(_) | RpcMessage::Credit(_) => {}
         }
     }
 
@@ -247,12 +305,15 @@ impl Engine {
         self.stats.frames_lost = self.stats.frames_lost.saturating_add(count);
     }
 
-    /// The link takes messages for a peer again.
-    pub fn peer_writable(&mut self, slot: Slot, now: Timestamp) {
+    /// The link takes messages for a peer again on a lane.
+    pub fn peer_writable(&mut self, slot: Slot, lane: Lane, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(slot) else { return };
-        peer.is_full = false;
-        if peer.owes_methods {
+        peer.set_full(lane, false);
+        if peer.owes_methods && lane == Lane::Calls {
             self.tell_methods(slot);
+        }
+        if lane == Lane::Bulk {
+            self.resume_streams(slot);
         }
         self.use_places(slot, now);
     }
@@ -327,6 +388,8 @@ impl Engine {
                     latency: record.latency(),
                     pending: peer.asked.len(),
                     quality: peer.quality,
+                    class: peer.class,
+                    rests_for: record.rests_for(now),
                 })
             })
             .collect()
@@ -336,7 +399,7 @@ impl Engine {
         if let Some((earlier, _)) = self.peers.at_index(slot.index()) {
             self.peer_disconnected(earlier, now);
         }
-        self.peers.insert(slot, Peer::new(is_client, self.next_number));
+        self.peers.insert(slot, Peer::new(is_client, self.next_number, &self.config, now));
     }
 
     fn methods_received(&mut self, from: Slot, names: Vec<MethodName>, now: Timestamp) {
@@ -364,8 +427,17 @@ impl Engine {
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.owes_methods = false;
         }
-        let message = RpcMessage::Methods(self.methods.keys().cloned().collect());
+        let Some(peer) = self.peers.get(slot) else { return };
+        let told = self.methods.values().filter(|method| !self.is_shutting_down && peer.may_use(method));
+        let message = RpcMessage::Methods(told.map(|method| method.name.clone()).collect());
         self.outputs.push_back(Output::Send { to: slot, message, lane: Lane::Calls, expires: None });
+    }
+
+    fn tell_if_drained(&mut self) {
+        let is_drained = self.is_shutting_down && self.calls.len() == 0 && self.serving.len() == 0;
+        if is_drained && !std::mem::replace(&mut self.has_told_drained, true) {
+            self.emit(Event::Drained);
+        }
     }
 
     fn conduct(&mut self, peer: Slot, conduct: Conduct) {

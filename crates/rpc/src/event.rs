@@ -27,7 +27,27 @@ pub enum Event<P> {
         time_left: Duration,
         /// False for a request sent without waiting for its answer.
         wants_answer: bool,
+        /// Whether the answer may come in chunks.
+        wants_stream: bool,
     },
+    /// The reader of a streamed answer took some: more can be sent, after a chunk was refused for want of room.
+    Room {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// How many bytes one chunk may have now.
+        bytes: usize,
+    },
+    /// A part of a streamed answer came; [`chunk_taken`](crate::Engine::chunk_taken) makes room for more.
+    Chunk {
+        /// The call.
+        call: CallId,
+        /// Who answers.
+        from: P,
+        /// The part.
+        payload: Bytes,
+    },
+    /// After shutting down: no call is under way and no request is served any more.
+    Drained,
     /// Nobody waits for the answer any more.
     Cancelled {
         /// The request's ticket.
@@ -139,7 +159,10 @@ pub enum Failure {
     /// The answer was false.
     #[error("false answer")]
     Invalid,
-    /// The caller waits no longer.
+    /// A part of a streamed answer is missing.
+    #[error("a part is missing")]
+    Incomplete,
+    /// The caller waits no longer, or somebody else was faster.
     #[error("given up")]
     GivenUp,
 }
@@ -150,7 +173,7 @@ impl Failure {
         match self {
             Self::NotSent => false,
             Self::Refused(refusal) => matches!(refusal.kind, RefusalKind::Failed),
-            Self::TimedOut | Self::Lost | Self::Useless | Self::Invalid | Self::GivenUp => true,
+            Self::TimedOut | Self::Lost | Self::Useless | Self::Invalid | Self::Incomplete | Self::GivenUp => true,
         }
     }
 }
@@ -178,6 +201,9 @@ pub enum EndCause {
     /// A peer may have executed a request that must not be executed twice.
     #[error("it must not be tried again")]
     NotRepeatable,
+    /// A streamed answer failed after its first chunk, which cannot be taken back.
+    #[error("the answer broke off")]
+    BrokenOff,
     /// The time for the whole call is over.
     #[error("out of time")]
     OutOfTime,
@@ -210,9 +236,12 @@ impl<P> Event<P> {
     /// whose peer has none is left out.
     pub fn map<Q>(self, mut name: impl FnMut(P) -> Option<Q>) -> Option<Event<Q>> {
         Some(match self {
-            Self::Request { from, method, payload, ticket, time_left, wants_answer } => {
-                Event::Request { from: name(from)?, method, payload, ticket, time_left, wants_answer }
+            Self::Request { from, method, payload, ticket, time_left, wants_answer, wants_stream } => {
+                Event::Request { from: name(from)?, method, payload, ticket, time_left, wants_answer, wants_stream }
             }
+            Self::Room { ticket, bytes } => Event::Room { ticket, bytes },
+            Self::Chunk { call, from, payload } => Event::Chunk { call, from: name(from)?, payload },
+            Self::Drained => Event::Drained,
             Self::Cancelled { ticket, cause } => Event::Cancelled { ticket, cause },
             Self::Answered { call, from, payload } => Event::Answered { call, from: name(from)?, payload },
             Self::Done { call, result: Ok(Answer { from, payload, elapsed }), tries } => {

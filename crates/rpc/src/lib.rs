@@ -71,9 +71,9 @@ pub use behaviour::Behaviour;
 pub use config::{Config, ConfigError, ValidConfig};
 pub use engine::{Candidate, Engine, Output, Stats};
 pub use event::{Answer, CallError, CallId, CancelCause, EndCause, Event, Failure, Ticket, Tried};
-pub use message::{Lane, MessageError, Refusal, RefusalKind, Request, Response, RpcMessage};
-pub use method::{Method, MethodName, MethodNameError, RegisterError};
-pub use options::{AnswerError, CallOptions, CallStateError, StartError, Verdict};
+pub use message::{Chunk, Credit, Lane, MessageError, Refusal, RefusalKind, Request, Response, RpcMessage};
+pub use method::{Askers, Class, Method, MethodName, MethodNameError, Rate, RegisterError};
+pub use options::{AnswerError, CallOptions, CallStateError, ChunkError, StartError, Verdict};
 
 pub use bruit_core::{Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
 #[cfg(feature = "behaviour")]

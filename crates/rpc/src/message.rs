@@ -23,6 +23,10 @@ pub enum RpcMessage {
     Cancel(NonZeroU64),
     /// All methods that the sender serves.
     Methods(Vec<MethodName>),
+    /// A part of a streamed answer.
+    Chunk(Chunk),
+    /// Room for more of a streamed answer.
+    Credit(Credit),
 }
 
 /// Asks a peer to do something.
@@ -34,8 +38,40 @@ pub struct Request {
     pub method: MethodName,
     /// How long the sender will wait, where it says so.
     pub timeout: Option<Duration>,
+    /// How many bytes of chunks the sender takes for now; 0 where the answer is to come in one piece.
+    pub stream_credit: u32,
     /// The arguments.
     pub payload: Bytes,
+}
+
+/// A part of a streamed answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The number of the request.
+    pub number: NonZeroU64,
+    /// Its position in the answer, from 0.
+    pub index: u32,
+    /// The part.
+    pub payload: Bytes,
+}
+
+impl Chunk {
+    /// What a chunk counts besides its bytes, so that empty ones are not endless either.
+    pub const OVERHEAD: u32 = 64;
+
+    /// What a chunk of `len` bytes takes of the credit.
+    pub(crate) fn cost(len: usize) -> u64 {
+        (len as u64).saturating_add(u64::from(Self::OVERHEAD))
+    }
+}
+
+/// Says that more of a streamed answer may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credit {
+    /// The number of the request.
+    pub number: NonZeroU64,
+    /// How many bytes more; each chunk counts [`Chunk::OVERHEAD`] besides its own.
+    pub bytes: u32,
 }
 
 /// Answers a request.
@@ -75,6 +111,9 @@ pub enum RefusalKind {
     /// The method failed; it may have been executed in part.
     #[error("failed")]
     Failed,
+    /// The peer does not let us use the method.
+    #[error("not allowed")]
+    NotAllowed,
 }
 
 impl Refusal {
@@ -116,12 +155,19 @@ pub enum Lane {
 }
 
 impl Lane {
+    pub(crate) const COUNT: usize = 2;
+
     /// A payload above this many bytes travels in bulk: one full write of a link.
     pub const BULK_ABOVE: usize = 16 * 1024;
 
     /// The lane of a payload of `len` bytes.
     pub const fn of_payload(len: usize) -> Self {
         if len > Self::BULK_ABOVE { Self::Bulk } else { Self::Calls }
+    }
+
+    /// The lane of a number; what is not lane 0 is bulk.
+    pub const fn numbered(number: u32) -> Self {
+        if number == 0 { Self::Calls } else { Self::Bulk }
     }
 
     /// Its number on the wire.
@@ -148,8 +194,11 @@ impl RpcMessage {
     pub fn decode(frame: Bytes) -> Result<Option<Self>, MessageError> {
         let frame_len = frame.len();
         let mut message = Self::from_frame(bruit_wire::decode(frame)?)?;
-        if let Some(Self::Request(Request { payload, .. }) | Self::Response(Response { result: Ok(payload), .. })) =
-            &mut message
+        if let Some(
+            Self::Request(Request { payload, .. })
+            | Self::Response(Response { result: Ok(payload), .. })
+            | Self::Chunk(Chunk { payload, .. }),
+        ) = &mut message
             && (payload.len() <= COPIED_MAX || frame_len.saturating_sub(payload.len()) > FRAME_BESIDES_MAX)
         {
             *payload = Bytes::copy_from_slice(payload);
@@ -167,6 +216,7 @@ impl RpcMessage {
                 timeout: Some(request.timeout_ms)
                     .filter(|millis| *millis > 0)
                     .map(|millis| Duration::from_millis(millis.into())),
+                stream_credit: request.stream_credit,
                 payload: request.payload,
             }),
             Kind::Response(response) => {
@@ -176,6 +226,10 @@ impl RpcMessage {
             Kind::Methods(methods) => {
                 Self::Methods(methods.names.into_iter().map(MethodName::try_from).collect::<Result<_, _>>()?)
             }
+            Kind::Chunk(chunk) => {
+                Self::Chunk(Chunk { number: number(chunk.call)?, index: chunk.index, payload: chunk.payload })
+            }
+            Kind::Credit(credit) => Self::Credit(Credit { number: number(credit.call)?, bytes: credit.bytes }),
         }))
     }
 
@@ -186,6 +240,7 @@ impl RpcMessage {
                 call: request.number.map_or(0, NonZeroU64::get),
                 method: request.method.as_str().into(),
                 timeout_ms: request.timeout.map_or(0, whole_millis),
+                stream_credit: request.stream_credit,
                 payload: request.payload.clone(),
             }),
             Self::Response(response) => Kind::Response(response_of(response)),
@@ -193,6 +248,10 @@ impl RpcMessage {
             Self::Methods(names) => {
                 Kind::Methods(pb::RpcMethods { names: names.iter().cloned().map(String::from).collect() })
             }
+            Self::Chunk(Chunk { number, index, payload }) => {
+                Kind::Chunk(pb::RpcChunk { call: number.get(), index: *index, payload: payload.clone() })
+            }
+            Self::Credit(Credit { number, bytes }) => Kind::Credit(pb::RpcCredit { call: number.get(), bytes: *bytes }),
         };
         pb::RpcFrame { kind: Some(kind) }
     }
@@ -220,6 +279,7 @@ fn result_of(response: pb::RpcResponse) -> Result<Result<Bytes, Refusal>, Messag
         Ok(pb::RpcStatus::NoSuchMethod) => RefusalKind::NoSuchMethod,
         Ok(pb::RpcStatus::Overloaded) => RefusalKind::Overloaded,
         Ok(pb::RpcStatus::BadRequest) => RefusalKind::BadRequest,
+        Ok(pb::RpcStatus::NotAllowed) => RefusalKind::NotAllowed,
         // A later version's status is a failure of which no more is known.
         Ok(pb::RpcStatus::Failed) | Err(_) => RefusalKind::Failed,
     };
@@ -241,6 +301,7 @@ fn response_of(response: &Response) -> pb::RpcResponse {
         RefusalKind::Overloaded => pb::RpcStatus::Overloaded,
         RefusalKind::BadRequest => pb::RpcStatus::BadRequest,
         RefusalKind::Failed => pb::RpcStatus::Failed,
+        RefusalKind::NotAllowed => pb::RpcStatus::NotAllowed,
     };
     pb::RpcResponse { call, status: status.into(), reason: cut(&refusal.reason), payload: Bytes::new() }
 }

@@ -64,7 +64,7 @@ impl From<MethodName> for String {
 }
 
 /// What is agreed about a method that is served here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Method {
     /// Its name.
     pub name: MethodName,
@@ -76,6 +76,43 @@ pub struct Method {
     pub timeout: Duration,
     /// Whether executing it twice does no harm, so that a call may be repeated after a time-out. Default false.
     pub is_idempotent: bool,
+    /// What a request takes of its peer's budget; 0 is free. Default 1.
+    pub cost: u32,
+    /// How much cost one peer may cause with this method alone. Default: no limit beside that for all methods together.
+    pub rate: Option<Rate>,
+    /// Who may ask. Others are refused, and not told of the method. Default everybody.
+    pub askers: Askers,
+}
+
+/// A limit of cost over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// How much comes back each second.
+    pub per_second: f64,
+    /// How much there is at most.
+    pub burst: u64,
+}
+
+/// What kind of peer somebody is, as the owner says; nothing but a number to compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Class(pub u8);
+
+impl Class {
+    /// Everybody of whom the owner said nothing.
+    pub const ORDINARY: Self = Self(0);
+}
+
+/// Who may ask for a method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Askers {
+    /// Everybody, also who calls on a substream of its own.
+    #[default]
+    Everybody,
+    /// Peers with a link.
+    Linked,
+    /// Peers with a link that the owner put into this class.
+    Class(Class),
 }
 
 impl Method {
@@ -87,6 +124,9 @@ impl Method {
             response_bytes_max: PAYLOAD_BYTES_MAX,
             timeout: Duration::from_secs(10),
             is_idempotent: false,
+            cost: 1,
+            rate: None,
+            askers: Askers::Everybody,
         })
     }
 

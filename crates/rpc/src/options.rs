@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::method::Class;
+
 /// How one call is made. What is not given is taken from the method's registration, then from the [`Config`](crate::Config).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallOptions<P> {
@@ -14,6 +16,20 @@ pub struct CallOptions<P> {
     pub is_idempotent: Option<bool>,
     /// Whether the caller judges each answer before it counts.
     pub validate: bool,
+    /// Whether a second peer is asked when the first one is slower than most, and the slower of them forgotten. Only for what
+    /// may be executed twice.
+    pub hedge: Option<bool>,
+    /// Whether the call may share the answer of an equal one that is under way: for what proves itself, as content under its
+    /// hash does. The first caller's verdict is good for all.
+    pub join: bool,
+    /// Peers of which class are asked before others, as long as one of them is fit.
+    pub prefer: Option<Class>,
+    /// Whether the answer is to come in chunks, each told by `Event::Chunk`. It is not judged with `validate`.
+    pub stream: bool,
+    /// How long a streamed answer may stand still while its reader waits.
+    pub idle_timeout: Option<Duration>,
+    /// How many bytes a streamed answer may have.
+    pub stream_bytes_max: Option<u64>,
     /// Who is asked first, if connected and serving the method.
     pub pin: Option<P>,
     /// Who is never asked, among those connected when the call starts.
@@ -28,6 +44,12 @@ impl<P> Default for CallOptions<P> {
             tries_max: None,
             is_idempotent: None,
             validate: false,
+            hedge: None,
+            join: false,
+            prefer: None,
+            stream: false,
+            idle_timeout: None,
+            stream_bytes_max: None,
             pin: None,
             exclude: Vec::new(),
         }
@@ -42,10 +64,21 @@ impl<P> CallOptions<P> {
 
     /// Names the peers in another way; who has no name is left out.
     pub fn map<Q>(self, mut name: impl FnMut(P) -> Option<Q>) -> CallOptions<Q> {
-        let Self { deadline, try_timeout, tries_max, is_idempotent, validate, pin, exclude } = self;
-        let pin = pin.and_then(&mut name);
-        let exclude = exclude.into_iter().filter_map(name).collect();
-        CallOptions { deadline, try_timeout, tries_max, is_idempotent, validate, pin, exclude }
+        CallOptions {
+            deadline: self.deadline,
+            try_timeout: self.try_timeout,
+            tries_max: self.tries_max,
+            is_idempotent: self.is_idempotent,
+            validate: self.validate,
+            hedge: self.hedge,
+            join: self.join,
+            prefer: self.prefer,
+            stream: self.stream,
+            idle_timeout: self.idle_timeout,
+            stream_bytes_max: self.stream_bytes_max,
+            pin: self.pin.and_then(&mut name),
+            exclude: self.exclude.into_iter().filter_map(name).collect(),
+        }
     }
 }
 
@@ -78,6 +111,9 @@ pub enum StartError {
     /// The peer said that it does not serve the method.
     #[error("the peer does not serve this method")]
     NotServed,
+    /// No call starts any more.
+    #[error("no more calls are made")]
+    ShuttingDown,
 }
 
 /// What the caller says about an answer.
@@ -97,9 +133,31 @@ pub enum CallStateError {
     /// The call has ended.
     #[error("the call has ended")]
     Ended,
-    /// There is no answer to judge.
+    /// There is no answer to judge, or no chunk to take.
     #[error("there is no answer to judge")]
     NotAnswered,
+}
+
+/// Why a chunk was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// Nobody waits for it: too late, cancelled, given already, or the peer is gone.
+    #[error("nobody waits for this answer")]
+    Stale,
+    /// The peer wants the answer in one piece.
+    #[error("the answer is wanted in one piece")]
+    NotWanted,
+    /// It is larger than a frame carries.
+    #[error("a chunk of {bytes} bytes, more than {max}")]
+    TooLarge {
+        /// The size of the chunk.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The reader has to take some first; `Event::Room` comes then.
+    #[error("the reader has not taken enough yet")]
+    NoRoom,
 }
 
 /// Why an answer was not sent.

@@ -21,8 +21,8 @@ use std::{
 
 use bruit_core::{Conduct, Seed, Slot, Timestamp};
 use bruit_rpc::{
-    CallError, CallId, CallOptions, Config, Engine, Event, Method, MethodName, Output, Refusal, RefusalKind, Request,
-    Response, RpcMessage, Ticket, Verdict,
+    CallError, CallId, CallOptions, Config, Engine, Event, Lane, Method, MethodName, Output, Refusal, RefusalKind,
+    Request, Response, RpcMessage, Ticket, Verdict,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -187,7 +187,7 @@ impl World {
                 if let Some(slot) = self.peers[peer]
                     && self.full.remove(&slot)
                 {
-                    self.engine.peer_writable(slot, now);
+                    self.engine.peer_writable(slot, Lane::Calls, now);
                 }
             }
             Step::Quality(peer, quality) => {
@@ -363,6 +363,7 @@ impl World {
             number: NonZeroU64::new(number),
             method: name(method),
             timeout: (millis > 0).then(|| Duration::from_millis(millis)),
+            stream_credit: 0,
             payload: Bytes::new(),
         };
         self.engine.message_received(slot, RpcMessage::Request(request), self.now);
@@ -386,13 +387,14 @@ impl World {
         while let Some(output) = self.engine.poll_output() {
             self.trace.push(format!("{output:?}"));
             match output {
-                Output::Send { to, message, expires, .. } => self.sent(to, message, expires),
+                Output::Send { to, message, lane, expires } => self.sent(to, message, lane, expires),
+                Output::Pause { from } | Output::Resume { from } => assert!(self.peers.contains(&Some(from))),
                 Output::Event(event) => self.told(event),
             }
         }
     }
 
-    fn sent(&mut self, to: Slot, message: RpcMessage, expires: Option<Timestamp>) {
+    fn sent(&mut self, to: Slot, message: RpcMessage, lane: Lane, expires: Option<Timestamp>) {
         assert!(self.peers.contains(&Some(to)), "a message to somebody who is not connected");
         match &message {
             RpcMessage::Request(Request { number: Some(number), payload, .. }) => {
@@ -404,14 +406,14 @@ impl World {
                 *count += 1;
                 assert!(*count <= self.requested[&(to, response.number.get())], "answered twice");
             }
-            RpcMessage::Request(_) | RpcMessage::Cancel(_) | RpcMessage::Methods(_) => {}
+            _ => {}
         }
         if self.full.contains(&to) {
             if let RpcMessage::Request(Request { number: Some(_), .. }) = &message {
                 let sent = self.sent.pop().unwrap();
                 self.calls[sent.call].current = None;
             }
-            self.engine.message_not_sent(to, &message, self.now);
+            self.engine.message_not_sent(to, &message, lane, self.now);
         }
     }
 

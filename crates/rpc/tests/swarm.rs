@@ -399,7 +399,7 @@ async fn foreign_call(
 fn request(number: u64, method: &str) -> pb::RpcFrame {
     let (number, method) = (NonZeroU64::new(number), MethodName::new(method).unwrap());
     let payload = Bytes::from_static(b"from afar");
-    RpcMessage::Request(Request { number, method, timeout: None, payload }).to_frame()
+    RpcMessage::Request(Request { number, method, timeout: None, stream_credit: 0, payload }).to_frame()
 }
 
 #[tokio::test]

@@ -162,11 +162,14 @@ limits! {
         message(2, "response", of::<pb::RpcResponse>(), 1),
         message(3, "cancel", of::<pb::RpcCancel>(), 1),
         message(4, "methods", of::<pb::RpcMethods>(), 1),
+        message(5, "chunk", of::<pb::RpcChunk>(), 1),
+        message(6, "credit", of::<pb::RpcCredit>(), 1),
     ];
     RpcRequest: ITEM_BYTES_MAX, [
         number(1, "call"),
         bytes(2, "method", NAME_BYTES_MAX, 1),
         number(3, "timeout_ms"),
+        number(4, "stream_credit"),
         bytes(15, "payload", PAYLOAD_BYTES_MAX, 1),
     ];
     RpcResponse: ITEM_BYTES_MAX, [
@@ -175,6 +178,12 @@ limits! {
         bytes(3, "reason", 256, 1),
         bytes(15, "payload", PAYLOAD_BYTES_MAX, 1),
     ];
+    RpcChunk: ITEM_BYTES_MAX, [
+        number(1, "call"),
+        number(2, "index"),
+        bytes(15, "payload", PAYLOAD_BYTES_MAX, 1),
+    ];
+    RpcCredit: 64, [number(1, "call"), number(2, "bytes")];
     RpcCancel: 64, [number(1, "call")];
     RpcMethods: 10 * 1024, [bytes(1, "names", NAME_BYTES_MAX, METHODS_MAX)];
 

@@ -78,7 +78,13 @@ fn chunk() -> pb::Chunk {
 }
 
 fn request() -> pb::RpcRequest {
-    pb::RpcRequest { call: 300, method: "object".into(), timeout_ms: 1_000, payload: b"args".to_vec().into() }
+    pb::RpcRequest {
+        call: 300,
+        method: "object".into(),
+        timeout_ms: 1_000,
+        stream_credit: 1 << 20,
+        payload: b"args".to_vec().into(),
+    }
 }
 
 fn announce() -> pb::Announce {
@@ -135,6 +141,8 @@ fn check_all() -> Vec<&'static str> {
             reason: "no such object".into(),
             payload: Vec::new().into(),
         }),
+        check(pb::RpcChunk { call: 300, index: 7, payload: b"part".to_vec().into() }),
+        check(pb::RpcCredit { call: 300, bytes: 65_536 }),
         check(pb::RpcCancel { call: 300 }),
         check(pb::RpcMethods { names: vec!["ping".into(), "echo".into()] }),
         check(pb::PeeringRequest { kind: Some(pb::peering_request::Kind::Goodbye(goodbye())) }),

@@ -60,10 +60,10 @@ async fn fault_peer_that_never_reads() {
             net.until(|net| net.seen[1].frames.len() as u64 == n + 1).await;
         }
     }
-    assert!(!net.seen[0].events.contains(&Event::Writable { slot }));
+    assert!(!net.seen[0].events.contains(&Event::Writable { slot, lane: 0 }));
 
     let reads = tokio::spawn(async move { read_all(&mut stream).await.len() });
-    net.until(|net| net.seen[0].events.contains(&Event::Writable { slot })).await;
+    net.until(|net| net.seen[0].events.contains(&Event::Writable { slot, lane: 0 })).await;
     net.settle().await;
     assert_eq!(net.links(0).traffic(slot, 0).unwrap().sent.frames, pushed);
     let _ = net.swarms[0].disconnect_peer_id(rogue.id);

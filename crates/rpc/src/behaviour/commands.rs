@@ -8,18 +8,40 @@ use crate::{
     engine::{Candidate, Stats},
     event::{CallId, Ticket},
     message::Refusal,
-    method::{Method, MethodName, RegisterError},
-    options::{AnswerError, CallOptions, CallStateError, StartError, Verdict},
+    method::{Class, Method, MethodName, RegisterError},
+    options::{AnswerError, CallOptions, CallStateError, ChunkError, StartError, Verdict},
 };
 
 impl Behaviour {
     /// Serves a method from now on, and tells all peers.
     pub fn register(&mut self, method: Method) -> Result<(), RegisterError> {
-        self.command(|engine, now| engine.register(method, now))
+        let name = method.name.clone();
+        self.command(|engine, now| engine.register(method, now))?;
+        self.inline.remove(&name);
+        Ok(())
+    }
+
+    /// Serves a method from now on, and answers at once: for what takes microseconds. The swarm stands still meanwhile.
+    pub fn register_inline(
+        &mut self,
+        method: Method,
+        answer: impl FnMut(PeerId, Bytes) -> Result<Bytes, Refusal> + Send + 'static,
+    ) -> Result<(), RegisterError> {
+        let name = method.name.clone();
+        self.register(method)?;
+        self.inline.insert(name, Box::new(answer));
+        Ok(())
+    }
+
+    /// Starts no call and serves no request from now on. What is under way may end; then comes
+    /// [`Event::Drained`](crate::Event::Drained).
+    pub fn shut_down(&mut self) {
+        self.command(|engine, now| engine.shut_down(now));
     }
 
     /// Serves a method no longer, and tells all peers.
     pub fn unregister(&mut self, method: &MethodName) {
+        self.inline.remove(method);
         self.command(|engine, now| engine.unregister(method, now));
     }
 
@@ -60,6 +82,21 @@ impl Behaviour {
         self.command(|engine, now| engine.answer(ticket, result, now))
     }
 
+    /// Sends a part of an answer, if it is wanted in parts; [`answer`](Self::answer) ends it.
+    pub fn send_chunk(&mut self, ticket: Ticket, payload: Bytes) -> Result<(), ChunkError> {
+        self.command(|engine, now| engine.send_chunk(ticket, payload, now))
+    }
+
+    /// How many bytes a chunk of an answer may have now; 0 where none is wanted.
+    pub fn room(&self, ticket: Ticket) -> usize {
+        self.engine.room(ticket)
+    }
+
+    /// The reader of a streamed answer has taken a chunk: there is room for another.
+    pub fn chunk_taken(&mut self, call: CallId) -> Result<(), CallStateError> {
+        self.command(|engine, now| engine.chunk_taken(call, now))
+    }
+
     /// Judges the answer of a call with `validate`.
     pub fn verdict(&mut self, call: CallId, verdict: Verdict) -> Result<(), CallStateError> {
         self.command(|engine, now| engine.verdict(call, verdict, now))
@@ -74,6 +111,13 @@ impl Behaviour {
     pub fn set_quality(&mut self, peer: &PeerId, quality: f32) {
         if let Some(slot) = self.links.slot(peer) {
             self.engine.set_quality(slot, quality);
+        }
+    }
+
+    /// Says what kind of peer a connected one is. Forgotten when it disconnects.
+    pub fn set_class(&mut self, peer: &PeerId, class: Class) {
+        if let Some(slot) = self.links.slot(peer) {
+            self.command(|engine, now| engine.set_class(slot, class, now));
         }
     }
 

@@ -2,7 +2,7 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU64,
     time::Duration,
 };
@@ -11,12 +11,18 @@ use bruit_core::{Conduct, Slot, Timestamp};
 use bruit_wire::limits::PAYLOAD_BYTES_MAX;
 use bytes::Bytes;
 
-use super::{Engine, Output, Timer, choice::Outcome, peer::Unexpected};
+use super::{
+    Engine, Output, Timer,
+    choice::Outcome,
+    joins::Joins,
+    peer::Unexpected,
+    streams::{InStream, Taken},
+};
 use crate::{
     config::LONGEST,
     event::{Answer, CallError, CallId, EndCause, Event, Failure, Tried},
     message::{Lane, RefusalKind, Request, Response, RpcMessage},
-    method::MethodName,
+    method::{Class, MethodName},
     options::{CallOptions, CallStateError, StartError, Verdict},
 };
 
@@ -26,6 +32,7 @@ pub(super) struct Calls {
     pub(super) calls: BTreeMap<CallId, Call>,
     /// Those whose candidates all have their limit of requests, oldest first.
     pub(super) waiting: BTreeSet<CallId>,
+    pub(super) joins: Joins,
     bytes: usize,
     started: u64,
 }
@@ -37,14 +44,23 @@ pub(super) struct Call {
     pub(super) response_bytes_max: usize,
     pub(super) is_idempotent: bool,
     pub(super) validate: bool,
+    pub(super) hedge: bool,
+    pub(super) prefer: Option<Class>,
     pub(super) pin: Option<Slot>,
     pub(super) excluded: Vec<Slot>,
     pub(super) tries_max: usize,
     pub(super) try_timeout: Duration,
     pub(super) deadline: Timestamp,
     pub(super) tried: Vec<Tried<Slot>>,
-    pub(super) stage: Stage,
-    pub(super) wakes_at: Timestamp,
+    /// Requests that are not answered yet: one, or two after a hedge.
+    pub(super) asks: Vec<Ask>,
+    /// The answer that awaits its verdict.
+    pub(super) judged: Option<Answer<Slot>>,
+    /// The answer that awaits its turn: at most one, since there are at most two requests.
+    pub(super) answers: VecDeque<Answer<Slot>>,
+    pub(super) stream: Option<InStream>,
+    pub(super) hedge_at: Option<Timestamp>,
+    pub(super) wakes_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,11 +69,13 @@ pub(super) enum Target {
     Only(Slot),
 }
 
-#[derive(Clone)]
-pub(super) enum Stage {
-    Waiting,
-    Asked { peer: Slot, number: NonZeroU64, since: Timestamp },
-    Judged(Answer<Slot>),
+/// A request under way.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) peer: Slot,
+    pub(super) number: NonZeroU64,
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 impl Call {
@@ -66,30 +84,39 @@ impl Call {
     }
 
     pub(super) fn may_ask(&self, slot: Slot) -> bool {
-        self.tried.iter().all(|tried| tried.peer != slot) && !self.excluded.contains(&slot)
+        self.tried.iter().all(|tried| tried.peer != slot)
+            && self.asks.iter().all(|ask| ask.peer != slot)
+            && self.judged.iter().chain(&self.answers).all(|answer| answer.from != slot)
+            && !self.excluded.contains(&slot)
     }
 
-    fn knows(&self, slot: Slot) -> bool {
-        let is_at = match &self.stage {
-            Stage::Waiting => false,
-            Stage::Asked { peer, .. } => *peer == slot,
-            Stage::Judged(answer) => answer.from == slot,
-        };
-        is_at || !self.may_ask(slot)
+    /// How many peers were asked.
+    pub(super) fn tries(&self) -> usize {
+        let answered = self.answers.len().saturating_add(usize::from(self.judged.is_some()));
+        self.tried.len().saturating_add(self.asks.len()).saturating_add(answered)
+    }
+
+    pub(super) fn has_chunks(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.has_begun())
     }
 }
 
 impl Calls {
     pub(super) fn len(&self) -> usize {
-        self.calls.len()
+        self.calls.len().saturating_add(self.joins.len())
     }
 
     pub(super) fn remember(&self, slot: Slot) -> bool {
-        self.calls.values().any(|call| call.knows(slot))
+        self.calls.values().any(|call| !call.may_ask(slot))
     }
 
     pub(super) fn peer_returned(&mut self, before: Slot, slot: Slot) {
-        self.calls.values_mut().filter(|call| call.knows(before)).for_each(|call| call.excluded.push(slot));
+        self.calls.values_mut().filter(|call| !call.may_ask(before)).for_each(|call| call.excluded.push(slot));
+    }
+
+    pub(super) fn next_id(&mut self) -> CallId {
+        self.started = self.started.saturating_add(1);
+        CallId(self.started)
     }
 }
 
@@ -118,7 +145,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<CallId, StartError> {
         self.check_peer(peer, method)?;
-        let options = CallOptions { tries_max: Some(1), pin: None, exclude: Vec::new(), ..options };
+        let options = CallOptions { tries_max: Some(1), join: false, pin: None, exclude: Vec::new(), ..options };
         self.start(Target::Only(peer), method, payload, options, now)
     }
 
@@ -128,38 +155,42 @@ impl Engine {
         self.check_size(method, payload.len())?;
         self.stats.sent = self.stats.sent.saturating_add(1);
         let lane = Lane::of_payload(payload.len());
-        let message = RpcMessage::Request(Request { number: None, method: method.clone(), timeout: None, payload });
+        let request = Request { number: None, method: method.clone(), timeout: None, stream_credit: 0, payload };
         let expires = Some(now.after(self.config.try_timeout));
-        self.outputs.push_back(Output::Send { to: peer, message, lane, expires });
+        self.outputs.push_back(Output::Send { to: peer, message: RpcMessage::Request(request), lane, expires });
         Ok(())
     }
 
     /// Judges the answer of a call with `validate`.
-    pub fn verdict(&mut self, call: CallId, verdict: Verdict, now: Timestamp) -> Result<(), CallStateError> {
-        let stage = &self.calls.calls.get(&call).ok_or(CallStateError::Ended)?.stage;
-        let Stage::Judged(answer) = stage else { return Err(CallStateError::NotAnswered) };
-        match verdict {
+    pub fn verdict(&mut self, id: CallId, verdict: Verdict, now: Timestamp) -> Result<(), CallStateError> {
+        let call = self.calls.calls.get_mut(&id).ok_or(CallStateError::Ended)?;
+        let answer = call.judged.take().ok_or(CallStateError::NotAnswered)?;
+        let failure = match verdict {
             Verdict::Good => {
-                let answer = answer.clone();
-                self.succeed(call, answer, now);
+                self.succeed(id, answer, now);
+                return Ok(());
             }
-            Verdict::Useless => self.try_failed(call, Failure::Useless, now),
-            Verdict::Invalid => self.try_failed(call, Failure::Invalid, now),
+            Verdict::Useless => Failure::Useless,
+            Verdict::Invalid => Failure::Invalid,
+        };
+        let next = call.answers.pop_front();
+        call.judged.clone_from(&next);
+        self.try_failed(id, Tried { peer: answer.from, failure, elapsed: answer.elapsed }, now);
+        if let Some(next) = next {
+            self.judge(id, next);
         }
         Ok(())
     }
 
-    /// Takes a call back; the peer that works on it is told.
-    pub fn cancel(&mut self, call: CallId, now: Timestamp) -> Result<(), CallStateError> {
-        let state = self.calls.calls.get(&call).ok_or(CallStateError::Ended)?;
-        let (stage, lane) = (state.stage.clone(), state.lane());
-        self.give_up_try(call, now);
-        self.fail(call, EndCause::Cancelled);
-        if let Stage::Asked { peer, number, .. } = stage {
-            let message = RpcMessage::Cancel(number);
-            self.outputs.push_back(Output::Send { to: peer, message, lane, expires: None });
-            self.use_places(peer, now);
+    /// Takes a call back; the peers that work on it are told.
+    pub fn cancel(&mut self, id: CallId, now: Timestamp) -> Result<(), CallStateError> {
+        if self.leave_join(id, EndCause::Cancelled) || self.hand_over(id, EndCause::Cancelled, now) {
+            return Ok(());
         }
+        if !self.calls.calls.contains_key(&id) {
+            return Err(CallStateError::Ended);
+        }
+        self.fail(id, EndCause::Cancelled, now);
         Ok(())
     }
 
@@ -173,6 +204,18 @@ impl Engine {
         if bytes > max { Err(StartError::TooLarge { bytes, max }) } else { Ok(()) }
     }
 
+    fn check_limits(&self, method: &MethodName, bytes: usize) -> Result<(), StartError> {
+        if self.is_shutting_down {
+            return Err(StartError::ShuttingDown);
+        }
+        self.check_size(method, bytes)?;
+        if self.calls.len() >= self.config.calls_max {
+            return Err(StartError::TooManyCalls { max: self.config.calls_max });
+        }
+        let max = self.config.calls_bytes_max;
+        if self.calls.bytes.saturating_add(bytes) > max { Err(StartError::TooManyBytes { max }) } else { Ok(()) }
+    }
+
     fn start(
         &mut self,
         target: Target,
@@ -181,38 +224,43 @@ impl Engine {
         options: CallOptions<Slot>,
         now: Timestamp,
     ) -> Result<CallId, StartError> {
-        self.check_size(method, payload.len())?;
-        if self.calls.len() >= self.config.calls_max {
-            return Err(StartError::TooManyCalls { max: self.config.calls_max });
-        }
-        let bytes = self.calls.bytes.saturating_add(payload.len());
-        if bytes > self.config.calls_bytes_max {
-            return Err(StartError::TooManyBytes { max: self.config.calls_bytes_max });
-        }
-        self.calls.bytes = bytes;
-        self.calls.started = self.calls.started.saturating_add(1);
+        self.check_limits(method, payload.len())?;
         self.stats.calls = self.stats.calls.saturating_add(1);
-        let id = CallId(self.calls.started);
-        let known = self.methods.get(method);
         let deadline = now.after(options.deadline.unwrap_or(self.config.deadline).min(LONGEST));
+        let is_joinable = options.join && !options.stream && target == Target::Anybody;
+        if is_joinable && let Some(id) = self.join(method, &payload, options.validate, deadline) {
+            return Ok(id);
+        }
+        self.calls.bytes = self.calls.bytes.saturating_add(payload.len());
+        let id = self.calls.next_id();
+        if is_joinable {
+            self.calls.joins.lead(method.clone(), payload.clone(), id);
+        }
+        let known = self.methods.get(method);
+        let is_idempotent = options.is_idempotent.unwrap_or(known.is_some_and(|method| method.is_idempotent));
         let call = Call {
             target,
             method: method.clone(),
             payload,
             response_bytes_max: known.map_or(PAYLOAD_BYTES_MAX, |method| method.response_bytes_max),
-            is_idempotent: options.is_idempotent.unwrap_or(known.is_some_and(|method| method.is_idempotent)),
-            validate: options.validate,
+            is_idempotent,
+            validate: options.validate && !options.stream,
+            hedge: is_idempotent && target == Target::Anybody && options.hedge.unwrap_or(self.config.hedge),
+            prefer: options.prefer,
             pin: options.pin,
             excluded: options.exclude,
             tries_max: options.tries_max.unwrap_or(self.config.tries_max).max(1) as usize,
             try_timeout: options.try_timeout.unwrap_or(self.config.try_timeout),
             deadline,
             tried: Vec::new(),
-            stage: Stage::Waiting,
-            wakes_at: deadline,
+            asks: Vec::new(),
+            judged: None,
+            answers: VecDeque::new(),
+            stream: options.stream.then(|| InStream::new(&self.config, options.idle_timeout, options.stream_bytes_max)),
+            hedge_at: None,
+            wakes_at: None,
         };
         self.calls.calls.insert(id, call);
-        self.timers.insert((deadline, Timer::Call(id)));
         self.advance(id, now);
         Ok(id)
     }
@@ -229,11 +277,13 @@ impl Engine {
             }
             return;
         };
+        let Some(ask) = self.take_ask(id, response.number) else { return };
+        let elapsed = now.since(ask.since);
         match response.result {
-            Ok(payload) => self.answered(id, payload, now),
+            Ok(payload) => self.answered(id, Answer { from, payload, elapsed }, now),
             Err(refusal) => {
-                let serves_less = refusal.kind == RefusalKind::NoSuchMethod;
-                self.try_failed(id, Failure::Refused(refusal), now);
+                let serves_less = matches!(refusal.kind, RefusalKind::NoSuchMethod | RefusalKind::NotAllowed);
+                self.try_failed(id, Tried { peer: from, failure: Failure::Refused(refusal), elapsed }, now);
                 if serves_less {
                     self.reconsider_waiting(from, now);
                 }
@@ -242,79 +292,177 @@ impl Engine {
         self.use_places(from, now);
     }
 
-    fn answered(&mut self, id: CallId, payload: Bytes, now: Timestamp) {
+    fn answered(&mut self, id: CallId, answer: Answer<Slot>, now: Timestamp) {
         let Some(call) = self.calls.calls.get_mut(&id) else { return };
-        let Stage::Asked { peer: from, since, .. } = call.stage else { return };
-        if payload.len() > call.response_bytes_max {
-            self.try_failed(id, Failure::Invalid, now);
-            return;
-        }
-        let answer = Answer { from, payload: payload.clone(), elapsed: now.since(since) };
-        if !call.validate {
+        if answer.payload.len() > call.response_bytes_max {
+            self.try_failed(id, Tried { peer: answer.from, failure: Failure::Invalid, elapsed: answer.elapsed }, now);
+        } else if !call.validate {
             self.succeed(id, answer, now);
-            return;
+        } else if call.judged.is_some() {
+            call.answers.push_back(answer);
+        } else {
+            self.judge(id, answer);
+            self.rewake(id);
         }
-        call.stage = Stage::Judged(answer);
-        let deadline = call.deadline;
-        self.wake_at(id, deadline);
+    }
+
+    /// Has an answer judged. Requests that are still under way stay so: it may be false.
+    pub(super) fn judge(&mut self, id: CallId, answer: Answer<Slot>) {
+        let Some(call) = self.calls.calls.get_mut(&id) else { return };
+        let (from, payload) = (answer.from, answer.payload.clone());
+        call.hedge_at = None;
+        call.judged = Some(answer);
         self.emit(Event::Answered { call: id, from, payload });
     }
 
     pub(super) fn request_not_sent(&mut self, to: Slot, number: NonZeroU64, now: Timestamp) {
         let Some(id) = self.peers.get_mut(to).and_then(|peer| peer.asked.remove(&number)) else { return };
-        self.try_failed(id, Failure::NotSent, now);
+        if let Some(ask) = self.take_ask(id, number) {
+            let elapsed = now.since(ask.since);
+            self.try_failed(id, Tried { peer: to, failure: Failure::NotSent, elapsed }, now);
+        }
     }
 
     pub(super) fn call_timed_out(&mut self, id: CallId, now: Timestamp) {
-        let Some(call) = self.calls.calls.get(&id) else { return };
-        match call.stage {
-            Stage::Asked { peer: slot, number, .. } => {
-                if let Some(peer) = self.peers.get_mut(slot) {
-                    peer.give_up(number);
-                }
-                self.try_failed(id, Failure::TimedOut, now);
-                self.use_places(slot, now);
+        if self.leave_join_at(id, now) {
+            return;
+        }
+        while let Some(ask) = self.due_ask(id, now) {
+            if let Some(peer) = self.peers.get_mut(ask.peer) {
+                peer.give_up(ask.number);
             }
-            Stage::Waiting | Stage::Judged(_) => {
-                self.give_up_try(id, now);
-                self.fail(id, EndCause::OutOfTime);
+            let elapsed = now.since(ask.since);
+            self.try_failed(id, Tried { peer: ask.peer, failure: Failure::TimedOut, elapsed }, now);
+            self.use_places(ask.peer, now);
+        }
+        let Some(call) = self.calls.calls.get_mut(&id) else { return };
+        if now >= call.deadline {
+            if !self.hand_over(id, EndCause::OutOfTime, now) {
+                self.fail(id, EndCause::OutOfTime, now);
             }
+        } else if call.hedge_at.is_some_and(|at| at <= now) {
+            call.hedge_at = None;
+            self.hedge(id, now);
         }
     }
 
-    fn succeed(&mut self, id: CallId, answer: Answer<Slot>, now: Timestamp) {
-        let Some(call) = self.remove(id) else { return };
+    fn due_ask(&mut self, id: CallId, now: Timestamp) -> Option<Ask> {
+        let call = self.calls.calls.get(&id)?;
+        let number = call.asks.iter().find(|ask| ask.until <= now)?.number;
+        self.take_ask(id, number)
+    }
+
+    pub(super) fn take_ask(&mut self, id: CallId, number: NonZeroU64) -> Option<Ask> {
+        let asks = &mut self.calls.calls.get_mut(&id)?.asks;
+        let position = asks.iter().position(|ask| ask.number == number)?;
+        Some(asks.remove(position))
+    }
+
+    pub(super) fn succeed(&mut self, id: CallId, answer: Answer<Slot>, now: Timestamp) {
+        let Some((call, asks)) = self.remove(id, now) else { return };
         self.stats.ok = self.stats.ok.saturating_add(1);
+        let elapsed = call.stream.as_ref().and_then(InStream::first_after).unwrap_or(answer.elapsed);
+        self.note_latency(&call.method, elapsed);
         if let Some(peer) = self.peers.get_mut(answer.from) {
-            peer.note(&call.method, Outcome::Good(answer.elapsed), &self.config, now);
-            self.conduct(answer.from, Conduct::Answered { elapsed: answer.elapsed });
+            peer.note(&call.method, Outcome::Good(elapsed), &self.config, now);
+            self.conduct(answer.from, Conduct::Answered { elapsed });
         }
-        let tries = tries(&call).saturating_add(1);
+        let tries = count(call.tried.len().saturating_add(1));
+        for follower in self.calls.joins.end(&call.method, &call.payload, id) {
+            self.end_joined(&follower);
+            self.stats.ok = self.stats.ok.saturating_add(1);
+            self.emit(Event::Done { call: follower.id, result: Ok(answer.clone()), tries });
+        }
         self.emit(Event::Done { call: id, result: Ok(answer), tries });
+        self.withdraw(&asks, Lane::of_payload(call.payload.len()), now);
+        self.tell_if_drained();
     }
 
-    pub(super) fn fail(&mut self, id: CallId, cause: EndCause) {
-        let Some(call) = self.remove(id) else { return };
-        match cause {
-            EndCause::Cancelled => self.stats.cancelled = self.stats.cancelled.saturating_add(1),
-            EndCause::NoPeer | EndCause::Exhausted | EndCause::NotRepeatable | EndCause::OutOfTime => {
-                self.stats.failed = self.stats.failed.saturating_add(1);
-            }
-        }
-        let tries = tries(&call);
+    pub(super) fn fail(&mut self, id: CallId, cause: EndCause, now: Timestamp) {
+        let Some((call, asks)) = self.remove(id, now) else { return };
+        let lane = call.lane();
+        let tries = count(call.tried.len());
+        let followers = self.calls.joins.end(&call.method, &call.payload, id);
         let error = CallError { method: call.method, cause, tried: call.tried };
+        for follower in followers {
+            self.end_joined(&follower);
+            self.count_failed(cause);
+            self.emit(Event::Done { call: follower.id, result: Err(error.clone()), tries });
+        }
+        self.count_failed(cause);
         self.emit(Event::Done { call: id, result: Err(error), tries });
+        self.withdraw(&asks, lane, now);
+        self.tell_if_drained();
     }
 
-    fn remove(&mut self, id: CallId) -> Option<Call> {
-        let call = self.calls.calls.remove(&id)?;
+    pub(super) fn count_failed(&mut self, cause: EndCause) {
+        let counter = match cause {
+            EndCause::Cancelled => &mut self.stats.cancelled,
+            EndCause::NoPeer
+            | EndCause::Exhausted
+            | EndCause::NotRepeatable
+            | EndCause::BrokenOff
+            | EndCause::OutOfTime => &mut self.stats.failed,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// Takes a call out, and returns what was still asked: that is written down as given up, and to be withdrawn.
+    fn remove(&mut self, id: CallId, now: Timestamp) -> Option<(Call, Vec<Ask>)> {
+        let mut call = self.calls.calls.remove(&id)?;
         self.calls.waiting.remove(&id);
         self.calls.bytes = self.calls.bytes.saturating_sub(call.payload.len());
-        self.timers.remove(&(call.wakes_at, Timer::Call(id)));
-        Some(call)
+        if let Some(at) = call.wakes_at {
+            self.timers.remove(&(at, Timer::Call(id)));
+        }
+        for answer in call.judged.take().into_iter().chain(call.answers.drain(..)) {
+            call.tried.push(Tried { peer: answer.from, failure: Failure::GivenUp, elapsed: answer.elapsed });
+        }
+        let asks = std::mem::take(&mut call.asks);
+        for ask in &asks {
+            let elapsed = now.since(ask.since);
+            if call.hedge {
+                // Who was slower than somebody else took at least so long; leaving that out would make all look fast.
+                self.note_latency(&call.method, elapsed);
+            }
+            call.tried.push(Tried { peer: ask.peer, failure: Failure::GivenUp, elapsed });
+        }
+        Some((call, asks))
+    }
+
+    /// Tells peers that their answers are not wanted any more.
+    pub(super) fn withdraw(&mut self, asks: &[Ask], lane: Lane, now: Timestamp) {
+        for ask in asks {
+            if let Some(peer) = self.peers.get_mut(ask.peer) {
+                peer.give_up(ask.number);
+                let message = RpcMessage::Cancel(ask.number);
+                self.outputs.push_back(Output::Send { to: ask.peer, message, lane, expires: None });
+                self.use_places(ask.peer, now);
+            }
+        }
+    }
+
+    /// The reader of a streamed answer has taken a chunk: there is room for another.
+    pub fn chunk_taken(&mut self, id: CallId, now: Timestamp) -> Result<(), CallStateError> {
+        let call = self.calls.calls.get_mut(&id).ok_or(CallStateError::Ended)?;
+        let stream = call.stream.as_mut().ok_or(CallStateError::NotAnswered)?;
+        let Some(ask) = call.asks.first_mut() else { return Err(CallStateError::NotAnswered) };
+        match stream.take(&self.config, now) {
+            Taken::Nothing => return Err(CallStateError::NotAnswered),
+            Taken::Chunk { credit, stands_still_at } => {
+                ask.until = stands_still_at.unwrap_or(call.deadline).min(call.deadline);
+                if let Some(bytes) = credit {
+                    let message = RpcMessage::Credit(crate::Credit { number: ask.number, bytes });
+                    let (to, lane) = (ask.peer, Lane::Calls);
+                    self.outputs.push_back(Output::Send { to, message, lane, expires: None });
+                }
+            }
+        }
+        self.rewake(id);
+        Ok(())
     }
 }
 
-fn tries(call: &Call) -> u32 {
-    u32::try_from(call.tried.len()).unwrap_or(u32::MAX)
+pub(super) fn count(tries: usize) -> u32 {
+    u32::try_from(tries).unwrap_or(u32::MAX)
 }

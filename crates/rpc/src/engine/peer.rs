@@ -2,17 +2,18 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU64,
 };
 
-use bruit_core::Timestamp;
+use bruit_core::{Timestamp, TokenBucket};
 
 use super::choice::{Outcome, Record};
 use crate::{
     config::Config,
     event::{CallId, Ticket},
-    method::MethodName,
+    message::{Lane, RpcMessage},
+    method::{Askers, Class, Method, MethodName},
 };
 
 /// How many methods are remembered per peer: as many as one may serve.
@@ -27,8 +28,13 @@ pub(super) struct Peer {
     /// `None` until it has told.
     pub(super) told: Option<BTreeSet<MethodName>>,
     pub(super) quality: f64,
-    /// The link takes nothing for it at the moment.
-    pub(super) is_full: bool,
+    pub(super) class: Class,
+    /// The link takes nothing for it at the moment, on either lane.
+    pub(super) is_full: [bool; Lane::COUNT],
+    /// Parts of streamed answers, and their ends, that the link did not take. No part is added while there are any.
+    pub(super) unsent: VecDeque<RpcMessage>,
+    /// Its requests are not read at the moment.
+    pub(super) is_paused: bool,
     /// Our list of methods did not leave.
     pub(super) owes_methods: bool,
     /// Our requests that it has not answered yet.
@@ -39,22 +45,29 @@ pub(super) struct Peer {
     pub(super) serving: usize,
     records: BTreeMap<MethodName, Record>,
     numbers: Numbers,
+    budget: TokenBucket,
+    budgets: BTreeMap<MethodName, TokenBucket>,
 }
 
 impl Peer {
     /// `next_number` is the first number that a request to this peer could have.
-    pub(super) fn new(is_client: bool, next_number: NonZeroU64) -> Self {
+    pub(super) fn new(is_client: bool, next_number: NonZeroU64, config: &Config, now: Timestamp) -> Self {
         Self {
             is_client,
             told: None,
             quality: 0.5,
-            is_full: false,
+            class: Class::ORDINARY,
+            is_full: [false; Lane::COUNT],
+            unsent: VecDeque::new(),
+            is_paused: false,
             owes_methods: false,
             asked: BTreeMap::new(),
             asking: BTreeMap::new(),
             serving: 0,
             records: BTreeMap::new(),
             numbers: Numbers { late_before: next_number.get(), given_up: BTreeSet::new() },
+            budget: TokenBucket::new(config.cost_per_second, config.cost_burst, config.cost_burst, now),
+            budgets: BTreeMap::new(),
         }
     }
 
@@ -66,8 +79,54 @@ impl Peer {
         self.told.as_ref().is_some_and(|told| !told.contains(method))
     }
 
-    pub(super) fn has_place(&self, config: &Config) -> bool {
-        !self.is_full && self.asked.len() < config.pending_per_peer_max
+    pub(super) fn has_place(&self, lane: Lane, config: &Config) -> bool {
+        !self.is_lane_full(lane) && self.asked.len() < config.pending_per_peer_max
+    }
+
+    pub(super) fn is_lane_full(&self, lane: Lane) -> bool {
+        let [calls, bulk] = self.is_full;
+        match lane {
+            Lane::Calls => calls,
+            Lane::Bulk => bulk,
+        }
+    }
+
+    pub(super) fn set_full(&mut self, lane: Lane, is_full: bool) {
+        let [calls, bulk] = &mut self.is_full;
+        match lane {
+            Lane::Calls => *calls = is_full,
+            Lane::Bulk => *bulk = is_full,
+        }
+    }
+
+    pub(super) fn may_use(&self, method: &Method) -> bool {
+        match method.askers {
+            Askers::Everybody => true,
+            Askers::Linked => !self.is_client,
+            Askers::Class(class) => !self.is_client && self.class == class,
+        }
+    }
+
+    /// Takes the cost of a request from its budgets, if both have as much.
+    pub(super) fn pay(&mut self, method: &Method, now: Timestamp) -> bool {
+        let cost = u64::from(method.cost);
+        if cost == 0 {
+            return true;
+        }
+        if let Some(rate) = method.rate {
+            let fresh = || TokenBucket::new(rate.per_second, rate.burst, rate.burst, now);
+            let budget = self.budgets.entry(method.name.clone()).or_insert_with(fresh);
+            if budget.available(now) < cost || !self.budget.take(cost, now) {
+                return false;
+            }
+            return budget.take(cost, now);
+        }
+        self.budget.take(cost, now)
+    }
+
+    /// Forgets a budget, because its method is registered anew or no longer.
+    pub(super) fn forget_budget(&mut self, method: &MethodName) {
+        self.budgets.remove(method);
     }
 
     pub(super) fn record(&self, method: &MethodName, now: Timestamp) -> Record {
@@ -93,6 +152,11 @@ impl Peer {
         if self.asked.remove(&number).is_some() {
             self.numbers.give_up(number.get());
         }
+    }
+
+    /// Whether a part of an answer comes only late; that may happen to many parts of one.
+    pub(super) fn is_late(&self, number: NonZeroU64) -> bool {
+        self.numbers.is_late(number.get())
     }
 
     /// What an answer is that no call waits for.
@@ -127,6 +191,10 @@ impl Numbers {
         }
     }
 
+    fn is_late(&self, number: u64) -> bool {
+        number < self.late_before || self.given_up.contains(&number)
+    }
+
     fn unexpected(&mut self, number: u64) -> Unexpected {
         if number < self.late_before || self.given_up.remove(&number) { Unexpected::Late } else { Unexpected::Unasked }
     }
@@ -142,9 +210,13 @@ mod tests {
         NonZeroU64::new(n).unwrap()
     }
 
+    fn peer(next_number: u64) -> Peer {
+        Peer::new(false, number(next_number), &Config::default(), Timestamp::from_secs(0))
+    }
+
     #[test]
     fn late_answers_are_told_from_unasked_ones() {
-        let mut peer = Peer::new(false, number(10));
+        let mut peer = peer(10);
         peer.asked.insert(number(10), CallId(1));
         peer.give_up(number(10));
         assert_eq!(peer.unexpected(number(9)), Unexpected::Late, "of an earlier connection");
@@ -155,7 +227,7 @@ mod tests {
 
     #[test]
     fn given_up_numbers_are_bounded_and_forgetting_does_the_peer_no_harm() {
-        let mut peer = Peer::new(false, number(1));
+        let mut peer = peer(1);
         for n in 1..=GIVEN_UP_MAX as u64 + 5 {
             peer.asked.insert(number(n), CallId(n));
             peer.give_up(number(n));
@@ -169,7 +241,7 @@ mod tests {
     #[test]
     fn records_are_bounded_and_the_oldest_goes() {
         let config = Config::default();
-        let mut peer = Peer::new(false, number(1));
+        let mut peer = peer(1);
         let good = Outcome::Good(Duration::ZERO);
         for n in 0..=RECORDS_MAX as u64 {
             let method = MethodName::new(&format!("m{n}")).unwrap();

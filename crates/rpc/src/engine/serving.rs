@@ -1,12 +1,12 @@
 //! Answering: places for requests, their deadlines, and what is refused at once.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{collections::BTreeMap, num::NonZeroU64};
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use bruit_core::{Conduct, Slot, Timestamp};
 use bytes::Bytes;
 
-use super::{Engine, Output, Timer};
+use super::{Engine, Output, Timer, streams::OutStream};
 use crate::{
     config::LONGEST,
     event::{CancelCause, Event, Ticket},
@@ -23,15 +23,18 @@ pub(super) struct Serving {
     given_out: u64,
 }
 
-struct Place {
-    from: Slot,
-    number: Option<NonZeroU64>,
+pub(super) struct Place {
+    pub(super) from: Slot,
+    pub(super) number: Option<NonZeroU64>,
     /// Whether somebody still waits. A place that was taken back stays taken until the application lets go of it: otherwise a
     /// peer could have more work done than it has places, by asking and taking back.
-    is_awaited: bool,
+    pub(super) is_awaited: bool,
+    pub(super) stream: Option<OutStream>,
     bytes: usize,
     response_bytes_max: usize,
     deadline: Timestamp,
+    /// How long the method may take, or stand still while it streams.
+    timeout: Duration,
     /// When the peer stops waiting, where it said so.
     peer_waits_until: Option<Timestamp>,
 }
@@ -39,6 +42,14 @@ struct Place {
 impl Serving {
     pub(super) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    pub(super) fn place(&self, ticket: Ticket) -> Option<&Place> {
+        self.places.get(&ticket)
+    }
+
+    pub(super) fn place_mut(&mut self, ticket: Ticket) -> Option<&mut Place> {
+        self.places.get_mut(&ticket)
     }
 }
 
@@ -51,6 +62,7 @@ impl Engine {
         _now: Timestamp,
     ) -> Result<(), AnswerError> {
         let place = self.free(ticket).filter(|place| place.is_awaited).ok_or(AnswerError::Stale)?;
+        self.tell_if_drained();
         let Some(number) = place.number else { return Ok(()) };
         let (bytes, max) = (result.as_ref().map_or(0, Bytes::len), place.response_bytes_max);
         let is_too_large = bytes > max;
@@ -59,7 +71,7 @@ impl Engine {
         } else {
             result
         };
-        self.respond(place.from, Response { number, result }, place.peer_waits_until);
+        self.end_answer(&place, Response { number, result });
         if is_too_large { Err(AnswerError::TooLarge { bytes, max }) } else { Ok(()) }
     }
 
@@ -69,7 +81,7 @@ impl Engine {
             self.conduct(from, Conduct::BrokeProtocol);
             return;
         }
-        match self.admit(from, &request) {
+        match self.admit(from, &request, now) {
             Ok(method) => self.serve(from, request, &method, now),
             Err(refusal) => {
                 self.stats.refused = self.stats.refused.saturating_add(1);
@@ -81,20 +93,28 @@ impl Engine {
         }
     }
 
-    fn admit(&self, from: Slot, request: &Request) -> Result<Method, Refusal> {
+    fn admit(&mut self, from: Slot, request: &Request, now: Timestamp) -> Result<Method, Refusal> {
         let Some(method) = self.methods.get(&request.method) else {
             return Err(Refusal::new(RefusalKind::NoSuchMethod, ""));
         };
+        let Some(peer) = self.peers.get_mut(from).filter(|peer| peer.may_use(method)) else {
+            return Err(Refusal::new(RefusalKind::NotAllowed, ""));
+        };
+        if self.is_shutting_down {
+            return Err(Refusal::new(RefusalKind::Overloaded, "shutting down"));
+        }
         if request.payload.len() > method.request_bytes_max {
             return Err(Refusal::new(RefusalKind::BadRequest, "the request is larger than the method allows"));
         }
         let bytes = self.serving.bytes.saturating_add(request.payload.len());
-        let of_peer = self.peers.get(from).map_or(0, |peer| peer.serving);
-        if of_peer >= self.config.serving_per_peer_max
+        if peer.serving >= self.config.serving_per_peer_max
             || self.serving.len() >= self.config.serving_max
             || bytes > self.config.serving_bytes_max
         {
             return Err(Refusal::new(RefusalKind::Overloaded, ""));
+        }
+        if !peer.pay(method, now) {
+            return Err(Refusal::new(RefusalKind::Overloaded, "too much asked for"));
         }
         Ok(method.clone())
     }
@@ -104,19 +124,27 @@ impl Engine {
         self.serving.given_out = self.serving.given_out.saturating_add(1);
         let ticket = Ticket(self.serving.given_out);
         let time_left = request.timeout.unwrap_or(method.timeout).min(method.timeout).min(LONGEST);
+        let wants_stream = request.number.is_some() && request.stream_credit > 0;
         let place = Place {
             from,
             number: request.number,
             is_awaited: true,
+            stream: wants_stream.then(|| OutStream::new(request.stream_credit)),
             bytes: request.payload.len(),
             response_bytes_max: method.response_bytes_max,
             deadline: now.after(time_left),
+            timeout: method.timeout.min(LONGEST),
             peer_waits_until: request.timeout.map(|timeout| now.after(timeout)),
         };
         if let Some(number) = request.number {
             peer.asking.insert(number, ticket);
         }
         peer.serving = peer.serving.saturating_add(1);
+        // A peer that owes us answers is refused instead: they come the same way as its requests.
+        let is_to_rest = peer.serving >= self.config.serving_per_peer_max && peer.asked.is_empty() && !peer.is_client;
+        if is_to_rest && !std::mem::replace(&mut peer.is_paused, true) {
+            self.outputs.push_back(Output::Pause { from });
+        }
         self.serving.bytes = self.serving.bytes.saturating_add(place.bytes);
         self.timers.insert((place.deadline, Timer::Ticket(ticket)));
         self.serving.places.insert(ticket, place);
@@ -128,6 +156,7 @@ impl Engine {
             ticket,
             time_left,
             wants_answer: request.number.is_some(),
+            wants_stream,
         });
     }
 
@@ -146,13 +175,14 @@ impl Engine {
     pub(super) fn serving_timed_out(&mut self, ticket: Ticket) {
         let Some(place) = self.free(ticket) else { return };
         self.stats.expired = self.stats.expired.saturating_add(1);
+        self.tell_if_drained();
         if !place.is_awaited {
             return;
         }
         let waits_longer = place.peer_waits_until.is_none_or(|until| until > place.deadline);
         if let Some(number) = place.number.filter(|_| waits_longer) {
             let result = Err(Refusal::new(RefusalKind::Failed, "out of time"));
-            self.respond(place.from, Response { number, result }, place.peer_waits_until);
+            self.end_answer(&place, Response { number, result });
         }
         self.emit(Event::Cancelled { ticket, cause: CancelCause::OutOfTime });
     }
@@ -163,11 +193,40 @@ impl Engine {
         self.serving.bytes = self.serving.bytes.saturating_sub(place.bytes);
         if let Some(peer) = self.peers.get_mut(place.from) {
             peer.serving = peer.serving.saturating_sub(1);
+            // Reading goes on when a quarter of the places is free: it is not turned on and off with every request.
+            let is_free = peer.serving.saturating_mul(4) <= self.config.serving_per_peer_max.saturating_mul(3);
+            if is_free && std::mem::take(&mut peer.is_paused) {
+                self.outputs.push_back(Output::Resume { from: place.from });
+            }
             if let Some(number) = place.number.filter(|_| place.is_awaited) {
                 peer.asking.remove(&number);
             }
         }
         Some(place)
+    }
+
+    /// Work on a streamed answer goes on: its time begins anew, as long as the peer waits.
+    pub(super) fn postpone(&mut self, ticket: Ticket, now: Timestamp) {
+        let Some(place) = self.serving.places.get_mut(&ticket) else { return };
+        self.timers.remove(&(place.deadline, Timer::Ticket(ticket)));
+        let waits_until = place.peer_waits_until.unwrap_or(Timestamp::MAX);
+        place.deadline = now.after(place.timeout).min(waits_until);
+        self.timers.insert((place.deadline, Timer::Ticket(ticket)));
+    }
+
+    /// Responds behind the chunks, if there are some.
+    fn end_answer(&mut self, place: &Place, response: Response) {
+        if place.stream.is_none() {
+            self.respond(place.from, response, place.peer_waits_until);
+            return;
+        }
+        let (to, message) = (place.from, RpcMessage::Response(response));
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        if peer.is_lane_full(Lane::Bulk) || !peer.unsent.is_empty() {
+            peer.unsent.push_back(message);
+        } else {
+            self.outputs.push_back(Output::Send { to, message, lane: Lane::Bulk, expires: None });
+        }
     }
 
     fn respond(&mut self, to: Slot, response: Response, expires: Option<Timestamp>) {

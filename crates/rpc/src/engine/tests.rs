@@ -8,7 +8,11 @@ use crate::{
     Response, StartError, Tried, Verdict,
 };
 
+mod hedging;
+mod joining;
+mod limits;
 mod serving;
+mod streams;
 
 const A: Slot = Slot::new(0, 0);
 const B: Slot = Slot::new(1, 0);
@@ -103,6 +107,7 @@ fn a_global_call_asks_a_peer_and_ends_with_its_answer() {
         number: Some(number(1)),
         method: get(),
         timeout: Some(Duration::from_secs(10)),
+        stream_credit: 0,
         payload: payload("key"),
     };
     let send =
@@ -341,20 +346,20 @@ fn a_full_link_means_not_sent_and_the_peer_rests_until_it_is_writable() {
     let mut engine = with_peers(Config::default(), &[A]);
     let id = engine.call_peer(A, &get(), payload("key"), CallOptions::default(), ms(0)).unwrap();
     let [Output::Send { message, .. }] = &outputs(&mut engine)[..] else { panic!("one request") };
-    engine.message_not_sent(A, message, ms(0));
+    engine.message_not_sent(A, message, Lane::Calls, ms(0));
     assert_eq!(outputs(&mut engine), [failed(id, EndCause::Exhausted, vec![tried(A, Failure::NotSent, 0)])]);
     call(&mut engine, repeatable(), ms(1));
     assert_eq!(outputs(&mut engine), []);
-    engine.peer_writable(A, ms(2));
+    engine.peer_writable(A, Lane::Calls, ms(2));
     assert_eq!(asked(&mut engine).0, A);
 
     engine.register(Method::new("echo").unwrap(), ms(3)).unwrap();
     let [Output::Send { message, .. }] = &outputs(&mut engine)[..] else { panic!("one list") };
-    engine.message_not_sent(A, message, ms(3));
-    engine.peer_writable(A, ms(4));
+    engine.message_not_sent(A, message, Lane::Calls, ms(3));
+    engine.peer_writable(A, Lane::Calls, ms(4));
     let list = RpcMessage::Methods(vec![name("echo")]);
     assert_eq!(outputs(&mut engine), [Output::Send { to: A, message: list, lane: Lane::Calls, expires: None }]);
-    engine.peer_writable(A, ms(5));
+    engine.peer_writable(A, Lane::Calls, ms(5));
     assert_eq!(outputs(&mut engine), []);
 }
 
@@ -364,11 +369,11 @@ fn sending_waits_for_nothing_and_says_when_it_did_not_leave() {
     assert_eq!(engine.send(B, &get(), Bytes::new(), ms(0)), Err(StartError::NotConnected));
     assert_eq!(engine.send(A, &name("put"), Bytes::new(), ms(0)), Err(StartError::NotServed));
     engine.send(A, &get(), payload("x"), ms(0)).unwrap();
-    let request = Request { number: None, method: get(), timeout: None, payload: payload("x") };
+    let request = Request { number: None, method: get(), timeout: None, stream_credit: 0, payload: payload("x") };
     let message = RpcMessage::Request(request);
     let expires = Some(ms(10_000));
     assert_eq!(outputs(&mut engine), [Output::Send { to: A, message: message.clone(), lane: Lane::Calls, expires }]);
-    engine.message_not_sent(A, &message, ms(0));
+    engine.message_not_sent(A, &message, Lane::Calls, ms(0));
     assert_eq!(outputs(&mut engine), [event(Event::NotSent { to: A, method: get() })]);
     assert_eq!(engine.stats(), Stats { sent: 1, not_sent: 1, ..Stats::default() });
 }
@@ -397,7 +402,7 @@ fn a_large_request_and_its_cancellation_take_the_bulk_lane() {
         .into_iter()
         .filter_map(|output| match output {
             Output::Send { lane, .. } => Some(lane),
-            Output::Event(_) => None,
+            Output::Event(_) | Output::Pause { .. } | Output::Resume { .. } => None,
         })
         .collect();
     assert_eq!(lanes, [Lane::Bulk, Lane::Bulk]);
@@ -423,7 +428,7 @@ fn quality_moves_choice_and_all_at_zero_is_still_a_choice() {
     engine.set_quality(B, 7.0);
     let candidates = engine.explain(&get(), ms(0));
     assert_eq!((candidates[0].quality, candidates[1].quality), (0.0, 1.0));
-    assert_eq!(candidates[0].chance, 0.025);
+    assert_eq!(candidates[0].chance, Config::default().floor / 2.0);
     engine.set_quality(B, -1.0);
     let even: Vec<f64> = engine.explain(&get(), ms(0)).iter().map(|candidate| candidate.chance).collect();
     assert_eq!(even, [0.5, 0.5]);

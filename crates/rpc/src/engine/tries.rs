@@ -1,18 +1,26 @@
 //! One try after the other: whom a call asks, when it waits, and what a failure leads to.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::time::Duration;
+
 use bruit_core::{Conduct, Slot, Timestamp};
 
 use super::{
     Engine, Output, Peer, Timer,
-    calls::{Call, Stage, Target},
+    calls::{Ask, Call, Target},
     choice::{Outcome, chances, draw},
+    latencies::Latencies,
 };
 use crate::{
     event::{CallId, EndCause, Failure, Tried},
-    message::{RefusalKind, Request, RpcMessage},
+    message::{Chunk, RefusalKind, Request, RpcMessage},
     method::MethodName,
 };
+
+/// For how many methods it is remembered how long answers take.
+const LATENCIES_MAX: usize = 128;
+/// When a peer counts as slow while little is known: a part of the time that it has.
+const SLOW_UNKNOWN: u32 = 8;
 
 enum Step {
     Ask(Slot),
@@ -26,8 +34,10 @@ impl Engine {
             Some(Step::Ask(slot)) => self.ask(id, slot, now),
             Some(Step::Wait) => {
                 self.calls.waiting.insert(id);
+                self.rewake(id);
             }
-            Some(Step::End(cause)) => self.fail(id, cause),
+            Some(Step::End(EndCause::OutOfTime)) if self.hand_over(id, EndCause::OutOfTime, now) => {}
+            Some(Step::End(cause)) => self.fail(id, cause, now),
             None => {}
         }
     }
@@ -37,30 +47,52 @@ impl Engine {
         if now >= call.deadline {
             return Some(Step::End(EndCause::OutOfTime));
         }
-        if call.tried.len() >= call.tries_max {
+        if call.tries() >= call.tries_max {
             return Some(Step::End(EndCause::Exhausted));
         }
         if let Some(pin) = call.pin.filter(|pin| self.is_pin_usable(call, *pin)) {
             return Some(Step::Ask(pin));
         }
-        let mut slots = match call.target {
-            Target::Anybody => self.candidates(&call.method, |slot| call.may_ask(slot)),
-            Target::Only(slot) => vec![slot],
-        };
-        slots.retain(|slot| self.check_peer(*slot, &call.method).is_ok());
+        let slots = self.fit_for(call);
         if slots.is_empty() {
-            let cause = if call.tried.is_empty() { EndCause::NoPeer } else { EndCause::Exhausted };
+            let cause = if call.tries() == 0 { EndCause::NoPeer } else { EndCause::Exhausted };
             return Some(Step::End(cause));
         }
-        slots.retain(|slot| self.peers.get(*slot).is_some_and(|peer| peer.has_place(&self.config)));
+        Some(self.choose(id, slots, now).map_or(Step::Wait, Step::Ask))
+    }
+
+    /// Whom a call may ask, whether or not they have a place.
+    fn fit_for(&self, call: &Call) -> Vec<Slot> {
+        match call.target {
+            Target::Anybody => self.candidates(&call.method, |slot| call.may_ask(slot)),
+            Target::Only(slot) if self.check_peer(slot, &call.method).is_ok() => vec![slot],
+            Target::Only(_) => Vec::new(),
+        }
+    }
+
+    /// Draws one of those that have a place, those of the preferred class first.
+    fn choose(&mut self, id: CallId, mut slots: Vec<Slot>, now: Timestamp) -> Option<Slot> {
+        let call = self.calls.calls.get(&id)?;
+        let lane = call.lane();
+        slots.retain(|slot| self.peers.get(*slot).is_some_and(|peer| peer.has_place(lane, &self.config)));
+        if let Some(class) = call.prefer {
+            let is_preferred = |slot: &Slot| {
+                self.peers
+                    .get(*slot)
+                    .is_some_and(|peer| peer.class == class && !peer.record(&call.method, now).is_resting(now))
+            };
+            if slots.iter().any(is_preferred) {
+                slots.retain(is_preferred);
+            }
+        }
         let chances = self.chances_of(&slots, &call.method, now);
-        let drawn = draw(&chances, &mut self.rng).and_then(|position| slots.get(position));
-        Some(drawn.map_or(Step::Wait, |slot| Step::Ask(*slot)))
+        draw(&chances, &mut self.rng).and_then(|position| slots.get(position)).copied()
     }
 
     fn is_pin_usable(&self, call: &Call, pin: Slot) -> bool {
-        let is_fit = |peer: &Peer| !peer.is_client && !peer.refuses(&call.method) && peer.has_place(&self.config);
-        call.tried.is_empty() && call.may_ask(pin) && self.peers.get(pin).is_some_and(is_fit)
+        let is_fit =
+            |peer: &Peer| !peer.is_client && !peer.refuses(&call.method) && peer.has_place(call.lane(), &self.config);
+        call.tries() == 0 && call.may_ask(pin) && self.peers.get(pin).is_some_and(is_fit)
     }
 
     /// Those who told that they serve the method; where there is none, those who told nothing yet.
@@ -86,26 +118,59 @@ impl Engine {
         peer.asked.insert(number, id);
         self.calls.waiting.remove(&id);
         self.stats.tries = self.stats.tries.saturating_add(1);
-        self.stats.retried = self.stats.retried.saturating_add(u64::from(call.tried.len() == 1));
+        self.stats.retried = self.stats.retried.saturating_add(u64::from(call.tries() == 1));
+        if std::mem::take(&mut peer.is_paused) {
+            // Its answer comes the same way as its requests.
+            self.outputs.push_back(Output::Resume { from: slot });
+        }
 
-        let until = call.deadline.min(now.after(call.try_timeout));
-        call.stage = Stage::Asked { peer: slot, number, since: now };
+        let try_timeout = call.stream.as_ref().map_or(call.try_timeout, |stream| stream.idle_timeout());
+        let until = call.deadline.min(now.after(try_timeout));
+        let expires = if call.stream.is_some() { call.deadline } else { until };
         let request = Request {
             number: Some(number),
             method: call.method.clone(),
-            timeout: Some(until.since(now)),
+            timeout: Some(expires.since(now)),
+            stream_credit: call.stream.as_ref().map_or(0, |stream| stream.window()),
             payload: call.payload.clone(),
         };
+        call.asks.push(Ask { peer: slot, number, since: now, until });
+        let slow_after = || {
+            let known = self.latencies.get(&call.method).and_then(|known| known.quantile(self.config.hedge_quantile));
+            known.or(try_timeout.checked_div(SLOW_UNKNOWN)).unwrap_or(try_timeout)
+        };
+        let is_alone = call.asks.len() == 1 && call.judged.is_none();
+        call.hedge_at = (call.hedge && is_alone).then(|| now.after(slow_after()));
         let (message, lane) = (RpcMessage::Request(request), call.lane());
         self.outputs.push_back(Output::Send { to: slot, message, lane, expires: Some(until) });
-        self.wake_at(id, until);
+        self.rewake(id);
     }
 
-    pub(super) fn wake_at(&mut self, id: CallId, at: Timestamp) {
+    /// Asks a second peer, if there is one with a place and a try left.
+    pub(super) fn hedge(&mut self, id: CallId, now: Timestamp) {
+        let Some(call) = self.calls.calls.get(&id) else { return };
+        if call.tries() < call.tries_max && !call.has_chunks() {
+            let slots = self.fit_for(call);
+            if let Some(slot) = self.choose(id, slots, now) {
+                self.stats.hedged = self.stats.hedged.saturating_add(1);
+                self.ask(id, slot, now);
+                return;
+            }
+        }
+        self.rewake(id);
+    }
+
+    /// Sets a call's timer to what comes first for it.
+    pub(super) fn rewake(&mut self, id: CallId) {
         let Some(call) = self.calls.calls.get_mut(&id) else { return };
-        self.timers.remove(&(call.wakes_at, Timer::Call(id)));
-        call.wakes_at = at;
-        self.timers.insert((at, Timer::Call(id)));
+        let first = call.asks.iter().map(|ask| ask.until).chain(call.hedge_at).fold(call.deadline, Timestamp::min);
+        if call.wakes_at == Some(first) {
+            return;
+        }
+        if let Some(before) = call.wakes_at.replace(first) {
+            self.timers.remove(&(before, Timer::Call(id)));
+        }
+        self.timers.insert((first, Timer::Call(id)));
     }
 
     /// Gives waiting calls the places that a peer has, in the order in which they came.
@@ -117,7 +182,9 @@ impl Engine {
 
     fn is_place_for(&self, id: CallId, slot: Slot, now: Timestamp) -> bool {
         let Some(call) = self.calls.calls.get(&id).filter(|call| now < call.deadline) else { return false };
-        let Some(peer) = self.peers.get(slot).filter(|peer| peer.has_place(&self.config)) else { return false };
+        let Some(peer) = self.peers.get(slot).filter(|peer| peer.has_place(call.lane(), &self.config)) else {
+            return false;
+        };
         let is_fit = match call.target {
             Target::Anybody => peer.has_told_of(&call.method) || (peer.told.is_none() && !self.is_served(call)),
             Target::Only(only) => only == slot,
@@ -142,57 +209,64 @@ impl Engine {
         ids.into_iter().for_each(|id| self.advance(id, now));
     }
 
-    /// The try of a call was in vain: the next peer is asked, or the call ends.
-    pub(super) fn try_failed(&mut self, id: CallId, failure: Failure, now: Timestamp) {
-        let Some(tried) = self.end_try(id, failure, now) else { return };
-        let Some(call) = self.calls.calls.get(&id) else { return };
-        let is_final = tried.failure.may_have_run() && !call.is_idempotent;
-        let (method, deadline, is_full_time) = (call.method.clone(), call.deadline, tried.elapsed >= call.try_timeout);
-        self.note_failure(&tried, &method, is_full_time, now);
-        self.wake_at(id, deadline);
-        if is_final {
-            self.fail(id, EndCause::NotRepeatable);
-        } else {
-            self.advance(id, now);
-        }
-    }
-
-    /// Ends a call's try without anything to be said about the peer.
-    pub(super) fn give_up_try(&mut self, id: CallId, now: Timestamp) {
-        let stage = self.calls.calls.get(&id).map(|call| call.stage.clone());
-        if let Some(Stage::Asked { peer: slot, number, .. }) = stage
-            && let Some(peer) = self.peers.get_mut(slot)
-        {
-            peer.give_up(number);
-        }
-        self.end_try(id, Failure::GivenUp, now);
-    }
-
-    /// Writes down that a call's try failed; `None` if it has none.
-    fn end_try(&mut self, id: CallId, failure: Failure, now: Timestamp) -> Option<Tried<Slot>> {
-        let call = self.calls.calls.get_mut(&id)?;
-        let (peer, elapsed) = match &call.stage {
-            Stage::Waiting => return None,
-            Stage::Asked { peer, since, .. } => (*peer, now.since(*since)),
-            Stage::Judged(answer) => (answer.from, answer.elapsed),
-        };
-        call.stage = Stage::Waiting;
-        let tried = Tried { peer, failure, elapsed };
+    /// One try of a call was in vain: the next peer is asked, or the call ends, unless another try is under way.
+    pub(super) fn try_failed(&mut self, id: CallId, tried: Tried<Slot>, now: Timestamp) {
+        let Some(call) = self.calls.calls.get_mut(&id) else { return };
         call.tried.push(tried.clone());
-        Some(tried)
+        let has_chunks = call.has_chunks();
+        let is_final = tried.failure.may_have_run() && !call.is_idempotent;
+        let (method, full_time) = (call.method.clone(), call.try_timeout);
+        let full_time = call.stream.as_ref().map_or(full_time, |stream| stream.idle_timeout());
+        let is_under_way = !call.asks.is_empty() || call.judged.is_some() || !call.answers.is_empty();
+        self.note_failure(&tried, &method, full_time, now);
+        if has_chunks {
+            self.fail(id, EndCause::BrokenOff, now);
+        } else if is_final {
+            self.fail(id, EndCause::NotRepeatable, now);
+        } else if !is_under_way {
+            self.advance(id, now);
+        } else if self.calls.calls.get(&id).is_some_and(|call| call.hedge && call.judged.is_none()) {
+            self.hedge(id, now);
+        } else {
+            self.rewake(id);
+        }
     }
 
-    fn note_failure(&mut self, tried: &Tried<Slot>, method: &MethodName, is_full_time: bool, now: Timestamp) {
+    /// The first chunk of one peer decides: others that were asked are taken back.
+    pub(super) fn give_up_others(&mut self, id: CallId, chunk: &Chunk, now: Timestamp) {
+        let Some(call) = self.calls.calls.get_mut(&id) else { return };
+        call.hedge_at = None;
+        let Some(position) = call.asks.iter().position(|ask| ask.number != chunk.number) else { return };
+        let ask = call.asks.remove(position);
+        let elapsed = now.since(ask.since);
+        call.tried.push(Tried { peer: ask.peer, failure: Failure::GivenUp, elapsed });
+        let lane = call.lane();
+        self.withdraw(&[ask], lane, now);
+    }
+
+    pub(super) fn note_latency(&mut self, method: &MethodName, elapsed: Duration) {
+        if let Some(known) = self.latencies.get_mut(method) {
+            known.note(elapsed);
+        } else if self.latencies.len() < LATENCIES_MAX {
+            let mut latencies = Latencies::new();
+            latencies.note(elapsed);
+            self.latencies.insert(method.clone(), latencies);
+        }
+    }
+
+    fn note_failure(&mut self, tried: &Tried<Slot>, method: &MethodName, full_time: Duration, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(tried.peer) else { return };
         let (outcome, conduct) = match &tried.failure {
-            Failure::TimedOut if is_full_time => (Some(Outcome::TimedOut(tried.elapsed)), Some(Conduct::TimedOut)),
+            Failure::TimedOut if tried.elapsed >= full_time => (Some(Outcome::TimedOut), Some(Conduct::TimedOut)),
             // Nothing is known of a peer that had less than its time, or of one that was not reached.
-            Failure::TimedOut | Failure::Lost | Failure::NotSent | Failure::GivenUp => (None, None),
+            Failure::TimedOut | Failure::Lost | Failure::NotSent | Failure::Incomplete | Failure::GivenUp => {
+                (None, None)
+            }
             Failure::Useless => (Some(Outcome::InVain), Some(Conduct::CouldNotSatisfy)),
             Failure::Invalid => (Some(Outcome::False), Some(Conduct::AnsweredFalsely)),
             Failure::Refused(refusal) => match refusal.kind {
                 RefusalKind::CannotSatisfy => (Some(Outcome::InVain), Some(Conduct::CouldNotSatisfy)),
-                RefusalKind::NoSuchMethod => {
+                RefusalKind::NoSuchMethod | RefusalKind::NotAllowed => {
                     if let Some(told) = &mut peer.told {
                         told.remove(method);
                     }

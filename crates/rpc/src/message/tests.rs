@@ -20,6 +20,7 @@ fn messages_survive_the_round_trip() {
         number: Some(number(7)),
         method: name("lookup"),
         timeout: Some(Duration::from_millis(1_500)),
+        stream_credit: 0,
         payload: Bytes::from_static(b"key"),
     };
     let one_way = Request { number: None, timeout: None, ..request.clone() };
@@ -88,8 +89,13 @@ fn fault_a_payload_holds_no_more_of_its_frame_than_itself() {
     let padding = [&[0xa2, 0x01, 0xa0, 0x8d, 0x06][..], &[0; 100_000]].concat();
     for size in [1, 5_000] {
         let payload = Bytes::from(vec![3; size]);
-        let request =
-            Request { number: Some(number(7)), method: name("lookup"), timeout: None, payload: payload.clone() };
+        let request = Request {
+            number: Some(number(7)),
+            method: name("lookup"),
+            timeout: None,
+            stream_credit: 0,
+            payload: payload.clone(),
+        };
         let response = Response { number: number(7), result: Ok(payload) };
         for sent in [RpcMessage::Request(request), RpcMessage::Response(response)] {
             let frame = Bytes::from([&bruit_wire::encode(&sent.to_frame())[..], &padding].concat());

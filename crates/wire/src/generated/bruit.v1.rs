@@ -392,7 +392,7 @@ impl GoodbyeReason {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RpcFrame {
     /// What the frame is; a frame of no known kind is ignored.
-    #[prost(oneof = "rpc_frame::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "rpc_frame::Kind", tags = "1, 2, 3, 4, 5, 6")]
     pub kind: ::core::option::Option<rpc_frame::Kind>,
 }
 /// Nested message and enum types in `RpcFrame`.
@@ -412,6 +412,12 @@ pub mod rpc_frame {
         /// What the sender serves; replaces what it said before.
         #[prost(message, tag = "4")]
         Methods(super::RpcMethods),
+        /// A part of a streamed answer.
+        #[prost(message, tag = "5")]
+        Chunk(super::RpcChunk),
+        /// Room for more of a streamed answer.
+        #[prost(message, tag = "6")]
+        Credit(super::RpcCredit),
     }
 }
 /// Asks a peer to do something.
@@ -426,6 +432,9 @@ pub struct RpcRequest {
     /// For how many milliseconds the sender will wait. 0 stands for no statement.
     #[prost(uint32, tag = "3")]
     pub timeout_ms: u32,
+    /// How many bytes of chunks the sender takes before it grants more. 0 when the answer is to come in one piece.
+    #[prost(uint32, tag = "4")]
+    pub stream_credit: u32,
     /// The arguments.
     #[prost(bytes = "bytes", tag = "15")]
     pub payload: ::prost::bytes::Bytes,
@@ -445,6 +454,29 @@ pub struct RpcResponse {
     /// The result.
     #[prost(bytes = "bytes", tag = "15")]
     pub payload: ::prost::bytes::Bytes,
+}
+/// A part of a streamed answer; the response that ends it follows on the same lane.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RpcChunk {
+    /// The number of the request.
+    #[prost(uint64, tag = "1")]
+    pub call: u64,
+    /// Its position among the chunks of this answer, from 0.
+    #[prost(uint32, tag = "2")]
+    pub index: u32,
+    /// The part.
+    #[prost(bytes = "bytes", tag = "15")]
+    pub payload: ::prost::bytes::Bytes,
+}
+/// Room for more chunks: some were taken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RpcCredit {
+    /// The number of the request.
+    #[prost(uint64, tag = "1")]
+    pub call: u64,
+    /// How many bytes more may be sent.
+    #[prost(uint32, tag = "2")]
+    pub bytes: u32,
 }
 /// Takes a request back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -478,6 +510,8 @@ pub enum RpcStatus {
     BadRequest = 5,
     /// The method failed; it may have been executed in part.
     Failed = 6,
+    /// The method is not for this peer. It did not execute anything.
+    NotAllowed = 7,
 }
 impl RpcStatus {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -493,6 +527,7 @@ impl RpcStatus {
             Self::Overloaded => "RPC_STATUS_OVERLOADED",
             Self::BadRequest => "RPC_STATUS_BAD_REQUEST",
             Self::Failed => "RPC_STATUS_FAILED",
+            Self::NotAllowed => "RPC_STATUS_NOT_ALLOWED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -505,6 +540,7 @@ impl RpcStatus {
             "RPC_STATUS_OVERLOADED" => Some(Self::Overloaded),
             "RPC_STATUS_BAD_REQUEST" => Some(Self::BadRequest),
             "RPC_STATUS_FAILED" => Some(Self::Failed),
+            "RPC_STATUS_NOT_ALLOWED" => Some(Self::NotAllowed),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ fn request(number: Option<u64>, method: &str, timeout: Option<u64>) -> RpcMessag
         number: number.and_then(NonZeroU64::new),
         method: name(method),
         timeout: timeout.map(Duration::from_millis),
+        stream_credit: 0,
         payload: payload("key"),
     })
 }
@@ -33,9 +34,16 @@ fn refused(n: u64, kind: RefusalKind, reason: &str) -> Output {
     response(n, Err(Refusal::new(kind, reason)), None)
 }
 
-/// The only output, which must be a request: its ticket.
+/// All outputs but those that say when to read.
+fn messages(engine: &mut Engine) -> Vec<Output> {
+    let mut outputs = outputs(engine);
+    outputs.retain(|output| !matches!(output, Output::Pause { .. } | Output::Resume { .. }));
+    outputs
+}
+
+/// The only output besides a pause, which must be a request: its ticket.
 fn ticket(engine: &mut Engine) -> Ticket {
-    let outputs = outputs(engine);
+    let outputs = messages(engine);
     let [Output::Event(Event::Request { ticket, .. })] = &outputs[..] else {
         panic!("one request expected: {outputs:?}");
     };
@@ -53,6 +61,7 @@ fn a_request_is_passed_on_and_answered_once() {
         ticket: Ticket(1),
         time_left: Duration::from_secs(1),
         wants_answer: true,
+        wants_stream: false,
     };
     assert_eq!(outputs(&mut engine), [event(expected)]);
     assert_eq!((engine.serving(), engine.next_timeout()), (1, Some(ms(1_000))));
@@ -68,7 +77,8 @@ fn what_cannot_be_served_is_refused_without_an_event() {
     let mut engine = server(Config::default());
     engine.message_received(A, request(Some(1), "put", None), ms(0));
     assert_eq!(outputs(&mut engine), [refused(1, RefusalKind::NoSuchMethod, "")]);
-    let large = Request { number: Some(number(2)), method: get(), timeout: None, payload: payload("12345") };
+    let large =
+        Request { number: Some(number(2)), method: get(), timeout: None, stream_credit: 0, payload: payload("12345") };
     engine.message_received(A, RpcMessage::Request(large), ms(0));
     assert_eq!(
         outputs(&mut engine),
@@ -107,9 +117,9 @@ fn places_are_limited_per_peer_in_all_and_in_bytes() {
         engine.message_received(A, request(None, "get", None), ms(0));
         ticket(&mut engine);
         engine.message_received(A, request(Some(3), "get", None), ms(0));
-        assert_eq!(outputs(&mut engine), [refused(3, RefusalKind::Overloaded, "")]);
+        assert_eq!(messages(&mut engine), [refused(3, RefusalKind::Overloaded, "")]);
         engine.answer(first, Err(Refusal::cannot_satisfy("")), ms(1)).unwrap();
-        assert_eq!(outputs(&mut engine), [refused(1, RefusalKind::CannotSatisfy, "")]);
+        assert_eq!(messages(&mut engine), [refused(1, RefusalKind::CannotSatisfy, "")]);
         engine.message_received(A, request(Some(3), "get", None), ms(1));
         ticket(&mut engine);
     }
