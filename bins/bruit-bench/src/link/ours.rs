@@ -49,7 +49,8 @@ async fn send(size: usize, addr: Multiaddr) -> anyhow::Result<()> {
     let mut number = 0;
     let mut refused = None;
     loop {
-        let SwarmEvent::Behaviour(Event::Up { slot, .. } | Event::Writable { slot }) = swarm.select_next_some().await
+        let SwarmEvent::Behaviour(Event::Up { slot, .. } | Event::Writable { slot, .. }) =
+            swarm.select_next_some().await
         else {
             continue;
         };

@@ -52,7 +52,7 @@ impl Calls for Ours {
         let mut behaviour =
             Behaviour::new(&network, config.validate()?, Seed::from_number(u64::from(serves)), Admission::Automatic);
         if serves {
-            behaviour.register(Method::idempotent(METHOD)?)?;
+            behaviour.register(Method { cost: 0, ..Method::idempotent(METHOD)? })?;
         }
         Ok(behaviour)
     }
