@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
 };
 
-use bruit_core::{BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp};
+use bruit_core::{Audience, BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp};
 
 use connections::class_of;
 pub use dialling::DialOutcome;
@@ -384,7 +384,8 @@ impl<C: Copy + Ord> Engine<C> {
         Hello {
             network: self.valid.network.as_str().to_owned(),
             agent: self.valid.agent.clone(),
-            listen: self.listen.clone(),
+            // What the peer could not dial is none of its business: private addresses stay on their site.
+            listen: self.listen.iter().filter(|own| Audience::of(remote).can_use(own)).cloned().collect(),
             features: self.features.clone(),
             observed: Some(remote.clone()),
             refused: None,

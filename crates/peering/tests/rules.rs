@@ -319,3 +319,19 @@ fn everybody_on_loopback_may_start_at_once_up_to_the_limit_of_all() {
     assert!(lets_in(&engine, [127, 0, 0, 1], &[[127, 0, 0, 1]; 255]));
     assert!(!lets_in(&engine, [127, 0, 0, 1], &[[127, 0, 0, 1]; 256]));
 }
+
+#[test]
+fn hellos_name_no_address_that_the_peer_could_not_dial() {
+    let mut engine = engine(peer(1));
+    let named = |ip: [u8; 4]| Endpoint::tcp(ip.into(), 1);
+    let all = [named([8, 8, 1, 1]), named([192, 168, 0, 2]), named([127, 0, 0, 1])];
+    engine.presented(all.to_vec(), Vec::new());
+    for (number, (from, count)) in (2..).zip([([9, 9, 9, 9], 1), ([192, 168, 0, 3], 2), ([127, 0, 0, 1], 3)]) {
+        engine.connection_established(u32::from(number), peer(number), Origin::Dialled(named(from)), T);
+        let told = outputs(&mut engine).into_iter().find_map(|output| match output {
+            Output::SendHello { hello, .. } => Some(hello.listen),
+            Output::Dial { .. } | Output::SendGoodbye { .. } | Output::Close { .. } | Output::Event(_) => None,
+        });
+        assert_eq!(told.unwrap(), all[..count], "to {from:?}");
+    }
+}
