@@ -1,30 +1,30 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
 
+mod messages;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     task::{Context, Poll, Waker},
 };
 
-use bruit_core::{Alarm, Audience, Clock, Conduct, Endpoint, NetworkId, PeerId, Seed};
+use bruit_core::{Alarm, Clock, Endpoint, NetworkId, PeerId, Seed};
 use bruit_wire::{BoundedCodec, FRAME_MAX, UnreadableError, pb};
 use libp2p_core::{ConnectedPoint, Multiaddr, transport::PortUse};
-use libp2p_request_response::{self as request_response, OutboundFailure, OutboundRequestId, ProtocolSupport};
+use libp2p_identity::Keypair;
+use libp2p_request_response::{self as request_response, OutboundRequestId, ProtocolSupport};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, ListenAddresses, NetworkBehaviour, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
+    behaviour::ConnectionEstablished,
+    dial_opts::{DialOpts, PeerCondition},
 };
 
-use crate::{
-    Asked, Event, Exchange, FailReason, Link, PeerAddr, Read, Request, ValidConfig, answer_from_wire, answer_to_wire,
-    request_from_wire, request_to_wire,
-};
+use crate::{Ask, Event, Exchange, Link, Output, OwnView, PeerAddr, PeerHello, Request, ValidConfig};
 
 type Codec = BoundedCodec<pb::ExchangeRequest, pb::ExchangeResponse>;
 type Inner = request_response::Behaviour<Codec>;
 type Channel = request_response::ResponseChannel<Result<pb::ExchangeResponse, UnreadableError>>;
-type Message = request_response::Message<
-    Result<pb::ExchangeRequest, UnreadableError>,
-    Result<pb::ExchangeResponse, UnreadableError>,
->;
+type Action = ToSwarm<Event, THandlerInEvent<Inner>>;
 
 const STREAMS_PER_CONNECTION_MAX: usize = 16;
 /// How many exchanges this node has under way with one peer; the rest of the streams is the peer's.
@@ -45,24 +45,29 @@ pub enum AskError {
     Busy,
 }
 
-/// The address exchange in a swarm. It dials nobody.
+/// The address exchange in a swarm. It dials nobody but connected peers, on a fresh connection that it closes again, to try
+/// where they say they listen.
 pub struct Behaviour {
     inner: Inner,
     exchange: Exchange<PeerId>,
     config: ValidConfig,
     clock: Clock,
     alarm: Alarm,
-    events: VecDeque<Event>,
+    actions: VecDeque<Action>,
     requests: BTreeMap<RequestId, (PeerId, Channel)>,
     next_request: u64,
     sent: BTreeMap<OutboundRequestId, (PeerId, Sent)>,
+    probes: BTreeMap<ConnectionId, (PeerId, Endpoint)>,
+    listens: ListenAddresses,
     waker: Option<Waker>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
     GetAddr,
     Addr,
+    GetNeighbours,
+    DialBack,
 }
 
 impl Behaviour {
@@ -78,12 +83,29 @@ impl Behaviour {
             config,
             clock: Clock::start(),
             alarm: Alarm::default(),
-            events: VecDeque::new(),
+            actions: VecDeque::new(),
             requests: BTreeMap::new(),
             next_request: 0,
             sent: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            listens: ListenAddresses::default(),
             waker: None,
         }
+    }
+
+    /// What is read only: own addresses and their witnesses, neighbours, records.
+    pub const fn exchange(&self) -> &Exchange<PeerId> {
+        &self.exchange
+    }
+
+    /// Tells who this node is.
+    pub fn own_peer(&mut self, peer: PeerId) {
+        self.exchange.own_peer(peer);
+    }
+
+    /// Gives the key with which own addresses are signed from now on.
+    pub fn sign_as(&mut self, key: Keypair) {
+        self.exchange.sign_as(key);
     }
 
     /// Serves a peer from now on, where the owner admits.
@@ -97,10 +119,22 @@ impl Behaviour {
         self.exchange.peer_dismissed(*peer);
     }
 
-    /// Asks a peer for addresses; a request that is under way counts.
+    /// Never names a peer to others.
+    pub fn hide(&mut self, peer: &PeerId) {
+        self.exchange.peer_hidden(*peer);
+    }
+
+    /// Tells what a peer's hello says about places.
+    pub fn hello_received(&mut self, peer: &PeerId, hello: PeerHello) {
+        self.exchange.hello_received(*peer, Some(*peer), hello, self.clock.now());
+        self.wake();
+    }
+
+    /// Asks a peer for addresses, now or when it may be asked again; a request that is under way counts.
     pub fn ask(&mut self, peer: &PeerId) -> Result<(), AskError> {
-        if !self.exchange.ask(*peer, self.clock.now()) {
-            return Err(AskError::NotConnected);
+        match self.exchange.ask(*peer, self.clock.now()) {
+            Ask::NotConnected => return Err(AskError::NotConnected),
+            Ask::Now | Ask::At(_) | Ask::UnderWay => {}
         }
         self.wake();
         Ok(())
@@ -109,16 +143,33 @@ impl Behaviour {
     /// Tells a peer addresses unasked: at most [`addrs_per_announcement_max`](crate::Config::addrs_per_announcement_max), the
     /// first ones.
     pub fn announce(&mut self, peer: &PeerId, mut addrs: Vec<PeerAddr>) -> Result<(), AskError> {
+        addrs.truncate(self.config.settings().addrs_per_announcement_max);
+        self.tell(peer, addrs)
+    }
+
+    /// Sends what a push needs, as an answer to [`Event::PushWanted`].
+    pub fn push(&mut self, peer: &PeerId, sample: Vec<PeerAddr>) -> Result<(), AskError> {
+        let mut addrs = self.exchange.pushed(*peer, sample, self.clock.now());
+        addrs.retain(|addr| addr.peer != Some(*peer));
+        if addrs.is_empty() { Ok(()) } else { self.tell(peer, addrs) }
+    }
+
+    fn tell(&mut self, peer: &PeerId, addrs: Vec<PeerAddr>) -> Result<(), AskError> {
         if !self.inner.is_connected(peer) {
             return Err(AskError::NotConnected);
         }
         if self.sent.values().filter(|(to, _)| to == peer).count() >= EXCHANGES_MAX {
             return Err(AskError::Busy);
         }
-        addrs.truncate(self.config.settings().addrs_per_announcement_max);
         self.send(peer, &Request::Addr(addrs), Sent::Addr);
         self.wake();
         Ok(())
+    }
+
+    /// Passes on what a peer told unasked and was new, in the owner's eyes tellable.
+    pub fn relay(&mut self, from: &PeerId, addrs: Vec<PeerAddr>) {
+        self.exchange.relay(*from, addrs, self.clock.now());
+        self.wake();
     }
 
     /// Answers a request; the sample may become the answer for others of the same audience. Too late is no error.
@@ -139,118 +190,66 @@ impl Behaviour {
         self.exchange.book_counted(entries);
     }
 
-    fn send(&mut self, peer: &PeerId, request: &Request, sent: Sent) {
-        let id = self.inner.send_request(peer, Ok(request_to_wire(request)));
-        self.sent.insert(id, (*peer, sent));
+    /// Own endpoints that peers see, and who they are.
+    pub fn own_views(&self) -> Vec<OwnView<PeerId>> {
+        self.exchange.own_views()
     }
 
-    fn respond(&mut self, asker: PeerId, channel: Channel, mut addrs: Vec<PeerAddr>) {
-        addrs.retain(|addr| addr.peer != Some(asker));
-        // A closed channel means that the peer is gone or no longer waits.
-        let _ = self.inner.send_response(channel, Ok(answer_to_wire(&addrs)));
-        self.wake();
-    }
-
-    fn on_inner(
-        &mut self,
-        event: request_response::Event<
-            Result<pb::ExchangeRequest, UnreadableError>,
-            Result<pb::ExchangeResponse, UnreadableError>,
-        >,
-    ) {
-        match event {
-            request_response::Event::Message { peer, message, .. } => self.on_message(peer, message),
-            request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
-                self.on_failure(peer, request_id, &error);
+    fn carry_out(&mut self, output: Output<PeerId>) {
+        match output {
+            Output::Ask(peer) if self.inner.is_connected(&peer) => {
+                self.send(&peer, &Request::GetAddr { count_max: 0 }, Sent::GetAddr);
             }
-            request_response::Event::InboundFailure { .. } => {
-                self.requests.retain(|_, (asker, channel)| {
-                    if !channel.is_open() {
-                        self.exchange.request_ended(*asker);
-                    }
-                    channel.is_open()
-                });
+            Output::Ask(peer) => self.exchange.ask_failed(peer, self.clock.now()),
+            Output::AskNeighbours(peer) => self.send_if_idle(&peer, &Request::GetNeighbours, Sent::GetNeighbours),
+            Output::AskDialBack { to, endpoint } => {
+                self.send_if_idle(&to, &Request::DialBack(endpoint), Sent::DialBack);
             }
-            request_response::Event::ResponseSent { .. } => {}
+            Output::Push { to, audience } => self.say(Event::PushWanted { peer: to, audience }),
+            // A peer that is busy or gone hears of them from others.
+            Output::Announce { to, addrs } => self.announce(&to, addrs).unwrap_or_default(),
+            Output::Probe { peer, endpoint } => self.probe(peer, endpoint),
+            Output::Confirmed { peer, endpoint } => self.say(Event::Confirmed { peer, endpoint }),
+            Output::Unconfirmed { peer, endpoint } => self.say(Event::Unconfirmed { peer, endpoint }),
+            Output::Unreachable(peer) => self.say(Event::Unreachable { peer }),
+            Output::Adopted(endpoint) => {
+                self.actions.push_back(ToSwarm::ExternalAddrConfirmed(endpoint.to_multiaddr()));
+                self.say(Event::OwnAdopted { endpoint });
+            }
+            Output::Dropped(endpoint) => {
+                self.actions.push_back(ToSwarm::ExternalAddrExpired(endpoint.to_multiaddr()));
+                self.say(Event::OwnDropped { endpoint });
+            }
+            Output::Conduct(peer, conduct) => self.say(Event::Conduct { peer, conduct }),
         }
     }
 
-    fn on_message(&mut self, peer: PeerId, message: Message) {
-        match message {
-            Message::Request { request: Ok(request), channel, .. } => self.on_request(peer, request, channel),
-            Message::Request { request: Err(_), channel, .. } => {
-                self.conduct(peer, Conduct::BrokeProtocol);
-                self.respond(peer, channel, Vec::new());
-            }
-            Message::Response { request_id, response } => {
-                match (self.sent.remove(&request_id).map(|(_, sent)| sent), response) {
-                    (Some(Sent::GetAddr), Ok(answer)) => {
-                        let Read { value, nonsense } = answer_from_wire(answer);
-                        let taken = self.exchange.answer_received(peer, value, self.clock.now());
-                        let dropped = taken.dropped.saturating_add(nonsense);
-                        self.events.push_back(Event::Received { peer, addrs: taken.addrs, asked: true, dropped });
-                    }
-                    (Some(sent), Err(_)) => {
-                        self.conduct(peer, Conduct::BrokeProtocol);
-                        self.failed(peer, sent, FailReason::Unreadable);
-                    }
-                    (Some(Sent::Addr) | None, _) => {}
-                }
-            }
+    fn probe(&mut self, peer: PeerId, endpoint: Endpoint) {
+        let opts = DialOpts::peer_id(peer)
+            .condition(PeerCondition::Always)
+            .addresses(vec![endpoint.to_multiaddr()])
+            .allocate_new_port()
+            .build();
+        self.probes.insert(opts.connection_id(), (peer, endpoint.clone()));
+        self.actions.push_back(ToSwarm::Dial { opts });
+        self.say(Event::ProbeStarted { endpoint });
+    }
+
+    fn on_established(&mut self, event: &ConnectionEstablished<'_>) {
+        let (peer, now) = (event.peer_id, self.clock.now());
+        if let Some((wanted, endpoint)) = self.probes.remove(&event.connection_id) {
+            self.exchange.probe_ended(wanted, &endpoint, true, now);
+            let connection = CloseConnection::One(event.connection_id);
+            self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer, connection });
+        } else if event.other_established == 0 {
+            self.exchange.peer_connected(peer, link(event.endpoint), now);
+        } else if event.endpoint.is_listener() {
+            self.exchange.connected_again(peer, now);
         }
     }
 
-    fn on_request(&mut self, peer: PeerId, request: pb::ExchangeRequest, channel: Channel) {
-        let now = self.clock.now();
-        match request_from_wire(request) {
-            Some(Read { value: Request::GetAddr { count_max }, .. }) => {
-                match self.exchange.asked(peer, count_max, now) {
-                    Asked::Cached(addrs) => self.respond(peer, channel, addrs),
-                    Asked::Refused(_) => self.respond(peer, channel, Vec::new()),
-                    Asked::Needed(audience) => {
-                        let request = RequestId(self.next_request);
-                        self.next_request = self.next_request.wrapping_add(1);
-                        self.requests.insert(request, (peer, channel));
-                        self.events.push_back(Event::Asked { peer, request, audience });
-                    }
-                }
-            }
-            Some(Read { value: Request::Addr(addrs), nonsense }) => {
-                let taken = self.exchange.unasked_received(peer, addrs, now);
-                let dropped = taken.dropped.saturating_add(nonsense);
-                self.events.push_back(Event::Received { peer, addrs: taken.addrs, asked: false, dropped });
-                self.respond(peer, channel, Vec::new());
-            }
-            None => self.respond(peer, channel, Vec::new()),
-        }
-    }
-
-    fn on_failure(&mut self, peer: PeerId, request: OutboundRequestId, error: &OutboundFailure) {
-        let Some((_, sent)) = self.sent.remove(&request) else { return };
-        let reason = match error {
-            OutboundFailure::Timeout => FailReason::TimedOut,
-            OutboundFailure::UnsupportedProtocols => FailReason::Unsupported,
-            OutboundFailure::Io(_) => FailReason::Stream,
-            OutboundFailure::ConnectionClosed | OutboundFailure::DialFailure => FailReason::Disconnected,
-        };
-        if reason == FailReason::TimedOut {
-            self.conduct(peer, Conduct::TimedOut);
-        }
-        self.failed(peer, sent, reason);
-    }
-
-    fn failed(&mut self, peer: PeerId, sent: Sent, reason: FailReason) {
-        match sent {
-            Sent::GetAddr => {
-                self.exchange.ask_failed(peer, self.clock.now());
-                self.events.push_back(Event::AskFailed { peer, reason });
-            }
-            Sent::Addr => self.events.push_back(Event::AnnounceFailed { peer, reason }),
-        }
-    }
-
-    fn conduct(&mut self, peer: PeerId, conduct: Conduct) {
-        self.events.push_back(Event::Conduct { peer, conduct });
+    fn say(&mut self, event: Event) {
+        self.actions.push_back(ToSwarm::GenerateEvent(event));
     }
 
     fn wake(&mut self) {
@@ -286,14 +285,20 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if self.listens.on_swarm_event(&event) {
+            let listens = self.listens.iter().filter_map(|addr| Endpoint::from_multiaddr(addr).ok());
+            self.exchange.own_listens(listens.map(|(endpoint, _)| endpoint).collect());
+        }
         match &event {
-            FromSwarm::ConnectionEstablished(established) if established.other_established == 0 => {
-                let link = link(established.endpoint);
-                self.exchange.peer_connected(established.peer_id, link, self.clock.now());
-            }
+            FromSwarm::ConnectionEstablished(established) => self.on_established(established),
             FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
-                self.exchange.peer_disconnected(closed.peer_id);
+                self.exchange.peer_disconnected(closed.peer_id, self.clock.now());
                 self.requests.retain(|_, (asker, _)| *asker != closed.peer_id);
+            }
+            FromSwarm::DialFailure(failure) => {
+                if let Some((peer, endpoint)) = self.probes.remove(&failure.connection_id) {
+                    self.exchange.probe_ended(peer, &endpoint, false, self.clock.now());
+                }
             }
             _ => {}
         }
@@ -306,15 +311,12 @@ impl NetworkBehaviour for Behaviour {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            if let Some(action) = self.actions.pop_front() {
+                return Poll::Ready(action);
             }
-            while let Some(peer) = self.exchange.poll_ask(self.clock.now()) {
-                if self.inner.is_connected(&peer) {
-                    self.send(&peer, &Request::GetAddr { count_max: 0 }, Sent::GetAddr);
-                } else {
-                    self.exchange.ask_failed(peer, self.clock.now());
-                }
+            if let Some(output) = self.exchange.poll_output(self.clock.now()) {
+                self.carry_out(output);
+                continue;
             }
             match self.inner.poll(cx) {
                 Poll::Ready(ToSwarm::GenerateEvent(event)) => {
@@ -324,7 +326,8 @@ impl NetworkBehaviour for Behaviour {
                 Poll::Ready(other) => return Poll::Ready(other.map_out(|_| unreachable!("events are taken above"))),
                 Poll::Pending => {}
             }
-            if self.alarm.poll_until(cx, self.exchange.next_timeout(), self.clock.now()).is_pending() {
+            let now = self.clock.now();
+            if self.alarm.poll_until(cx, self.exchange.next_timeout(now), now).is_pending() {
                 self.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
@@ -333,7 +336,7 @@ impl NetworkBehaviour for Behaviour {
 }
 
 fn link(point: &ConnectedPoint) -> Link {
-    let seen_at = Endpoint::from_multiaddr(point.get_remote_address());
-    let audience = seen_at.map_or(Audience::Internet, |(endpoint, _)| Audience::of(&endpoint));
-    Link { is_dialled: point.is_dialer(), audience }
+    let addr = point.get_remote_address();
+    let seen_at = Endpoint::from_multiaddr(addr).map_or_else(|_| Endpoint::Other(addr.clone()), |(seen_at, _)| seen_at);
+    Link { is_dialled: point.is_dialer(), seen_at }
 }

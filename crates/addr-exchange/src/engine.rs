@@ -1,34 +1,59 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use bruit_core::{Audience, ChaCha8Rng, Seed, Timestamp, TokenBucket};
-use rand::RngExt;
+use bruit_core::{Audience, ChaCha8Rng, Conduct, PeerId, Seed, Timestamp};
+use bytes::Bytes;
+use libp2p_identity::Keypair;
+use rand::{Rng, RngExt};
 
-use crate::{Admission, AnswersPerConnection, Config, PeerAddr, ValidConfig};
+use crate::{Admission, PeerAddr, SignedRecord, ValidConfig};
 
+mod announcing;
+mod asking;
 mod cache;
+mod locating;
+mod neighbours;
+mod output;
+mod own;
+mod peer;
+mod probes;
+mod records;
+mod relayed;
 
+pub use asking::Ask;
 use cache::Cache;
+pub use locating::{DialBack, PeerHello};
+pub use output::Output;
+use own::Own;
+pub use own::OwnView;
+pub use peer::Link;
+use peer::{Answered, Asking, Peer, Pending};
+use probes::Probes;
+use records::{Checked, Records};
+use relayed::Relayed;
 
-/// Who asks, who is answered, and how much is taken. `P` is how its owner calls a connected peer.
+/// Who asks, who is answered, what is passed on, and how much is taken. `P` is how its owner calls a connected peer.
 ///
 /// Facts are told in the past tense; `now` comes last and never runs backwards. After each call the owner asks
-/// [`Exchange::poll_ask`] until it is `None`, and calls it again at [`Exchange::next_timeout`].
+/// [`Exchange::poll_output`] until it is `None`, and calls it again at [`Exchange::next_timeout`].
 #[derive(Clone, Debug)]
 pub struct Exchange<P> {
     config: ValidConfig,
+    seed: Seed,
     rng: ChaCha8Rng,
-    peers: BTreeMap<P, Peer>,
+    peers: BTreeMap<P, Peer<P>>,
     cache: Cache,
     is_more_wanted: bool,
-}
-
-/// How a peer is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Whether this node dialled.
-    pub is_dialled: bool,
-    /// From where the peer would dial what it is told.
-    pub audience: Audience,
+    records: Records,
+    relayed: Relayed,
+    own: Own<P>,
+    probes: Probes<P>,
+    identity: Option<PeerId>,
+    key: Option<Keypair>,
+    own_records: BTreeMap<Audience, SignedRecord>,
+    outputs: VecDeque<Output<P>>,
 }
 
 /// What came of a connection.
@@ -71,45 +96,44 @@ pub enum AskRefusal {
 pub struct Taken {
     /// What is to be believed as far as claims are.
     pub addrs: Vec<PeerAddr>,
-    /// How many were too many.
+    /// How many were too many, or carried a record that has expired or is not the newest.
     pub dropped: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Peer {
-    link: Link,
-    is_admitted: bool,
-    pending: Option<Pending>,
-    answered: Option<Answered>,
-    unasked: TokenBucket,
-    asking: Asking,
-    small_pause: Duration,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    count_max: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Answered {
-    at: Timestamp,
-    is_small: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asking {
-    Never,
-    First(Timestamp),
-    Again(Timestamp),
-    InFlight,
+    /// Whether what was unknown may be handed to [`Exchange::relay`]: it came unasked, in a short message.
+    pub may_relay: bool,
 }
 
 impl<P: Copy + Ord> Exchange<P> {
     /// Makes an exchange without peers.
     pub fn new(config: ValidConfig, seed: Seed) -> Self {
-        let rng = seed.derive("address exchange", 0).rng();
-        Self { config, rng, peers: BTreeMap::new(), cache: Cache::default(), is_more_wanted: true }
+        let seed = seed.derive("address exchange", 0);
+        Self {
+            rng: seed.rng(),
+            seed,
+            peers: BTreeMap::new(),
+            cache: Cache::default(),
+            is_more_wanted: true,
+            records: Records::default(),
+            relayed: Relayed::default(),
+            own: Own::new(),
+            probes: Probes::new(config.settings()),
+            identity: None,
+            key: None,
+            own_records: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Tells who this node is.
+    pub fn own_peer(&mut self, peer: PeerId) {
+        self.identity = Some(peer);
+    }
+
+    /// Gives the key with which own addresses are signed from now on. Without it they are told as hearsay.
+    pub fn sign_as(&mut self, key: Keypair) {
+        self.identity = Some(key.public().to_peer_id());
+        self.key = Some(key);
+        self.own_records.clear();
     }
 
     /// Tells that a peer is connected.
@@ -121,52 +145,62 @@ impl<P: Copy + Ord> Exchange<P> {
         if self.peers.len() >= settings.peers_max {
             return Connected::Full;
         }
-        let unasked =
-            TokenBucket::new(settings.unasked_per_second, settings.unasked_burst, settings.unasked_start, now);
-        let state = Peer {
-            link,
-            is_admitted: false,
-            pending: None,
-            answered: None,
-            unasked,
-            asking: Asking::Never,
-            small_pause: Duration::from_secs(settings.ask_small_secs),
-        };
-        let is_automatic = settings.admission == Admission::Automatic;
-        self.peers.insert(peer, state);
-        if is_automatic {
+        self.peers.insert(peer, Peer::new(link, self.rng.next_u64(), settings, now));
+        if settings.admission == Admission::Automatic {
             self.peer_admitted(peer, now);
         }
         Connected::Added
     }
 
     /// Tells that a peer is connected no longer.
-    pub fn peer_disconnected(&mut self, peer: P) {
-        self.peers.remove(&peer);
+    pub fn peer_disconnected(&mut self, peer: P, now: Timestamp) {
+        if self.peers.remove(&peer).is_none() {
+            return;
+        }
+        self.probes.forget(peer);
+        self.own.forget(&peer);
+        self.review_own(now);
     }
 
-    /// Tells that a peer is served from now on: one that this node dialled is asked.
+    /// Tells that a peer is served from now on: it is asked, told where this node is, and tried where it listens.
     pub fn peer_admitted(&mut self, peer: P, now: Timestamp) {
-        let asks = self.config.settings().ask_dialled;
+        let settings = self.config.settings().clone();
         let Some(state) = self.peers.get_mut(&peer).filter(|state| !state.is_admitted) else { return };
         state.is_admitted = true;
-        if asks && state.link.is_dialled && state.asking == Asking::Never {
-            state.asking = Asking::First(now);
+        if state.is_asked(&settings) && state.asking == Asking::Never {
+            let first = Duration::from_secs(settings.ask_first_secs);
+            state.asking = Asking::First(now.after(around(first, 5, &mut self.rng)));
         }
+        state.own_at = Some(now);
+        if let Some(secs) = settings.neighbours_secs {
+            state.neighbours_at = Some(now.after(around(Duration::from_secs(secs), 1, &mut self.rng) / 2));
+        }
+        if settings.push_peers_on_connect && !state.link.is_dialled {
+            let audience = state.link.audience();
+            self.outputs.push_back(Output::Push { to: peer, audience });
+        }
+        self.confirm(peer, now);
+        self.review_own(now);
     }
 
     /// Tells that a peer is served no longer.
     pub fn peer_dismissed(&mut self, peer: P) {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         state.is_admitted = false;
+        (state.own_at, state.neighbours_at, state.confirm_by) = (None, None, None);
+        state.neighbours.clear();
         if state.asking != Asking::InFlight {
             state.asking = Asking::Never;
         }
+        self.probes.forget(peer);
     }
 
-    /// Tells whether more addresses are wanted; while not, nobody is asked a second time.
-    pub fn more_wanted(&mut self, is_more_wanted: bool) {
-        self.is_more_wanted = is_more_wanted;
+    /// Tells that a peer is never to be named to others.
+    pub fn peer_hidden(&mut self, peer: P) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.is_hidden = true;
+            state.confirm_by = None;
+        }
     }
 
     /// Tells how many entries the owner's address book has: a cached answer is dropped when the book has doubled.
@@ -186,15 +220,17 @@ impl<P: Copy + Ord> Exchange<P> {
         }
         let asked_for = if count_max == 0 { usize::MAX } else { usize::try_from(count_max).unwrap_or(usize::MAX) };
         let count_max = asked_for.min(settings.addrs_per_answer_max);
-        match self.cache.find(state.link.audience, now) {
+        let audience = state.link.audience();
+        match self.cache.find(audience, now) {
             Some(_) if state.gets_small_answers_only(settings) => Asked::Refused(AskRefusal::Dialled),
             Some(cached) => {
                 state.answered = Some(Answered { at: now, is_small: false });
-                Asked::Cached(cached.iter().take(count_max).cloned().collect())
+                let answer = cached.iter().take(count_max).cloned().collect();
+                Asked::Cached(self.with_records(answer, audience, now))
             }
             None => {
                 state.pending = Some(Pending { count_max });
-                Asked::Needed(state.link.audience)
+                Asked::Needed(audience)
             }
         }
     }
@@ -210,12 +246,13 @@ impl<P: Copy + Ord> Exchange<P> {
         if !is_small && state.gets_small_answers_only(settings) {
             return Vec::new();
         }
+        let audience = state.link.audience();
         if !is_small {
             let lifetime = around(Duration::from_secs(settings.cache_secs), 4, &mut self.rng);
-            self.cache.put(state.link.audience, sample.clone(), now.after(lifetime));
+            self.cache.put(audience, sample.clone(), now.after(lifetime));
         }
         sample.truncate(pending.count_max);
-        sample
+        self.with_records(sample, audience, now)
     }
 
     /// Tells that a peer waits no longer for the answer to its request: it may ask again.
@@ -225,42 +262,16 @@ impl<P: Copy + Ord> Exchange<P> {
         }
     }
 
-    /// Commands that a peer be asked as soon as possible; false if it is not connected.
-    pub fn ask(&mut self, peer: P, now: Timestamp) -> bool {
-        let Some(state) = self.peers.get_mut(&peer) else { return false };
-        if state.asking != Asking::InFlight {
-            state.asking = Asking::First(now);
-        }
-        true
-    }
-
-    /// A peer to ask now. The owner asks it, and later tells of [`Exchange::answer_received`] or [`Exchange::ask_failed`].
-    pub fn poll_ask(&mut self, now: Timestamp) -> Option<P> {
-        let is_more_wanted = self.is_more_wanted;
-        let due = |state: &Peer| state.asks_at(is_more_wanted).is_some_and(|at| at <= now);
-        let (peer, state) = self.peers.iter_mut().find(|(_, state)| due(state))?;
-        state.asking = Asking::InFlight;
-        Some(*peer)
-    }
-
-    /// When [`Exchange::poll_ask`] will have something again.
-    pub fn next_timeout(&self) -> Option<Timestamp> {
-        self.peers.values().filter_map(|state| state.asks_at(self.is_more_wanted)).min()
-    }
-
     /// Tells that a peer has answered, and returns what of it is taken.
+    ///
+    /// # Security
+    /// A record in it that is not signed by its peer proves that the sender did not check it: that entry is dropped, and the
+    /// sender loses quality.
     pub fn answer_received(&mut self, peer: P, mut addrs: Vec<PeerAddr>, now: Timestamp) -> Taken {
-        let settings = self.config.settings();
-        let is_small = addrs.len() < settings.small_answer;
-        self.ask_later(peer, is_small, now);
+        self.asked_with(peer, addrs.len(), now);
         let dropped = addrs.len().saturating_sub(self.config.settings().addrs_taken_max);
         addrs.truncate(self.config.settings().addrs_taken_max);
-        Taken { addrs, dropped }
-    }
-
-    /// Tells that a request to a peer has failed.
-    pub fn ask_failed(&mut self, peer: P, now: Timestamp) {
-        self.ask_later(peer, true, now);
+        self.check_records(peer, Taken { addrs, dropped, may_relay: false }, now)
     }
 
     /// Tells that a peer has brought addresses unasked, and returns what of it is taken.
@@ -268,61 +279,104 @@ impl<P: Copy + Ord> Exchange<P> {
     /// # Security
     /// One in ten seconds on average: a flood costs its sender and changes nothing.
     pub fn unasked_received(&mut self, peer: P, mut addrs: Vec<PeerAddr>, now: Timestamp) -> Taken {
-        let state = self.peers.get_mut(&peer).filter(|state| state.is_admitted);
-        let count = addrs.len();
-        let taken = state.map_or(0, |state| state.unasked.take_up_to(count as u64, now));
-        addrs.truncate(usize::try_from(taken).unwrap_or(count));
-        Taken { dropped: count.saturating_sub(addrs.len()), addrs }
-    }
-
-    fn ask_later(&mut self, peer: P, is_small: bool, now: Timestamp) {
         let settings = self.config.settings();
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        let pause = if is_small {
-            let pause = state.small_pause;
-            state.small_pause = pause.saturating_mul(2).min(Duration::from_secs(settings.ask_small_secs_max));
-            Some(pause)
-        } else {
-            settings.ask_again_secs.map(Duration::from_secs)
+        let count = addrs.len();
+        let may_relay = count <= settings.addrs_per_announcement_max;
+        let Some(state) = self.peers.get_mut(&peer).filter(|state| state.is_admitted) else {
+            return Taken { addrs: Vec::new(), dropped: count, may_relay: false };
         };
-        state.asking = match pause {
-            Some(pause) if state.is_admitted && state.link.is_dialled && settings.ask_dialled => {
-                Asking::Again(now.after(around(pause, 5, &mut self.rng)))
+        let pushed = state.push_until.take_if(|_| !may_relay).filter(|until| now <= *until);
+        let taken = match pushed {
+            Some(_) => count.min(settings.push_taken_max),
+            None => usize::try_from(state.unasked.take_up_to(count as u64, now)).unwrap_or(count),
+        };
+        addrs.truncate(taken);
+        let dropped = count.saturating_sub(addrs.len());
+        self.check_records(peer, Taken { addrs, dropped, may_relay }, now)
+    }
+
+    /// The newest signed record of a peer, unless it has expired.
+    pub fn record_of(&self, peer: &PeerId, now: Timestamp) -> Option<&SignedRecord> {
+        self.records.find(peer, now)
+    }
+
+    /// How many signed records are kept.
+    pub fn records(&self) -> usize {
+        self.records.len()
+    }
+
+    /// What a message brings is worth what its records say: the newest one of each peer replaces its addresses.
+    fn check_records(&mut self, peer: P, taken: Taken, now: Timestamp) -> Taken {
+        let settings = self.config.settings();
+        let Taken { addrs, mut dropped, may_relay } = taken;
+        let mut kept = Vec::with_capacity(addrs.len());
+        let (mut checks, mut is_forged) = (0, false);
+        for mut addr in addrs {
+            let Some(bytes) = addr.record.take() else {
+                kept.push(addr);
+                continue;
+            };
+            if !self.records.is_known(addr.peer.as_ref(), &bytes) {
+                if checks >= settings.records_checked_max {
+                    kept.push(addr);
+                    continue;
+                }
+                checks = checks.saturating_add(1);
             }
-            _ => Asking::Never,
-        };
-    }
-}
-
-impl Peer {
-    fn refusal(&self, config: &ValidConfig, now: Timestamp) -> Option<AskRefusal> {
-        let settings = config.settings();
-        if self.pending.is_some() {
-            return Some(AskRefusal::Pending);
+            match self.records.check(addr.peer.as_ref(), &bytes, settings, now) {
+                Checked::Newest(record) => {
+                    addr.peer = Some(record.peer());
+                    addr.endpoints = record.endpoints().to_vec();
+                    kept.push(addr);
+                }
+                Checked::Outdated | Checked::Expired => dropped = dropped.saturating_add(1),
+                Checked::Forged => {
+                    dropped = dropped.saturating_add(1);
+                    is_forged = true;
+                }
+            }
         }
-        let answered = self.answered?;
-        let since = now.since(answered.at);
-        let may_again = match settings.answers_per_connection {
-            _ if !self.is_admitted => false,
-            _ if answered.is_small => since >= Duration::from_secs(settings.small_answer_pause_secs),
-            AnswersPerConnection::Once => false,
-            AnswersPerConnection::EverySecs(secs) => since >= Duration::from_secs(secs),
-        };
-        (!may_again).then_some(AskRefusal::Answered)
-    }
-
-    /// Whom this node dialled learns nothing about a large network by asking; in a small one, somebody whom all others dialled
-    /// could ask nobody else.
-    const fn gets_small_answers_only(&self, settings: &Config) -> bool {
-        self.link.is_dialled && !settings.answer_dialled
-    }
-
-    const fn asks_at(&self, is_more_wanted: bool) -> Option<Timestamp> {
-        match self.asking {
-            Asking::First(at) => Some(at),
-            Asking::Again(at) if is_more_wanted => Some(at),
-            Asking::Again(_) | Asking::Never | Asking::InFlight => None,
+        if is_forged {
+            self.outputs.push_back(Output::Conduct(peer, Conduct::BrokeProtocol));
         }
+        Taken { addrs: kept, dropped, may_relay }
+    }
+
+    /// Adds the signed records of those who gave one: none that has expired, and none that names what the audience could not use.
+    fn with_records(&self, mut addrs: Vec<PeerAddr>, audience: Audience, now: Timestamp) -> Vec<PeerAddr> {
+        let policy = self.config.policy();
+        for addr in &mut addrs {
+            let known = addr.peer.and_then(|peer| self.records.find(&peer, now));
+            let usable = known.filter(|record| {
+                let mut endpoints = record.endpoints().iter();
+                endpoints.all(|endpoint| audience.can_use(endpoint) && policy.check(endpoint).is_ok())
+            });
+            addr.record = usable.map(|record| Bytes::clone(record.bytes()));
+        }
+        addrs
+    }
+
+    /// The next thing to do. Empty until [`next_timeout`](Self::next_timeout) or the next call once it is `None`.
+    pub fn poll_output(&mut self, now: Timestamp) -> Option<Output<P>> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        self.ask_due(now).or_else(|| self.neighbours_due(now)).or_else(|| self.own_due(now)).or_else(|| {
+            self.locating_due(now);
+            self.outputs.pop_front()
+        })
+    }
+
+    /// When [`Exchange::poll_output`] will have something again; `now` is the present.
+    pub fn next_timeout(&self, now: Timestamp) -> Option<Timestamp> {
+        let of_peer = |state: &Peer<P>| {
+            let asks_at = state.asks_at(self.is_more_wanted);
+            [asks_at, state.neighbours_at, state.own_at, state.confirm_by].into_iter().flatten().min()
+        };
+        let peers = self.peers.values().filter_map(of_peer).min();
+        let trial = self.own.trial().map(|trial| trial.until);
+        let probes = self.probes.next_timeout(self.config.settings(), now);
+        [peers, trial, probes].into_iter().flatten().min()
     }
 }
 

@@ -1,4 +1,4 @@
-use bruit_core::{Audience, Conduct, PeerId};
+use bruit_core::{Audience, Conduct, Endpoint, PeerId};
 
 use crate::{PeerAddr, RequestId};
 
@@ -23,8 +23,58 @@ pub enum Event {
         addrs: Vec<PeerAddr>,
         /// Whether it was asked.
         asked: bool,
-        /// How many more it told that were nonsense or too many.
+        /// How many more it told that were nonsense, outdated or too many.
         dropped: usize,
+        /// Whether what is new of it may be passed on with [`Behaviour::relay`](crate::Behaviour::relay).
+        may_relay: bool,
+    },
+    /// A peer is to be sent addresses before it asks: draw a sample for [`Behaviour::push`](crate::Behaviour::push).
+    PushWanted {
+        /// To whom.
+        peer: PeerId,
+        /// From where the peer would dial what it is told.
+        audience: Audience,
+    },
+    /// A peer has said whom it is connected to.
+    Neighbours {
+        /// Who.
+        peer: PeerId,
+        /// Whom.
+        neighbours: Vec<PeerId>,
+    },
+    /// A dial began that only tries where a connected peer says it listens.
+    ProbeStarted {
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// A connected peer was found at an endpoint on a fresh connection.
+    Confirmed {
+        /// The peer.
+        peer: PeerId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// A connected peer was not found where it says it listens.
+    Unconfirmed {
+        /// The peer.
+        peer: PeerId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// A peer could not be dialled in time, and such peers are not to be kept.
+    Unreachable {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// This node can be dialled at an endpoint: peers agreed, and one has dialled it.
+    OwnAdopted {
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// This node is at an endpoint no longer.
+    OwnDropped {
+        /// Where.
+        endpoint: Endpoint,
     },
     /// A peer that was asked did not answer.
     AskFailed {

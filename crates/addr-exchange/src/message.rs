@@ -1,7 +1,11 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use bruit_core::{Endpoint, Multiaddr, PeerId, Timestamp};
-use bruit_wire::{Limited, limits::ADDRS_PER_PEER_MAX, pb, scan};
+use bruit_wire::{
+    Limited,
+    limits::{ADDRS_PER_PEER_MAX, NEIGHBOURS_MAX},
+    pb, scan,
+};
 use bytes::Bytes;
 
 /// A peer and where it can be dialled, as one node tells another.
@@ -12,10 +16,19 @@ use bytes::Bytes;
 pub struct PeerAddr {
     /// Who, where known.
     pub peer: Option<PeerId>,
-    /// Where; 1 to 8.
+    /// Where; 1 to 8, or none if a signed record says it.
     pub endpoints: Vec<Endpoint>,
     /// When it was last seen, in whole hours.
     pub last_seen: Option<Timestamp>,
+    /// What the peer signed of it, where it did: a [`SignedRecord`](crate::SignedRecord) as it travels, unchecked.
+    pub record: Option<Bytes>,
+}
+
+impl PeerAddr {
+    /// Makes one without a signed record.
+    pub const fn new(peer: Option<PeerId>, endpoints: Vec<Endpoint>, last_seen: Option<Timestamp>) -> Self {
+        Self { peer, endpoints, last_seen, record: None }
+    }
 }
 
 /// A request of the exchange.
@@ -28,6 +41,10 @@ pub enum Request {
     },
     /// Brings addresses unasked.
     Addr(Vec<PeerAddr>),
+    /// Asks for neighbours.
+    GetNeighbours,
+    /// Asks to be dialled there.
+    DialBack(Endpoint),
 }
 
 /// What was read, and how much of it was nonsense.
@@ -51,6 +68,12 @@ pub fn request_from_wire(request: pb::ExchangeRequest) -> Option<Read<Request>> 
             let Read { value, nonsense } = addrs_from_wire(addr);
             Some(Read { value: Request::Addr(value), nonsense })
         }
+        pb::exchange_request::Kind::GetNeighbours(pb::GetNeighbours {}) => {
+            Some(Read { value: Request::GetNeighbours, nonsense: 0 })
+        }
+        pb::exchange_request::Kind::DialBack(pb::DialBack { addr }) => {
+            Some(Read { value: Request::DialBack(endpoint_from_wire(&addr)?), nonsense: 0 })
+        }
     }
 }
 
@@ -62,6 +85,11 @@ pub fn request_to_wire(request: &Request) -> pb::ExchangeRequest {
             kind(pb::exchange_request::Kind::GetAddr(pb::GetAddr { count_max: *count_max }))
         }
         Request::Addr(addrs) => fitting(addrs, |addr| kind(pb::exchange_request::Kind::Addr(addr))),
+        Request::GetNeighbours => kind(pb::exchange_request::Kind::GetNeighbours(pb::GetNeighbours {})),
+        Request::DialBack(endpoint) => {
+            let addr = endpoint.to_multiaddr().to_vec().into();
+            kind(pb::exchange_request::Kind::DialBack(pb::DialBack { addr }))
+        }
     }
 }
 
@@ -75,7 +103,19 @@ pub fn answer_to_wire(addrs: &[PeerAddr]) -> pb::ExchangeResponse {
     if addrs.is_empty() {
         return pb::ExchangeResponse::default();
     }
-    fitting(addrs, |addr| pb::ExchangeResponse { addr: Some(addr) })
+    fitting(addrs, |addr| pb::ExchangeResponse { addr: Some(addr), neighbours: None })
+}
+
+/// Reads the answer to a request for neighbours; what is no peer id is left out.
+pub fn neighbours_from_wire(answer: pb::ExchangeResponse) -> Vec<PeerId> {
+    let ids = answer.neighbours.unwrap_or_default().peer_ids;
+    ids.iter().filter_map(|bytes| PeerId::from_bytes(bytes).ok()).collect()
+}
+
+/// Writes the answer to a request for neighbours; those beyond what a message holds are left out.
+pub fn neighbours_to_wire(neighbours: &[PeerId]) -> pb::ExchangeResponse {
+    let ids = neighbours.iter().take(NEIGHBOURS_MAX as usize).map(|peer| peer.to_bytes().into());
+    pb::ExchangeResponse { addr: None, neighbours: Some(pb::Neighbours { peer_ids: ids.collect() }) }
 }
 
 /// The message with as many of the addresses as the peer's own scan will accept.
@@ -98,7 +138,7 @@ fn addr_to_wire(addr: &PeerAddr) -> pb::PeerAddr {
         peer_id: addr.peer.map(|peer| peer.to_bytes().into()).unwrap_or_default(),
         addrs: endpoints.map(|endpoint| endpoint.to_multiaddr().to_vec().into()).collect(),
         last_seen_seconds: secs.saturating_sub(secs.checked_rem(HOUR_SECS).unwrap_or(0)),
-        signed_record: Bytes::new(),
+        signed_record: addr.record.clone().unwrap_or_default(),
     }
 }
 
@@ -123,12 +163,13 @@ fn addr_from_wire(addr: &pb::PeerAddr) -> Option<Read<PeerAddr>> {
         let known = endpoint_from_wire(bytes).filter(|endpoint| !endpoints.contains(endpoint));
         endpoints.extend(known);
     }
-    if endpoints.is_empty() {
+    let record = (!addr.signed_record.is_empty()).then(|| addr.signed_record.clone());
+    if endpoints.is_empty() && record.is_none() {
         return None;
     }
     let nonsense = addr.addrs.len().saturating_sub(endpoints.len());
     let last_seen = (addr.last_seen_seconds > 0).then(|| Timestamp::from_secs(addr.last_seen_seconds));
-    Some(Read { value: PeerAddr { peer, endpoints, last_seen }, nonsense })
+    Some(Read { value: PeerAddr { peer, endpoints, last_seen, record }, nonsense })
 }
 
 fn endpoint_from_wire(bytes: &Bytes) -> Option<Endpoint> {

@@ -14,7 +14,9 @@ use std::{
     time::Duration,
 };
 
-use bruit_addr_exchange::{Asked, Audience, Config, Connected, Endpoint, Exchange, Link, PeerAddr, Seed, Timestamp};
+use bruit_addr_exchange::{
+    Asked, Config, Confirm, Connected, Endpoint, Exchange, Link, Output, PeerAddr, Seed, Timestamp,
+};
 use proptest::prelude::*;
 
 const SMALL: usize = 4;
@@ -53,9 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn addrs(first: u32, count: u8) -> Vec<PeerAddr> {
     let endpoint = |number: u32| Endpoint::tcp(Ipv4Addr::from_bits(number).into(), 1);
-    (0..u32::from(count))
-        .map(|number| PeerAddr { peer: None, endpoints: vec![endpoint(first.wrapping_add(number))], last_seen: None })
-        .collect()
+    (0..u32::from(count)).map(|number| PeerAddr::new(None, vec![endpoint(first.wrapping_add(number))], None)).collect()
 }
 
 #[derive(Default)]
@@ -138,7 +138,10 @@ fn run(steps: &[Step]) -> Vec<String> {
     let config = Config {
         small_answer: SMALL,
         addrs_per_answer_max: ANSWER_MAX,
+        addrs_per_answer_min: ANSWER_MAX,
         addrs_taken_max: TAKEN_MAX,
+        neighbours_secs: None,
+        confirm: Confirm::Off,
         ..Config::default()
     };
     let mut exchange: Exchange<u8> =
@@ -149,14 +152,18 @@ fn run(steps: &[Step]) -> Vec<String> {
     for step in steps {
         match *step {
             Step::Connected(peer, is_dialled) => {
-                let connected = exchange.peer_connected(peer, Link { is_dialled, audience: Audience::Internet }, now);
+                let connected = exchange.peer_connected(
+                    peer,
+                    Link { is_dialled, seen_at: Endpoint::tcp([1, 1, 1, 1].into(), 1) },
+                    now,
+                );
                 if connected == Connected::Added {
                     model.dialled.insert(peer, is_dialled);
                     model.unasked.insert(peer, (now, 0));
                 }
             }
             Step::Disconnected(peer) => {
-                exchange.peer_disconnected(peer);
+                exchange.peer_disconnected(peer, now);
                 model.disconnected(peer);
             }
             Step::Asked(peer, count_max) => {
@@ -170,12 +177,13 @@ fn run(steps: &[Step]) -> Vec<String> {
                 log.push(format!("{answer:?}"));
             }
             Step::Polled => {
-                while let Some(peer) = exchange.poll_ask(now) {
+                while let Some(output) = exchange.poll_output(now) {
+                    let Output::Ask(peer) = output else { panic!("{output:?}") };
                     assert_eq!(model.dialled.get(&peer), Some(&true), "5: asked who dialled us");
                     assert!(model.in_flight.insert(peer), "5: asked twice");
-                    log.push(format!("ask {peer} then {:?}", exchange.next_timeout()));
+                    log.push(format!("ask {peer} then {:?}", exchange.next_timeout(now)));
                 }
-                assert!(exchange.next_timeout().is_none_or(|at| at > now));
+                assert!(exchange.next_timeout(now).is_none_or(|at| at > now));
             }
             Step::Answered(peer, count) if model.in_flight.remove(&peer) => {
                 let taken = exchange.answer_received(peer, addrs(7, count), now);

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use bruit_addr_exchange::{
-    Admission, AskError, Behaviour, Conduct, Config, Endpoint, Event, FailReason, NetworkId, PeerAddr, PeerId, Seed,
+    Admission, AskError, AskWhom, Behaviour, Conduct, Config, Endpoint, Event, FailReason, NetworkId, PeerAddr, PeerId,
+    Seed,
 };
 use bruit_wire::pb;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
@@ -22,7 +23,7 @@ fn node(config: Config) -> Swarm<Behaviour> {
 
 fn addrs(count: u16) -> Vec<PeerAddr> {
     let endpoint = |port| Endpoint::tcp([1, 2, 3, 4].into(), port);
-    (1..=count).map(|port| PeerAddr { peer: None, endpoints: vec![endpoint(port)], last_seen: None }).collect()
+    (1..=count).map(|port| PeerAddr::new(None, vec![endpoint(port)], None)).collect()
 }
 
 /// Lets `dialler` connect to `listener`.
@@ -63,7 +64,7 @@ async fn events_of(
 }
 
 fn received(peer: PeerId, addrs: Vec<PeerAddr>) -> Event {
-    Event::Received { peer, addrs, asked: true, dropped: 0 }
+    Event::Received { peer, addrs, asked: true, dropped: 0, may_relay: false }
 }
 
 #[tokio::test]
@@ -112,15 +113,15 @@ async fn who_is_not_admitted_is_not_asked_and_who_is_not_connected_cannot_be() {
 
 #[tokio::test]
 async fn unasked_addresses_are_taken_up_to_the_limit() {
-    let quiet = Config { ask_dialled: false, ..Config::default() };
+    let quiet = Config { ask: AskWhom::Nobody, ..Config::default() };
     let (mut sender, mut taker) = (node(quiet.clone()), node(quiet));
     connect(&mut sender, &mut taker).await;
     let (from, to) = (*sender.local_peer_id(), *taker.local_peer_id());
     sender.behaviour_mut().announce(&to, addrs(11)).unwrap();
-    let expected = Event::Received { peer: from, addrs: addrs(5), asked: false, dropped: 5 };
+    let expected = Event::Received { peer: from, addrs: addrs(5), asked: false, dropped: 5, may_relay: true };
     assert_eq!(events_of(&mut taker, &mut sender, &[], 1).await, [expected]);
     sender.behaviour_mut().announce(&to, addrs(1)).unwrap();
-    let expected = Event::Received { peer: from, addrs: vec![], asked: false, dropped: 1 };
+    let expected = Event::Received { peer: from, addrs: vec![], asked: false, dropped: 1, may_relay: true };
     assert_eq!(events_of(&mut taker, &mut sender, &[], 1).await, [expected]);
 }
 

@@ -12,7 +12,7 @@ use std::{
 use bruit_addr_exchange::PeerAddr;
 use bruit_address_book::{AddressBook, Candidate, Heard, Hearsay, SampleRules, Source, Wanted};
 use bruit_core::{Alarm, Audience, ChaCha8Rng, Clock, Endpoint, NetGroup, PeerId, Seed, Timestamp};
-use bruit_peering::{DialOutcome, SlotClass};
+use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass};
 use libp2p_swarm::NetworkBehaviour;
 use rand::seq::IteratorRandom;
 
@@ -22,8 +22,6 @@ use crate::{
     coupling::{self, Command},
 };
 
-/// How many peers hear of a fresh address. Bitcoin Core: 2.
-const ANNOUNCED_TO: usize = 2;
 /// How many commands one turn carries out before the swarm gets its turn.
 const COMMANDS_PER_TURN: usize = 64;
 
@@ -115,9 +113,12 @@ impl Behaviour {
         let mut book = AddressBook::new(config.book.clone(), book);
         book.own_peer(local);
         let network = &config.network;
+        let mut exchange =
+            bruit_addr_exchange::Behaviour::new(network, config.exchange.clone(), seed.derive("exchange", 0));
+        exchange.own_peer(local);
         let children = Children {
             peering: bruit_peering::Behaviour::new(config.peering.clone(), local, seed.derive("peering", 0)),
-            exchange: bruit_addr_exchange::Behaviour::new(network, config.exchange.clone(), seed.derive("exchange", 0)),
+            exchange,
             rpc: bruit_rpc::Behaviour::new(
                 network,
                 config.rpc.clone(),
@@ -190,23 +191,42 @@ impl Behaviour {
         let now = self.clock.now();
         match event {
             Exchange::Asked { peer, request, audience } => {
-                let rules = SampleRules { most: self.config.addrs_per_answer_max, ..SampleRules::default() };
-                let sample = self.book.sample(rules, audience, now);
-                let others = sample.into_iter().filter(|known| known.peer != Some(peer));
-                let addrs = others.map(|known| PeerAddr {
-                    peer: known.peer,
-                    endpoints: known.endpoints,
-                    last_seen: Some(known.last_seen),
-                });
-                self.children.exchange.answer(request, addrs.collect());
+                let sample = self.sample(audience, peer, now);
+                self.children.exchange.answer(request, sample);
             }
-            Exchange::Received { peer, addrs, asked, .. } => {
-                let group = self.seen_at(&peer).map_or(NetGroup::Local, |remote| self.book.group_of(&remote));
-                self.commands.push_back(coupling::of_addrs(Source::Peer { peer, group }, addrs, asked));
+            Exchange::PushWanted { peer, audience } => {
+                let sample = self.sample(audience, peer, now);
+                // A peer that is busy or gone learns from others.
+                let _ = self.children.exchange.push(&peer, sample);
             }
+            Exchange::Received { peer, addrs, may_relay, .. } => {
+                let group = self.seen_at(&peer).map_or(NetGroup::Local, |remote| remote.group());
+                self.commands.push_back(coupling::of_addrs(Source::Peer { peer, group }, addrs, may_relay));
+            }
+            Exchange::ProbeStarted { endpoint } => self.commands.push_back(Command::BookDialStarted(endpoint)),
+            Exchange::Confirmed { peer, endpoint } => {
+                self.commands.push_back(coupling::of_trial(peer, endpoint, true));
+            }
+            Exchange::Unconfirmed { peer, endpoint } => {
+                self.commands.push_back(coupling::of_trial(peer, endpoint, false));
+            }
+            Exchange::Unreachable { peer } => self.commands.push_back(Command::Part(peer)),
+            Exchange::OwnAdopted { endpoint } => self.commands.push_back(Command::BookOwnEndpoint(endpoint)),
             Exchange::Conduct { peer, conduct } => self.commands.push_back(coupling::of_conduct(peer, conduct)),
             _ => {}
         }
+    }
+
+    fn sample(&mut self, audience: Audience, except: PeerId, now: Timestamp) -> Vec<PeerAddr> {
+        let exchange = self.config.exchange.settings();
+        let rules = SampleRules {
+            least: exchange.addrs_per_answer_min,
+            percent: exchange.answer_percent,
+            most: exchange.addrs_per_answer_max,
+        };
+        let sample = self.book.sample(rules, audience, now);
+        let others = sample.into_iter().filter(|known| known.peer != Some(except));
+        others.map(|known| PeerAddr::new(known.peer, known.endpoints, Some(known.last_seen))).collect()
     }
 
     fn seen_at(&self, peer: &PeerId) -> Option<Endpoint> {
@@ -233,7 +253,15 @@ impl Behaviour {
             Command::Propose(count) => self.propose(count, now),
             Command::AskForAddrs(peer) => self.ask(peer),
             Command::AskAnybodyForAddrs => self.ask_anybody(),
-            Command::Announce { addrs, except } => self.announce(&addrs, except, now),
+            Command::Locate { peer, hello } => {
+                if self.book.is_special(&peer) {
+                    self.children.exchange.hide(&peer);
+                }
+                self.children.exchange.hello_received(&peer, hello);
+            }
+            Command::Part(peer) => {
+                self.children.peering.say_goodbye(peer, GoodbyeReason::Requested);
+            }
             Command::BookConnected { .. }
             | Command::BookDisconnected(_)
             | Command::BookDialStarted(_)
@@ -261,54 +289,43 @@ impl Behaviour {
     }
 
     fn hear(&mut self, addrs: Vec<PeerAddr>, source: Source, relay: bool, now: Timestamp) {
-        let mut fresh = Vec::new();
-        for PeerAddr { peer, endpoints, last_seen } in addrs {
-            let is_new = |endpoint: &Endpoint| {
+        let (mut is_any_new, mut news) = (false, Vec::new());
+        for mut addr in addrs {
+            let PeerAddr { peer, last_seen, .. } = addr;
+            let mut is_news = |endpoint: &Endpoint| {
                 let hearsay = Hearsay { peer, endpoint: endpoint.clone(), last_seen, source };
-                self.book.heard(hearsay, now) == Heard::Added
+                let heard = self.book.heard(hearsay, now);
+                is_any_new |= heard == Heard::Added;
+                matches!(heard, Heard::Added | Heard::Refreshed)
             };
-            let added: Vec<_> = endpoints.into_iter().filter(is_new).collect();
-            if !added.is_empty() {
-                fresh.push(PeerAddr { peer, endpoints: added, last_seen });
+            addr.endpoints.retain(&mut is_news);
+            if !addr.endpoints.is_empty() && !self.is_secret(&addr, now) {
+                news.push(addr);
             }
         }
-        if fresh.is_empty() {
-            return;
+        if is_any_new {
+            self.children.exchange.book_counted(self.book.len());
+            self.children.peering.addresses_learned();
         }
-        self.children.exchange.book_counted(self.book.len());
-        self.children.peering.addresses_learned();
-        if let (true, Source::Peer { peer, .. }) = (relay, source) {
-            self.announce(&fresh, peer, now);
+        if let (true, Source::Peer { peer, .. }) = (relay && !news.is_empty(), source) {
+            self.children.exchange.relay(&peer, news);
         }
     }
 
-    fn announce(&mut self, addrs: &[PeerAddr], except: PeerId, now: Timestamp) {
-        let named = |peer: &PeerId| addrs.iter().any(|addr| addr.peer == Some(*peer));
-        let others = self.remotes.iter().filter(|(peer, _)| **peer != except && !named(peer));
-        for (peer, remote) in others.sample(&mut self.rng, ANNOUNCED_TO) {
-            let audience = Audience::of(remote);
-            let tellable = |addr: &PeerAddr| {
-                let special = addr.peer.is_some_and(|peer| self.book.is_special(&peer));
-                let banned = self.book.is_banned(addr.peer.as_ref(), None, now);
-                let mut addr = addr.clone();
-                addr.endpoints
-                    .retain(|endpoint| audience.can_use(endpoint) && self.config.addr_policy.check(endpoint).is_ok());
-                (!special && !banned && !addr.endpoints.is_empty()).then_some(addr)
-            };
-            let addrs: Vec<_> = addrs.iter().filter_map(tellable).collect();
-            if !addrs.is_empty() {
-                // A peer that is busy or gone hears of them from others.
-                let _ = self.children.exchange.announce(peer, addrs);
-            }
-        }
+    /// Whether nobody is to be told of an address: the operator named it, or it is banned.
+    fn is_secret(&self, addr: &PeerAddr, now: Timestamp) -> bool {
+        let is_banned = |endpoint: &Endpoint| self.book.is_banned(addr.peer.as_ref(), endpoint.ip(), now);
+        let is_special = |endpoint: &Endpoint| self.book.entry(endpoint, now).is_some_and(|entry| entry.is_special);
+        addr.peer.is_some_and(|peer| self.book.is_special(&peer))
+            || addr.endpoints.iter().any(|endpoint| is_banned(endpoint) || is_special(endpoint))
     }
 
     /// Proposes peers of groups that no outbound peer is in; when there are none, any others.
     fn propose(&mut self, count: usize, now: Timestamp) {
         let mut groups: Vec<NetGroup> = Vec::new();
         let outbound = self.children.peering.peers().filter(|view| view.class == Some(SlotClass::Outbound));
-        groups.extend(outbound.map(|view| self.book.group_of(&view.remote)));
-        groups.extend(self.children.peering.engine().dials().map(|(endpoint, _)| self.book.group_of(endpoint)));
+        groups.extend(outbound.map(|view| view.remote.group()));
+        groups.extend(self.children.peering.engine().dials().map(|(endpoint, _)| endpoint.group()));
         let mut started = 0;
         let mut refused: Vec<Endpoint> = Vec::new();
         for distinct in [true, false] {
@@ -319,7 +336,7 @@ impl Behaviour {
                         && candidate.peer.is_none_or(|peer| !engine.is_connected(peer))
                         && !refused_before.contains(candidate.endpoint)
                 };
-                let Some((choice, _)) = self.book.select_explained(Wanted::Any, eligible, now) else { break };
+                let Some(choice) = self.book.select(Wanted::Any, eligible, now) else { break };
                 match self.children.peering.dial(choice.endpoint.clone(), choice.peer) {
                     DialOutcome::Started => {
                         started += 1;

@@ -81,8 +81,6 @@ pub struct ValidConfig {
     pub addr_policy: AddrPolicy,
     /// The quality below which a peer is banned.
     pub ban_below: i32,
-    /// How many peers an answer names at most.
-    pub addrs_per_answer_max: usize,
     /// The address book's settings.
     pub book: bruit_address_book::ValidConfig,
     /// Address exchange's settings.
@@ -118,17 +116,16 @@ impl Config {
             }
         }
         let addr_policy = AddrPolicy { allow_private_addrs: self.allow_private_addrs };
-        let book = bruit_address_book::Config {
-            allow_private_addrs: self.allow_private_addrs,
-            ban_below: self.ban_below,
-            ..self.book
-        };
+        let book = bruit_address_book::Config { allow_private_addrs: self.allow_private_addrs, ..self.book };
         // Only peers with a slot are served.
-        let exchange = bruit_addr_exchange::Config { admission: Admission::ByOwner, ..self.exchange };
+        let exchange = bruit_addr_exchange::Config {
+            admission: Admission::ByOwner,
+            allow_private_addrs: self.allow_private_addrs,
+            ..self.exchange
+        };
         Ok(ValidConfig {
             addr_policy,
             ban_below: self.ban_below,
-            addrs_per_answer_max: exchange.addrs_per_answer_max,
             book: book.validate()?,
             exchange: exchange.validate()?,
             peering: self.peering.validate(network.clone(), agent)?,

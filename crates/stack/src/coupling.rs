@@ -5,13 +5,10 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "the events of peering are non-exhaustive")]
 
-use bruit_addr_exchange::PeerAddr;
+use bruit_addr_exchange::{PeerAddr, PeerHello};
 use bruit_address_book::Source;
 use bruit_core::{Conduct, Endpoint, PeerId};
-use bruit_peering::{DialFailure, KnownPeer, SlotClass, Strangeness};
-
-/// Unasked addresses are passed on only from messages of at most so many peers: Bitcoin Core's figure.
-pub const RELAYED_PEERS_MAX: usize = 10;
+use bruit_peering::{DialFailure, Hello, KnownPeer, Strangeness};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,20 +60,22 @@ pub enum Command {
     AskForAddrs(PeerId),
     /// Ask some peer for addresses.
     AskAnybodyForAddrs,
-    /// Tell a few peers of addresses unasked.
-    Announce {
-        /// The addresses.
-        addrs: Vec<PeerAddr>,
-        /// Who is not told.
-        except: PeerId,
+    /// Tell the exchange what a peer's hello says about places.
+    Locate {
+        /// The peer.
+        peer: PeerId,
+        /// What it says.
+        hello: PeerHello,
     },
+    /// Part from a peer that is not to be kept.
+    Part(PeerId),
 }
 
 /// What an event of peering means.
 pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
     use bruit_peering::Event;
     match event {
-        Event::PeerUp { peer, class, hello, remote } => peer_up(*peer, *class, &hello.listen, remote),
+        Event::PeerUp { peer, hello, remote, .. } => peer_up(*peer, hello, remote),
         Event::PeerDown { peer } => vec![Command::Dismiss(*peer), Command::BookDisconnected(*peer)],
         Event::CandidatesWanted { count } => vec![Command::Propose(*count)],
         Event::Starved => vec![Command::AskAnybodyForAddrs],
@@ -89,7 +88,7 @@ pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
             vec![Command::BookHeard { addrs, source, relay: false }, Command::AskForAddrs(*peer)]
         }
         Event::Turned { peer, listen, remote } => {
-            let addrs = vec![PeerAddr { peer: Some(*peer), endpoints: listen.clone(), last_seen: None }];
+            let addrs = vec![PeerAddr::new(Some(*peer), listen.clone(), None)];
             vec![Command::BookHeard {
                 addrs,
                 source: Source::Peer { peer: *peer, group: remote.group() },
@@ -106,17 +105,15 @@ pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
     }
 }
 
-fn peer_up(peer: PeerId, class: SlotClass, listen: &[Endpoint], seen_at: &Endpoint) -> Vec<Command> {
-    let listen = listen.to_vec();
-    let told = PeerAddr { peer: Some(peer), endpoints: listen.clone(), last_seen: None };
-    let mut commands = vec![Command::Admit(peer), Command::BookConnected { peer, listen, seen_at: seen_at.clone() }];
-    match class {
-        // The exchange asks whom it is admitted to, if we dialled them.
-        SlotClass::Outbound | SlotClass::Manual => {}
-        SlotClass::Inbound if told.endpoints.is_empty() => {}
-        SlotClass::Inbound => commands.push(Command::Announce { addrs: vec![told], except: peer }),
-    }
-    commands
+/// Whom the exchange asks, and whether it tries where the peer listens, is its own affair.
+fn peer_up(peer: PeerId, hello: &Hello, seen_at: &Endpoint) -> Vec<Command> {
+    let listen = hello.listen.clone();
+    let places = PeerHello { listens_at: listen.clone(), sees_us_at: hello.observed.clone() };
+    vec![
+        Command::Admit(peer),
+        Command::BookConnected { peer, listen, seen_at: seen_at.clone() },
+        Command::Locate { peer, hello: places },
+    ]
 }
 
 fn dial_failed(endpoint: &Endpoint, reason: &DialFailure) -> Option<Command> {
@@ -130,7 +127,7 @@ fn dial_failed(endpoint: &Endpoint, reason: &DialFailure) -> Option<Command> {
 }
 
 fn known(known: &KnownPeer) -> PeerAddr {
-    PeerAddr { peer: Some(known.peer), endpoints: known.endpoints.clone(), last_seen: known.last_seen }
+    PeerAddr::new(Some(known.peer), known.endpoints.clone(), known.last_seen)
 }
 
 /// What a conduct that a protocol reports means.
@@ -139,7 +136,11 @@ pub fn of_conduct(peer: PeerId, conduct: Conduct) -> Command {
 }
 
 /// What addresses that a peer told mean.
-pub fn of_addrs(source: Source, addrs: Vec<PeerAddr>, asked: bool) -> Command {
-    let relay = !asked && addrs.len() <= RELAYED_PEERS_MAX;
+pub const fn of_addrs(source: Source, addrs: Vec<PeerAddr>, relay: bool) -> Command {
     Command::BookHeard { addrs, source, relay }
+}
+
+/// What trying an endpoint of a connected peer means.
+pub fn of_trial(peer: PeerId, endpoint: Endpoint, is_reached: bool) -> Command {
+    if is_reached { Command::BookDialSucceeded(endpoint, peer) } else { Command::BookDialFailed(endpoint) }
 }

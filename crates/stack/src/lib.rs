@@ -21,7 +21,7 @@ pub use config::{Config, ConfigError, ValidConfig};
 pub use event::Event;
 pub use profile::{Profile, UnknownProfileError};
 #[cfg(feature = "behaviour")]
-pub use view::{GoodbyeView, ObservedView, PeerView, StatusView};
+pub use view::{GoodbyeView, ObservedView, OwnAddrView, PeerView, StatusView};
 
 pub use bruit_addr_exchange as addr_exchange;
 pub use bruit_address_book as address_book;

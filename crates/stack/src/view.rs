@@ -1,5 +1,6 @@
 //! What people see of a node: plain values, ready to be shown or sent.
 
+use bruit_addr_exchange::OwnView;
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_peering::{Departure, DepartureCause, SlotClass};
 
@@ -64,6 +65,27 @@ pub struct ObservedView {
     pub witnesses: Vec<PeerId>,
 }
 
+/// An address of our own that we do not listen on ourselves: a router's, or that of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct OwnAddrView {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// Whether it is believed and told: enough witnesses agreed, and somebody has dialled it.
+    pub is_adopted: bool,
+    /// Who of the connected peers sees it.
+    pub witnesses: Vec<PeerId>,
+    /// In how many parts of the internet they are.
+    pub groups: usize,
+}
+
+impl OwnAddrView {
+    pub(crate) fn of(view: OwnView<PeerId>) -> Self {
+        let OwnView { endpoint, is_adopted, witnesses, groups } = view;
+        Self { endpoint, is_adopted, witnesses, groups }
+    }
+}
+
 /// A node's state in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -76,6 +98,8 @@ pub struct StatusView {
     pub listen: Vec<Endpoint>,
     /// Where others see us.
     pub observed: Vec<ObservedView>,
+    /// Where we may be dialled beyond `listen`, as far as others see it.
+    pub own: Vec<OwnAddrView>,
     /// How many peers we dialled and keep.
     pub outbound: usize,
     /// How many peers we want to dial and keep.

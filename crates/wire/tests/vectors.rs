@@ -87,33 +87,26 @@ fn request() -> pb::RpcRequest {
     }
 }
 
-fn announce() -> pb::Announce {
-    pb::Announce {
-        topic: "news".into(),
-        ids: vec![7; 64].into(),
-        rounds: vec![2, 3].into(),
-        roots: vec![8; 16].into(),
-        is_ahead: true,
-    }
-}
-
 fn addr() -> pb::Addr {
     pb::Addr { peers: vec![peer_addr(), pb::PeerAddr::default()] }
+}
+
+fn neighbours() -> pb::Neighbours {
+    pb::Neighbours { peer_ids: vec![vec![0x00, 0x24, 0x08, 0x01].into()] }
+}
+
+fn record_addr() -> pb::PeerRecordAddr {
+    pb::PeerRecordAddr { multiaddr: vec![0x04, 1, 2, 3, 4, 0x06, 0x1f, 0x90].into() }
+}
+
+fn record() -> pb::PeerRecord {
+    pb::PeerRecord { peer_id: vec![0x00, 0x24, 0x08, 0x01].into(), seq: 1_800_000_000, addresses: vec![record_addr()] }
 }
 
 fn check_all() -> Vec<&'static str> {
     vec![
         check(pb::LaneOpen { lane: 1 }),
-        check(pb::ItemFrame {
-            id: vec![3; 32].into(),
-            round: 2,
-            kind: pb::HopKind::Stem.into(),
-            root: 0x00ff_eedd_ccbb_aa99,
-            cover: vec![1, 2, 3, 4, 5, 6].into(),
-            announce: Some(announce()),
-            body: b"body".to_vec().into(),
-        }),
-        check(announce()),
+        check(pb::ItemFrame { id: vec![3; 32].into(), round: 2, body: b"body".to_vec().into() }),
         check(pb::Item {
             topic: "news".into(),
             author: vec![0x00, 0x24].into(),
@@ -121,18 +114,7 @@ fn check_all() -> Vec<&'static str> {
             expires_at_ms: 1_800_000_000_000,
             payload: b"payload".to_vec().into(),
         }),
-        check(pb::GossipControl {
-            subscribe: vec!["a".into(), "b".into()],
-            unsubscribe: vec!["c".into()],
-            want: vec![1; 32].into(),
-            have: vec![2; 64].into(),
-            adopt: vec![3; 8].into(),
-            drop: vec![4; 16].into(),
-            neighbours: Some(vec![5; 6].into()),
-            choose: vec!["d".into()],
-            unchoose: vec!["e".into()],
-            pull: vec!["f".into()],
-        }),
+        check(pb::GossipControl { subscribe: vec!["a".into(), "b".into()], unsubscribe: vec!["c".into()] }),
         check(pb::RpcFrame { kind: Some(pb::rpc_frame::Kind::Request(request())) }),
         check(request()),
         check(pb::RpcResponse {
@@ -152,7 +134,18 @@ fn check_all() -> Vec<&'static str> {
         check(pb::ExchangeRequest {
             kind: Some(pb::exchange_request::Kind::GetAddr(pb::GetAddr { count_max: 1_000 })),
         }),
-        check(pb::ExchangeResponse { addr: Some(addr()) }),
+        check(pb::ExchangeResponse { addr: Some(addr()), neighbours: Some(neighbours()) }),
+        check(pb::GetNeighbours {}),
+        check(neighbours()),
+        check(pb::DialBack { addr: vec![0x04, 1, 2, 3, 4, 0x06, 0x1f, 0x90].into() }),
+        check(pb::SignedEnvelope {
+            public_key: vec![0x08, 0x01, 0x12, 0x20].into(),
+            payload_type: vec![0x03, 0x01].into(),
+            payload: encode(&record()),
+            signature: vec![0xcc; 64].into(),
+        }),
+        check(record()),
+        check(record_addr()),
         check(pb::GetAddr { count_max: 1_000 }),
         check(addr()),
         check(peer_addr()),

@@ -11,13 +11,20 @@ fn peer(number: u32) -> PeerId {
 
 fn addr(number: u32, peer: Option<PeerId>) -> PeerAddr {
     let ip = std::net::Ipv4Addr::from_bits(0x0101_0000 | number);
-    PeerAddr { peer, endpoints: vec![Endpoint::tcp(ip.into(), 9)], last_seen: Some(Timestamp::from_secs(7_200)) }
+    PeerAddr {
+        peer,
+        endpoints: vec![Endpoint::tcp(ip.into(), 9)],
+        last_seen: Some(Timestamp::from_secs(7_200)),
+        record: None,
+    }
 }
 
 #[test]
 fn requests_and_answers_survive_the_round_trip() {
     let addrs = vec![addr(1, Some(peer(1))), addr(2, None), PeerAddr { last_seen: None, ..addr(3, None) }];
-    for request in [Request::GetAddr { count_max: 9 }, Request::Addr(addrs.clone())] {
+    let there = Endpoint::tcp([1, 2, 3, 4].into(), 5);
+    let others = [Request::GetNeighbours, Request::DialBack(there)];
+    for request in [Request::GetAddr { count_max: 9 }, Request::Addr(addrs.clone())].into_iter().chain(others) {
         let read = request_from_wire(decode(encode(&request_to_wire(&request))).unwrap());
         assert_eq!(read, Some(Read { value: request, nonsense: 0 }));
     }
@@ -47,7 +54,7 @@ fn nonsense_is_counted_and_dropped() {
     let half = pb::PeerAddr { addrs: vec![bytes("/ip4/1.2.3.4/tcp/0"), good.addrs[0].clone()], ..good.clone() };
     let mut peers = bad.to_vec();
     peers.push(half);
-    let read = answer_from_wire(pb::ExchangeResponse { addr: Some(pb::Addr { peers }) });
+    let read = answer_from_wire(pb::ExchangeResponse { addr: Some(pb::Addr { peers }), neighbours: None });
     assert_eq!(read, Read { value: vec![addr(1, Some(peer(1)))], nonsense: 6 });
 }
 

@@ -9,9 +9,10 @@ use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_gossip::{ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed};
 use bruit_peering::{GoodbyeReason, SlotClass};
 use bytes::Bytes;
+use libp2p_identity::Keypair;
 
 use super::{Behaviour, Stopping};
-use crate::{GoodbyeView, ObservedView, PeerView, StatusView};
+use crate::{GoodbyeView, ObservedView, OwnAddrView, PeerView, StatusView};
 
 impl Behaviour {
     /// Names an address to start from: dialled when the book knows nobody.
@@ -47,18 +48,15 @@ impl Behaviour {
         self.children.peering.say_goodbye(peer, GoodbyeReason::Requested)
     }
 
-    /// Bans, and says goodbye to all whom it concerns, as everybody who is connected from an address: for misconduct if a rule
-    /// bans, by request if a person does, who owes nobody a reason. Peers that the operator named are spared, unless the operator
-    /// bans them; who is only discouraged stays.
+    /// Bans, and says goodbye to whom it concerns: for misconduct if a rule bans, by request if a person does, who owes nobody a
+    /// reason. Peers that the operator named are spared, unless the operator bans them.
     pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
         let now = self.clock.now();
         let banned = self.book.ban(ban, now)?;
         let concerned = |view: &bruit_peering::PeerView| {
             let is_meant = match ban.subject {
                 BanSubject::Peer(peer) => view.peer == peer,
-                BanSubject::Ip(_) | BanSubject::Net(_) => {
-                    view.remote.ip().is_some_and(|ip| ban.subject.holds_ip(ip)) && view.class != Some(SlotClass::Manual)
-                }
+                BanSubject::Ip(ip) => view.remote.ip() == Some(ip) && view.class != Some(SlotClass::Manual),
             };
             is_meant && self.book.is_barred(Some(&view.peer), view.remote.ip(), now)
         };
@@ -85,6 +83,16 @@ impl Behaviour {
             self.children.peering.stop();
             self.wake();
         }
+    }
+
+    /// Gives the key with which own addresses are signed when they are told; without it they are hearsay.
+    pub fn sign_as(&mut self, key: Keypair) {
+        self.children.exchange.sign_as(key);
+    }
+
+    /// How many connected peers say that they are connected to a peer.
+    pub fn holders(&self, peer: &PeerId) -> usize {
+        self.children.exchange.exchange().holders(peer)
     }
 
     /// The address book.
@@ -154,6 +162,7 @@ impl Behaviour {
             network: self.config.network.to_string(),
             listen: self.listen.clone(),
             observed: observed.into_iter().map(|(endpoint, witnesses)| ObservedView { endpoint, witnesses }).collect(),
+            own: self.children.exchange.own_views().into_iter().map(OwnAddrView::of).collect(),
             outbound: peering.held(SlotClass::Outbound),
             outbound_target: settings.outbound_target,
             inbound: peering.held(SlotClass::Inbound),

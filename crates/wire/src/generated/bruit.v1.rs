@@ -13,7 +13,7 @@ pub struct PeerAddr {
     /// When it was last seen, in seconds since 1970, rounded down to a whole hour. 0 when not known.
     #[prost(uint64, tag = "3")]
     pub last_seen_seconds: u64,
-    /// A signed peer record (libp2p envelope, interoperable form), where the peer gave one.
+    /// A `SignedEnvelope` that holds a `PeerRecord`, where the peer gave one.
     #[prost(bytes = "bytes", tag = "4")]
     pub signed_record: ::prost::bytes::Bytes,
 }
@@ -23,6 +23,23 @@ pub struct GetAddr {
     /// How many at most; 0 stands for what the peer likes.
     #[prost(uint32, tag = "1")]
     pub count_max: u32,
+}
+/// Asks whom a peer is connected to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetNeighbours {}
+/// Some of those whom the sender is connected to: the answer to `GetNeighbours`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Neighbours {
+    /// Their binary peer ids.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub peer_ids: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// Asks the receiver to dial the sender on a fresh connection, and to close that again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DialBack {
+    /// Where, as a binary multiaddr without peer id. Only the IP address that the receiver sees the sender at is dialled.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub addr: ::prost::bytes::Bytes,
 }
 /// Addresses: the answer to `GetAddr`, or unasked.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -35,7 +52,7 @@ pub struct Addr {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExchangeRequest {
     /// What the request is.
-    #[prost(oneof = "exchange_request::Kind", tags = "1, 2")]
+    #[prost(oneof = "exchange_request::Kind", tags = "1, 2, 3, 4")]
     pub kind: ::core::option::Option<exchange_request::Kind>,
 }
 /// Nested message and enum types in `ExchangeRequest`.
@@ -49,6 +66,12 @@ pub mod exchange_request {
         /// Brings addresses unasked; answered by an empty `ExchangeResponse`.
         #[prost(message, tag = "2")]
         Addr(super::Addr),
+        /// Asks for neighbours.
+        #[prost(message, tag = "3")]
+        GetNeighbours(super::GetNeighbours),
+        /// Asks to be dialled; answered by an empty `ExchangeResponse`, whatever comes of it.
+        #[prost(message, tag = "4")]
+        DialBack(super::DialBack),
     }
 }
 /// The answer to an `ExchangeRequest`.
@@ -57,50 +80,59 @@ pub struct ExchangeResponse {
     /// The addresses asked for.
     #[prost(message, optional, tag = "1")]
     pub addr: ::core::option::Option<Addr>,
+    /// The neighbours asked for.
+    #[prost(message, optional, tag = "2")]
+    pub neighbours: ::core::option::Option<Neighbours>,
 }
-/// One copy of an item on its way, or ids that the sender announces, or both. A frame of the lane `items` (1).
+/// Something signed, as libp2p's RFC 0002 has it. The signature covers the domain "libp2p-peer-record", `payload_type` and
+/// `payload`, each after its length as a varint.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedEnvelope {
+    /// The key, in libp2p's encoding; its peer id must be that of the record.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub public_key: ::prost::bytes::Bytes,
+    /// What the payload is: 0x03 0x01 for a peer record.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub payload_type: ::prost::bytes::Bytes,
+    /// The encoded `PeerRecord`.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub payload: ::prost::bytes::Bytes,
+    /// The signature.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub signature: ::prost::bytes::Bytes,
+}
+/// Where a peer says it can be dialled, as libp2p's RFC 0003 has it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PeerRecord {
+    /// The binary peer id.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub peer_id: ::prost::bytes::Bytes,
+    /// Which record is newer; a time since 1970 in most implementations.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    /// Where.
+    #[prost(message, repeated, tag = "3")]
+    pub addresses: ::prost::alloc::vec::Vec<PeerRecordAddr>,
+}
+/// One address of a `PeerRecord`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PeerRecordAddr {
+    /// A binary multiaddr.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub multiaddr: ::prost::bytes::Bytes,
+}
+/// One copy of an item on its way. A frame of the lane `items` (1).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ItemFrame {
-    /// BLAKE3 of the item's body, 32 bytes; see docs/protocol.md for the exact input. Empty: there is no copy in this frame.
+    /// BLAKE3 of the item's body, 32 bytes; see docs/protocol.md for the exact input.
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
-    /// Which hop this copy is on: 1 in the copy that the origin sends, and in one that was asked for.
+    /// Which hop this copy is on: 1 in the copy that the origin sends.
     #[prost(uint32, tag = "2")]
     pub round: u32,
-    /// Why it is sent.
-    #[prost(enumeration = "HopKind", tag = "3")]
-    pub kind: i32,
-    /// The root of the tree that it travels on; 0 if on none.
-    #[prost(uint64, tag = "4")]
-    pub root: u64,
-    /// Short ids, 3 bytes each: the neighbours of the origin, whom its own copies cover.
-    #[prost(bytes = "bytes", tag = "5")]
-    pub cover: ::prost::bytes::Bytes,
-    /// Ids of other items that the receiver may ask for.
-    #[prost(message, optional, tag = "6")]
-    pub announce: ::core::option::Option<Announce>,
     /// An encoded `Item`, relayed as it came, byte for byte.
     #[prost(bytes = "bytes", tag = "15")]
     pub body: ::prost::bytes::Bytes,
-}
-/// Ids of items of one topic.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Announce {
-    /// The topic, 1 to 64 bytes of UTF-8.
-    #[prost(string, tag = "1")]
-    pub topic: ::prost::alloc::string::String,
-    /// The ids, 32 bytes each.
-    #[prost(bytes = "bytes", tag = "2")]
-    pub ids: ::prost::bytes::Bytes,
-    /// On which round a pushed copy from the sender would be, one byte each; empty: 1 for all.
-    #[prost(bytes = "bytes", tag = "3")]
-    pub rounds: ::prost::bytes::Bytes,
-    /// The root of each one's tree, 8 bytes each, the most significant first; empty: none.
-    #[prost(bytes = "bytes", tag = "4")]
-    pub roots: ::prost::bytes::Bytes,
-    /// The sender does not have the bodies yet: it will answer when it has.
-    #[prost(bool, tag = "5")]
-    pub is_ahead: bool,
 }
 /// What is published. Never changed on its way.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -130,63 +162,6 @@ pub struct GossipControl {
     /// Topics that the sender wants no longer.
     #[prost(string, repeated, tag = "2")]
     pub unsubscribe: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Ids of items that the sender wants, 32 bytes each: they were announced to it.
-    #[prost(bytes = "bytes", tag = "3")]
-    pub want: ::prost::bytes::Bytes,
-    /// Ids that the receiver announced and the sender has already, 32 bytes each.
-    #[prost(bytes = "bytes", tag = "4")]
-    pub have: ::prost::bytes::Bytes,
-    /// Roots, 8 bytes each, the most significant first, of trees on which the receiver is now the sender's parent.
-    #[prost(bytes = "bytes", tag = "5")]
-    pub adopt: ::prost::bytes::Bytes,
-    /// Roots of trees on which the receiver is the sender's parent no longer.
-    #[prost(bytes = "bytes", tag = "6")]
-    pub drop: ::prost::bytes::Bytes,
-    /// Short ids of the sender's neighbours, 3 bytes each; replaces what it said before.
-    #[prost(bytes = "bytes", optional, tag = "7")]
-    pub neighbours: ::core::option::Option<::prost::bytes::Bytes>,
-    /// Topics whose items the receiver is asked to announce to the sender, from now on.
-    #[prost(string, repeated, tag = "8")]
-    pub choose: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Topics whose items it is asked to announce no longer.
-    #[prost(string, repeated, tag = "9")]
-    pub unchoose: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Topics of which the receiver is asked to announce, once, what it has.
-    #[prost(string, repeated, tag = "10")]
-    pub pull: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// Why a copy is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum HopKind {
-    /// Unasked.
-    Push = 0,
-    /// It was asked for.
-    Answer = 1,
-    /// It is on its stem: to be passed to one peer, and to be kept from all others.
-    Stem = 2,
-}
-impl HopKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Push => "HOP_KIND_PUSH",
-            Self::Answer => "HOP_KIND_ANSWER",
-            Self::Stem => "HOP_KIND_STEM",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "HOP_KIND_PUSH" => Some(Self::Push),
-            "HOP_KIND_ANSWER" => Some(Self::Answer),
-            "HOP_KIND_STEM" => Some(Self::Stem),
-            _ => None,
-        }
-    }
 }
 /// The first frame of every lane: says which lane of its protocol the stream is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -10,7 +10,7 @@ use outside_net::{in_time, listen, swarm};
 async fn addresses_are_asked_for_and_told() {
     let (mut alice, mut bob) = (swarm(|key| Behaviour::new(key, 1)), swarm(|key| Behaviour::new(key, 2)));
     let endpoint = Endpoint::tcp([9, 8, 7, 6].into(), 4_001);
-    let known = PeerAddr { peer: Some(PeerId::random()), endpoints: vec![endpoint], last_seen: None };
+    let known = PeerAddr::new(Some(PeerId::random()), vec![endpoint], None);
     let addr = listen(&mut bob).await;
     alice.dial(addr).unwrap();
 

@@ -1,0 +1,258 @@
+use super::*;
+use crate::DialBack;
+
+fn hello(listens_at: Option<Endpoint>, sees_us_at: Option<Endpoint>) -> PeerHello {
+    PeerHello { listens_at: listens_at.into_iter().collect(), sees_us_at }
+}
+
+fn ours(last: u8, port: u16) -> Endpoint {
+    Endpoint::tcp([9, 9, 9, last].into(), port)
+}
+
+/// Behind a router: it listens on a private address, and peers see another one.
+fn behind_a_router() -> Exchange<u8> {
+    let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
+    exchange.own_listens(vec![Endpoint::tcp([192, 168, 0, 2].into(), 4_001)]);
+    exchange
+}
+
+/// A peer that this node dialled sees it at an address; the port means nothing.
+fn sees(exchange: &mut Exchange<u8>, peer: u8, last: u8, now: Timestamp) {
+    if !exchange.peers.contains_key(&peer) {
+        connect(exchange, peer, DIALLED, now);
+    }
+    exchange.hello_received(peer, Some(PeerId::random()), hello(None, Some(ours(last, 50_000))), now);
+}
+
+fn helper(outputs: &[Output<u8>]) -> Option<u8> {
+    outputs.iter().find_map(|output| if let Output::AskDialBack { to, .. } = output { Some(*to) } else { None })
+}
+
+fn adopted(exchange: &Exchange<u8>) -> Vec<Endpoint> {
+    exchange.own_views().into_iter().filter(|view| view.is_adopted).map(|view| view.endpoint).collect()
+}
+
+#[test]
+fn an_own_address_is_adopted_when_three_groups_agree_and_one_dialled_it() {
+    let mut exchange = behind_a_router();
+    connect(&mut exchange, 9, DIALLED, at(0));
+    for (peer, is_enough) in [(1, false), (2, false), (3, true)] {
+        sees(&mut exchange, peer, 1, at(0));
+        assert_eq!(helper(&outputs(&mut exchange, at(0))).is_some(), is_enough, "{peer} witnesses");
+    }
+    let trial = exchange.own.trial().unwrap().clone();
+    assert_eq!((trial.endpoint, &trial.asked[..]), (ours(1, 4_001), &[9][..]), "one that is no witness is asked");
+    assert_eq!(adopted(&exchange), []);
+    exchange.connected_again(1, at(1));
+    assert_eq!(adopted(&exchange), [], "somebody else came by chance");
+    exchange.connected_again(9, at(1));
+    assert_eq!(outputs(&mut exchange, at(1)), [Output::Adopted(ours(1, 4_001))]);
+    let [view] = &exchange.own_views()[..] else { panic!("one address") };
+    assert_eq!((view.is_adopted, view.groups, &view.witnesses[..]), (true, 3, &[1, 2, 3][..]));
+    assert_eq!(exchange.own_addr(Audience::Internet, at(1)).unwrap().endpoints, [ours(1, 4_001)]);
+}
+
+#[test]
+fn fault_lying_witnesses_of_one_group_count_as_one() {
+    let mut exchange = behind_a_router();
+    for peer in 1..=50 {
+        let seen_at = Endpoint::tcp([66, 6, peer, 1].into(), 4_001);
+        exchange.peer_connected(peer, Link { is_dialled: true, seen_at }, at(0));
+        exchange.hello_received(peer, Some(PeerId::random()), hello(None, Some(ours(66, 1))), at(0));
+    }
+    assert_eq!(outputs(&mut exchange, at(0)), []);
+    sees(&mut exchange, 60, 66, at(0));
+    assert_eq!(outputs(&mut exchange, at(0)), [], "and one more makes two");
+}
+
+#[test]
+fn fault_lying_witnesses_of_many_groups_fail_at_the_dial_back() {
+    let mut exchange = behind_a_router();
+    (1..=6).for_each(|peer| sees(&mut exchange, peer, 66, at(0)));
+    connect(&mut exchange, 9, DIALLED, at(0));
+    let mut helpers = vec![helper(&outputs(&mut exchange, at(0))).unwrap()];
+    for secs in [20, 40, 60, 80] {
+        helpers.extend(helper(&outputs(&mut exchange, at(secs))));
+    }
+    helpers.sort_unstable();
+    let mut distinct = helpers.clone();
+    distinct.dedup();
+    assert_eq!((helpers.len(), distinct.len()), (3, 3), "three tries with three peers, and no more");
+    assert_eq!(adopted(&exchange), []);
+    sees(&mut exchange, 7, 66, at(3_000));
+    assert_eq!(outputs(&mut exchange, at(3_000)), [], "given up for an hour");
+    sees(&mut exchange, 8, 66, at(3_700));
+    assert!(helper(&outputs(&mut exchange, at(3_700))).is_some());
+    // Meanwhile the truth is found out.
+    (11..=13).for_each(|peer| sees(&mut exchange, peer, 1, at(3_700)));
+    for secs in [3_720, 3_740, 3_760] {
+        if let Some(to) = helper(&outputs(&mut exchange, at(secs)))
+            && exchange.own.trial().is_some_and(|trial| trial.endpoint == ours(1, 4_001))
+        {
+            exchange.connected_again(to, at(secs));
+        }
+    }
+    assert_eq!(adopted(&exchange), [ours(1, 4_001)]);
+}
+
+#[test]
+fn an_own_address_is_dropped_when_it_changes() {
+    let mut exchange = behind_a_router();
+    connect(&mut exchange, 9, DIALLED, at(0));
+    (1..=3).for_each(|peer| sees(&mut exchange, peer, 1, at(0)));
+    outputs(&mut exchange, at(0));
+    exchange.connected_again(9, at(0));
+    outputs(&mut exchange, at(0));
+    (1..=3).for_each(|peer| exchange.peer_disconnected(peer, at(10)));
+    assert_eq!(adopted(&exchange), [ours(1, 4_001)], "silence is no change");
+    (4..=5).for_each(|peer| sees(&mut exchange, peer, 2, at(20)));
+    assert_eq!(outputs(&mut exchange, at(20)), []);
+    sees(&mut exchange, 6, 2, at(20));
+    let changed = outputs(&mut exchange, at(20));
+    assert!(changed.contains(&Output::Dropped(ours(1, 4_001))), "{changed:?}");
+    exchange.connected_again(9, at(21));
+    assert_eq!(adopted(&exchange), [ours(2, 4_001)]);
+}
+
+#[test]
+fn an_own_listen_address_that_was_dialled_needs_no_witnesses() {
+    let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
+    exchange.own_listens(vec![ours(1, 4_001)]);
+    connect(&mut exchange, 1, DIALLED_US, at(0));
+    exchange.hello_received(1, Some(PeerId::random()), hello(None, Some(ours(1, 4_001))), at(0));
+    assert_eq!(exchange.own_addr(Audience::Internet, at(0)).unwrap().endpoints, [ours(1, 4_001)]);
+    assert_eq!(exchange.own_views(), []);
+}
+
+/// A peer that came from its own address and says where it listens.
+fn came(exchange: &mut Exchange<u8>, peer: u8, listens_at: Endpoint, now: Timestamp) {
+    connect(exchange, peer, DIALLED_US, now);
+    exchange.hello_received(peer, Some(PeerId::random()), hello(Some(listens_at), None), now);
+}
+
+fn confirming(confirm: Confirm) -> Exchange<u8> {
+    exchange(Config { confirm, ask: AskWhom::Nobody, ..plain() })
+}
+
+#[test]
+fn a_peer_is_dialled_where_it_says_it_listens_and_only_then_passed_on() {
+    let mut exchange = confirming(Confirm::Mark);
+    connect(&mut exchange, 8, DIALLED_US, at(0));
+    let listens = [1, 2].map(|peer| Endpoint::tcp(host(peer).into(), 9_000));
+    came(&mut exchange, 1, listens[0].clone(), at(0));
+    came(&mut exchange, 2, listens[1].clone(), at(0));
+    let probes = [0, 1].map(|at: usize| Output::Probe { peer: at as u8 + 1, endpoint: listens[at].clone() });
+    assert_eq!(outputs(&mut exchange, at(0)), probes);
+    exchange.probe_ended(1, &listens[0], true, at(1));
+    let [confirmed, told @ ..] = &outputs(&mut exchange, at(1))[..] else { panic!("nothing") };
+    assert_eq!(*confirmed, Output::Confirmed { peer: 1, endpoint: listens[0].clone() });
+    assert_eq!(told.len(), 2, "two others hear of it");
+    exchange.probe_ended(2, &listens[1], false, at(1));
+    let unconfirmed = Output::Unconfirmed { peer: 2, endpoint: listens[1].clone() };
+    assert_eq!(outputs(&mut exchange, at(1)), [unconfirmed], "and nobody hears of the other");
+    exchange.probe_ended(2, &listens[1], true, at(2));
+    assert_eq!(outputs(&mut exchange, at(2)), [], "too late");
+}
+
+#[test]
+fn confirmation_can_be_off_or_required() {
+    let listens = Endpoint::tcp(host(1).into(), 9_000);
+    let mut off = confirming(Confirm::Off);
+    came(&mut off, 1, listens.clone(), at(0));
+    assert_eq!(outputs(&mut off, at(0)), []);
+
+    let require = Confirm::Require { within_secs: 30 };
+    let mut silent = confirming(require);
+    came(&mut silent, 1, listens.clone(), at(0));
+    assert_eq!(outputs(&mut silent, at(0)).len(), 1);
+    assert_eq!(outputs(&mut silent, at(19)), []);
+    let unconfirmed = Output::Unconfirmed { peer: 1, endpoint: listens.clone() };
+    assert_eq!(outputs(&mut silent, at(20)), [unconfirmed, Output::Unreachable(1)]);
+
+    let mut nowhere = confirming(require);
+    connect(&mut nowhere, 1, DIALLED_US, at(0));
+    nowhere.hello_received(1, Some(PeerId::random()), PeerHello::default(), at(0));
+    assert_eq!([29, 30, 31].map(|secs| outputs(&mut nowhere, at(secs)).len()), [0, 1, 0]);
+
+    let mut there = confirming(require);
+    came(&mut there, 1, listens.clone(), at(0));
+    outputs(&mut there, at(0));
+    there.probe_ended(1, &listens, true, at(1));
+    outputs(&mut there, at(1));
+    assert_eq!(outputs(&mut there, at(100)), [], "it stays");
+
+    let mut named = confirming(require);
+    connect(&mut named, 1, DIALLED_US, at(0));
+    named.peer_hidden(1);
+    named.hello_received(1, Some(PeerId::random()), PeerHello::default(), at(0));
+    assert_eq!(outputs(&mut named, at(100)), [], "whom the operator named is spared");
+}
+
+#[test]
+fn fault_claims_lead_to_dials_of_nobody_else() {
+    let mut exchange = confirming(Confirm::Mark);
+    let victims =
+        ["/ip4/6.6.6.6/tcp/22", "/dns/victim.example/tcp/22", "/ip4/10.0.0.1/tcp/80", "/ip4/169.254.169.254/tcp/80"];
+    for (peer, victim) in (1..).zip(victims) {
+        let (victim, _) = Endpoint::from_multiaddr(&victim.parse().unwrap()).unwrap();
+        came(&mut exchange, peer, victim.clone(), at(0));
+        assert_eq!(exchange.dial_back_asked(peer, victim, at(0)), DialBack::Elsewhere);
+    }
+    for (peer, private) in [(11, [10, 0, 0, 1]), (12, [127, 0, 0, 1]), (13, [169, 254, 169, 254])] {
+        let seen_at = Endpoint::tcp(private.into(), 80);
+        exchange.peer_connected(peer, Link { is_dialled: false, seen_at: seen_at.clone() }, at(0));
+        exchange.hello_received(peer, Some(PeerId::random()), hello(Some(seen_at.clone()), None), at(0));
+        assert_eq!(exchange.dial_back_asked(peer, seen_at, at(0)), DialBack::Elsewhere);
+    }
+    assert_eq!(outputs(&mut exchange, at(0)), []);
+}
+
+#[test]
+fn fault_dials_that_try_are_few() {
+    let config =
+        Config { probes_max: 3, probes_waiting_max: 5, confirm: Confirm::Mark, ask: AskWhom::Nobody, ..plain() };
+    let begun = |count: u8| {
+        let mut exchange = exchange(config.clone());
+        (1..=count).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 9), at(0)));
+        let begun = outputs(&mut exchange, at(0)).len();
+        let all: usize = (1..1_000)
+            .map(|secs| {
+                let probes = outputs(&mut exchange, at(secs)).into_iter();
+                probes.filter(|output| matches!(output, Output::Probe { .. })).count()
+            })
+            .sum();
+        (begun, begun + all)
+    };
+    assert_eq!([2, 3, 4].map(|count| begun(count).0), [2, 3, 3]);
+    assert_eq!([4, 5, 6].map(|count| begun(count).1), [4, 5, 5], "five wait, the sixth is not tried");
+    // One host that comes again and again with another port is dialled twice a second at most.
+    let mut exchange = confirming(Confirm::Mark);
+    let mut dials = 0;
+    for round in 0..6_000_u64 {
+        let now = at(0).after(Duration::from_millis(100 * round));
+        let port = 1_000 + round as u16;
+        came(&mut exchange, 1, Endpoint::tcp(host(1).into(), port), now);
+        dials +=
+            outputs(&mut exchange, now).into_iter().filter(|output| matches!(output, Output::Probe { .. })).count();
+        exchange.probe_ended(1, &Endpoint::tcp(host(1).into(), port), false, now);
+        outputs(&mut exchange, now);
+        exchange.peer_disconnected(1, now);
+    }
+    assert!(dials <= 16 + 1_200, "{dials} dials in ten minutes");
+}
+
+#[test]
+fn fault_a_peer_is_dialled_back_once_a_minute() {
+    let mut exchange = confirming(Confirm::Off);
+    connect(&mut exchange, 1, DIALLED_US, at(0));
+    let there = Endpoint::tcp(host(1).into(), 9_000);
+    let mut ask = |secs| {
+        let outcome = exchange.dial_back_asked(1, there.clone(), at(secs));
+        outputs(&mut exchange, at(secs));
+        exchange.probe_ended(1, &there, true, at(secs));
+        outputs(&mut exchange, at(secs));
+        outcome
+    };
+    assert_eq!([0, 1, 59, 60].map(&mut ask), [DialBack::Taken, DialBack::TooMany, DialBack::TooMany, DialBack::Taken]);
+    assert_eq!(exchange.dial_back_asked(2, there, at(60)), DialBack::NotServed);
+}
