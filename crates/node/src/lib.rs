@@ -49,7 +49,7 @@ mod transport;
 pub const AGENT: &str = concat!("bruit/", env!("CARGO_PKG_VERSION"));
 
 pub use bruit_stack::{
-    address_book::{BanSubject, Severity},
+    address_book::BanSubject,
     core::{Endpoint, NetworkId, PeerId},
     gossip::{ItemId, Topic, Verdict},
     rpc::{Method, MethodName, Refusal, RefusalKind},
@@ -72,7 +72,7 @@ pub use methods::{ECHO, OBJECT, PEERS, PING, RECENT, object_arguments, recent_ar
 pub use multiaddr::Multiaddr;
 pub use node::{Node, StartError};
 pub use status::{
-    BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, PeerCounts, PeerInfo, RpcCounts, Status,
-    TrafficCounts,
+    BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo, RpcCounts,
+    Status, TrafficCounts,
 };
 pub use storage::{StorageError, StorageState, StorageStatus};

@@ -121,6 +121,7 @@ impl Node {
         let peer_id = PeerId::from(home.key.public());
 
         let mut behaviour = Behaviour::new(stack, peer_id, seeds(&home.key)?);
+        behaviour.sign_as(home.key.clone());
         let known = addrs.enter(&mut behaviour, home.loaded);
         let traffic = Traffic::default();
         let transport = transport::build(&home.key, config.addr_policy(), &traffic).map_err(StartError::Transport)?;

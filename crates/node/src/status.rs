@@ -1,6 +1,6 @@
 //! What a node says of itself, as the API, the command line and the library see it. Fields are added, never changed.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use bruit_core::{Endpoint, PeerId};
 use multiaddr::Multiaddr;
@@ -51,8 +51,24 @@ pub struct Status {
     pub storage: StorageStatus,
     /// Where others see it.
     pub observed: Vec<Endpoint>,
+    /// Where it may be dialled beyond `listen`, as far as others see it.
+    #[serde(default)]
+    pub own: Vec<OwnAddr>,
     /// What the operator should know.
     pub hint: Option<String>,
+}
+
+/// An address of a node that it does not listen on itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnAddr {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// Whether it is believed and told: enough witnesses agreed, and somebody has dialled it.
+    pub adopted: bool,
+    /// Who of the connected peers sees it.
+    pub witnesses: Vec<PeerId>,
+    /// In how many parts of the internet they are.
+    pub groups: usize,
 }
 
 /// How many peers there are.
@@ -222,36 +238,12 @@ pub struct GoodbyeInfo {
 /// A ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanInfo {
-    /// A peer id, an IP address or a net.
+    /// A peer id or an IP address.
     pub subject: String,
     /// Why.
     pub reason: String,
     /// `rule` or `operator`.
     pub source: String,
-    /// `banned`, or `discouraged`: may connect while there is room.
-    #[serde(default)]
-    pub severity: String,
-    /// How many seconds ago it was made.
-    #[serde(default)]
-    pub seconds_ago: u64,
     /// How many seconds are left.
     pub seconds_left: u64,
-    /// What a rule saw.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<BanEvidence>,
-}
-
-/// What a rule saw when it banned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BanEvidence {
-    /// The quality, in thousandths of a point: the sum of the parts.
-    pub quality: i32,
-    /// What it was below.
-    pub below: i32,
-    /// The parts that were not 0.
-    pub parts: BTreeMap<String, i32>,
-    /// The parts without which there would be no ban, worst first.
-    pub decided_by: Vec<String>,
-    /// Where the peer was seen.
-    pub seen_at: Option<IpAddr>,
 }

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use bruit::{Status, StorageState};
+use bruit::{PeerId, Status, StorageState};
 
 use crate::{
     args::{Api, BookArgs},
@@ -28,6 +28,10 @@ fn text_of(status: &Status) -> String {
     line("network", format!("{}, profile {}", status.network, status.profile));
     line("running", format!("{} (process {}, version {})", span(status.uptime_seconds), status.pid, status.version));
     line("listening", listen.join(", "));
+    for own in &status.own {
+        let state = if own.adopted { "own address" } else { "maybe at" };
+        line(state, format!("{}, seen by {} in {} groups", own.endpoint, peers_of(&own.witnesses), own.groups));
+    }
     line(
         "peers",
         format!(
@@ -75,6 +79,20 @@ fn text_of(status: &Status) -> String {
         line("hint", hint.clone());
     }
     text
+}
+
+/// Some peers by the ends of their ids.
+fn peers_of(peers: &[PeerId]) -> String {
+    let short = |peer: &PeerId| {
+        let id = peer.to_string();
+        id.get(id.len().saturating_sub(6)..).unwrap_or_default().to_owned()
+    };
+    let named: Vec<_> = peers.iter().take(5).map(short).collect();
+    match peers.len() {
+        0 => "nobody now".to_owned(),
+        count if count > named.len() => format!("{} peers ({}, ...)", count, named.join(", ")),
+        count => format!("{count} peers ({})", named.join(", ")),
+    }
 }
 
 pub(super) fn peers(api: &Api, output: &Output) -> Result<Exit, Failure> {

@@ -260,14 +260,11 @@ pub struct OfPeer {
 /// A ban to be made or lifted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanRequest {
-    /// A peer id, an IP address or a net.
+    /// A peer id or an IP address.
     pub subject: String,
     /// For how many seconds; a day by default.
     #[serde(default)]
     pub seconds: Option<u64>,
-    /// Whether it may connect while there is room.
-    #[serde(default)]
-    pub discourage: bool,
 }
 
 /// A wish that was carried out.

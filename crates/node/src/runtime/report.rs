@@ -1,6 +1,6 @@
 use bruit_core::Timestamp;
 use bruit_stack::{
-    address_book::{BanReason, BanSource, Evidence, Part, Severity, Table},
+    address_book::{BanReason, BanSource, BanSubject, Table},
     gossip::ROUNDS_MAX,
     peering::SlotClass,
 };
@@ -8,7 +8,7 @@ use bruit_stack::{
 use crate::{
     runtime::{Runtime, hint::left_alone},
     status::{
-        BanEvidence, BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, PeerCounts, PeerInfo,
+        BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo,
         RpcCounts, Status,
     },
 };
@@ -54,6 +54,7 @@ impl Runtime {
             subscriptions: self.subscriptions.iter().map(ToString::to_string).collect(),
             storage,
             observed: view.observed.into_iter().map(|observed| observed.endpoint).collect(),
+            own: view.own.into_iter().map(own_addr).collect(),
             hint: self.hint(view.book_entries, view.outbound + view.inbound + view.manual),
         }
     }
@@ -176,15 +177,15 @@ impl Runtime {
         let behaviour = self.swarm.behaviour();
         let now = behaviour.now();
         let bans = behaviour.book().bans(now).map(|ban| BanInfo {
-            subject: ban.subject.to_string(),
+            subject: match ban.subject {
+                BanSubject::Peer(peer) => peer.to_string(),
+                BanSubject::Ip(ip) => ip.to_string(),
+            },
             reason: match ban.reason {
                 BanReason::Requested => "requested",
                 BanReason::WrongNetwork => "wrong network",
                 BanReason::BrokeProtocol => "broke a protocol",
                 BanReason::SentInvalid => "sent what is invalid",
-                BanReason::FailedCalls => "failed calls",
-                BanReason::Application => "the application's judgement",
-                BanReason::BannedPeers => "several banned peers came from there",
             }
             .to_owned(),
             source: match ban.source {
@@ -192,14 +193,7 @@ impl Runtime {
                 BanSource::Operator => "operator",
             }
             .to_owned(),
-            severity: match ban.severity {
-                Severity::Banned => "banned",
-                Severity::Discouraged => "discouraged",
-            }
-            .to_owned(),
-            seconds_ago: now.since(ban.since).as_secs(),
             seconds_left: ban.until.since(now).as_secs(),
-            evidence: ban.evidence.as_ref().map(evidence_of),
         });
         bans.collect()
     }
@@ -226,13 +220,7 @@ impl Runtime {
     }
 }
 
-fn evidence_of(evidence: &Evidence) -> BanEvidence {
-    let parts = Part::ALL.into_iter().zip(evidence.parts).filter(|(_, points)| *points != 0);
-    BanEvidence {
-        quality: evidence.total(),
-        below: evidence.below,
-        parts: parts.map(|(part, points)| (part.name().to_owned(), points)).collect(),
-        decided_by: evidence.top().into_iter().map(|part| part.name().to_owned()).collect(),
-        seen_at: evidence.seen_at,
-    }
+fn own_addr(view: bruit_stack::OwnAddrView) -> OwnAddr {
+    let bruit_stack::OwnAddrView { endpoint, is_adopted, witnesses, groups } = view;
+    OwnAddr { endpoint, adopted: is_adopted, witnesses, groups }
 }
