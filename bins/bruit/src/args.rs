@@ -1,4 +1,4 @@
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use bruit::{ADDR_EXAMPLE, FILES_TOPIC, ManifestId, Multiaddr, PeerId};
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
@@ -99,18 +99,21 @@ pub(crate) struct BookArgs {
 pub(crate) struct BanArgs {
     #[command(flatten)]
     pub(crate) api: Api,
-    /// A peer id or an IP address
+    /// A peer id, an IP address, or a net as 1.2.3.0/24
     pub(crate) subject: String,
     /// For how many seconds; a day unless given
     #[arg(long)]
     pub(crate) seconds: Option<u64>,
+    /// Only discourages: it may connect while there is room
+    #[arg(long)]
+    pub(crate) discourage: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct UnbanArgs {
     #[command(flatten)]
     pub(crate) api: Api,
-    /// A peer id or an IP address
+    /// A peer id, an IP address, or a net as 1.2.3.0/24
     pub(crate) subject: String,
 }
 
@@ -310,7 +313,7 @@ pub(crate) enum ConfigAction {
 
 /// Whether a text could be the subject of a ban; the node knows best.
 pub(crate) fn is_subject(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok() || text.parse::<PeerId>().is_ok()
+    text.parse::<bruit::BanSubject>().is_ok()
 }
 
 fn addr(text: &str) -> Result<Multiaddr, String> {

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bruit_core::AddrPolicy;
-use bruit_wire::limits::{ADDR_PEERS_MAX, NEIGHBOURS_MAX};
+use bruit_wire::limits::{ADDR_NEIGHBOURS_MAX, ADDR_PEERS_MAX};
 
 mod error;
 
@@ -259,7 +259,7 @@ impl Config {
         if self.push_taken_max > ADDR_PEERS_MAX as usize {
             return Err(ConfigError::TooMany("push_taken_max"));
         }
-        if self.neighbours_max > NEIGHBOURS_MAX as usize {
+        if self.neighbours_max > ADDR_NEIGHBOURS_MAX as usize {
             return Err(ConfigError::TooManyNeighbours(self.neighbours_max));
         }
         if self.answer_percent > 100 {

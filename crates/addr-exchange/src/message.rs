@@ -3,7 +3,7 @@
 use bruit_core::{Endpoint, Multiaddr, PeerId, Timestamp};
 use bruit_wire::{
     Limited,
-    limits::{ADDRS_PER_PEER_MAX, NEIGHBOURS_MAX},
+    limits::{ADDR_NEIGHBOURS_MAX, ADDRS_PER_PEER_MAX},
     pb, scan,
 };
 use bytes::Bytes;
@@ -114,7 +114,7 @@ pub fn neighbours_from_wire(answer: pb::ExchangeResponse) -> Vec<PeerId> {
 
 /// Writes the answer to a request for neighbours; those beyond what a message holds are left out.
 pub fn neighbours_to_wire(neighbours: &[PeerId]) -> pb::ExchangeResponse {
-    let ids = neighbours.iter().take(NEIGHBOURS_MAX as usize).map(|peer| peer.to_bytes().into());
+    let ids = neighbours.iter().take(ADDR_NEIGHBOURS_MAX as usize).map(|peer| peer.to_bytes().into());
     pb::ExchangeResponse { addr: None, neighbours: Some(pb::Neighbours { peer_ids: ids.collect() }) }
 }
 

@@ -3,35 +3,46 @@ use std::{
     net::IpAddr,
 };
 
-use bruit_core::{ChaCha8Rng, Conduct, Endpoint, PeerId, Seed, Timestamp};
+use bruit_core::{ChaCha8Rng, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};
 
 use crate::{
-    Ban, BanSource, BanSubject, Banned, BansFullError, Counts, EntryView, Explanation, Quality, Table, Unbanned,
-    ValidConfig,
+    AsnMap, Ban, BanSource, BanSubject, Banned, BansFullError, Counts, EntryView, Explanation, Part, Quality,
+    QualityChange, Severity, Standing, Unbanned, ValidConfig,
     bans::{Bans, canonical},
 };
 
+mod collisions;
 mod dial;
 mod entry;
 mod hear;
+mod index;
+mod interned;
+mod outage;
 mod peers;
 mod select;
 mod share;
 mod slab;
+mod spot;
 mod store;
 mod table;
 
+pub use collisions::Resolved;
 pub use dial::{Failed, Rebound, Succeeded};
 pub use hear::{Heard, HeardRefusal, Hearsay, Source};
-pub use select::{Candidate, Choice, Wanted};
-pub use share::{SampleRules, Shareable};
+pub use select::{Candidate, Choice, ChoiceExplanation, ChoicePart, ChoiceReason, Wanted, Without};
+pub use share::{SampleOrder, SampleRules, Shareable};
 
-use entry::{Entries, Entry};
+pub(crate) use index::NUMBERS_MAX;
+
+use collisions::Collisions;
+use entry::{Entries, Entry, Mark};
+use outage::Outage;
 use peers::{Peer, Peers};
-use store::Unsaved;
+use spot::Secs;
+use store::{Unsaved, push_once};
 use table::{Buckets, Placement};
 
-/// How many of its own endpoints a node remembers.
+/// How many of its own endpoints a node remembers. 64: a guess, far more than a machine has addresses.
 const OWN_ENDPOINTS_MAX: usize = 64;
 
 /// What a node knows of other nodes.
@@ -48,6 +59,8 @@ pub struct AddressBook {
     config: ValidConfig,
     placement: Placement,
     rng: ChaCha8Rng,
+    /// The chance of selections; elsewhere only while one goes on.
+    selecting: Option<Box<ChaCha8Rng>>,
     entries: Entries,
     peers: Peers,
     new: Buckets,
@@ -58,9 +71,15 @@ pub struct AddressBook {
     own_endpoints: VecDeque<Endpoint>,
     special_peers: BTreeSet<PeerId>,
     special_endpoints: BTreeSet<Endpoint>,
-    /// When anybody was last reached.
-    last_success: Option<Timestamp>,
+    outage: Outage,
+    collisions: Collisions,
+    asn_map: AsnMap,
+    /// What no peer's quality exceeds, as far as choices are concerned.
+    points_high: i32,
+    choices: VecDeque<ChoiceExplanation>,
     unsaved: Unsaved,
+    /// Numbers of marked peers; some may stand for others by now.
+    unreported: Vec<u32>,
 }
 
 impl AddressBook {
@@ -68,11 +87,17 @@ impl AddressBook {
     ///
     /// A node gives the same seed after every start, or its entries find new places.
     pub fn new(config: ValidConfig, seed: Seed) -> Self {
+        Self::with_asn_map(config, seed, AsnMap::default())
+    }
+
+    /// Makes an empty book that tells groups apart by a map of autonomous systems.
+    pub fn with_asn_map(config: ValidConfig, seed: Seed, asn_map: AsnMap) -> Self {
         let settings = config.settings();
         Self {
             placement: Placement::new(seed.derive("address book places", 0), config.clone()),
             rng: seed.derive("address book choices", 0).rng(),
-            entries: Entries::new(),
+            selecting: Some(Box::new(seed.derive("address book selections", 0).rng())),
+            entries: Entries::new(seed.derive("address book index", 0)),
             peers: Peers::new(settings.unlisted_peers_max),
             new: Buckets::new(settings.bucket_size),
             tried: Buckets::new(settings.bucket_size),
@@ -82,8 +107,13 @@ impl AddressBook {
             own_endpoints: VecDeque::new(),
             special_peers: BTreeSet::new(),
             special_endpoints: BTreeSet::new(),
-            last_success: None,
+            outage: Outage::default(),
+            collisions: Collisions::default(),
+            asn_map,
+            points_high: 0,
+            choices: VecDeque::new(),
             unsaved: Unsaved::default(),
+            unreported: Vec::new(),
             config,
         }
     }
@@ -131,10 +161,15 @@ impl AddressBook {
         self.special_endpoints.remove(endpoint);
     }
 
+    /// Whether the operator named an endpoint.
+    pub fn is_special_endpoint(&self, endpoint: &Endpoint) -> bool {
+        self.special_endpoints.contains(endpoint)
+    }
+
     /// Whether a peer is special, and never told to others: named by the operator, or said to live at an endpoint that is.
     pub fn is_special(&self, peer: &PeerId) -> bool {
         self.special_peers.contains(peer)
-            || self.entries_of(peer).any(|entry| self.special_endpoints.contains(&entry.endpoint))
+            || self.entries_of(peer).any(|entry| self.special_endpoints.contains(&entry.spot.endpoint()))
     }
 
     /// Whether no rule may ban a peer: named by the operator, or proven to live at an endpoint that is.
@@ -142,7 +177,7 @@ impl AddressBook {
     /// # Security
     /// A claim is enough to be kept secret ([`is_special`](Self::is_special)), but not to be spared.
     pub fn is_spared(&self, peer: &PeerId) -> bool {
-        let is_proven = |entry: &Entry| entry.is_tried && self.special_endpoints.contains(&entry.endpoint);
+        let is_proven = |entry: &Entry| entry.is_tried() && self.special_endpoints.contains(&entry.spot.endpoint());
         self.special_peers.contains(peer) || self.entries_of(peer).any(is_proven)
     }
 
@@ -157,12 +192,30 @@ impl AddressBook {
         }
     }
 
+    /// Whether anybody is special: before it proved who it is, nobody can be told apart from those.
+    pub fn has_specials(&self) -> bool {
+        !(self.special_peers.is_empty() && self.special_endpoints.is_empty())
+    }
+
+    /// The part of the internet that an endpoint belongs to: its autonomous system where the book has a map of them.
+    pub fn group_of(&self, endpoint: &Endpoint) -> NetGroup {
+        self.asn_map.group_of(endpoint)
+    }
+
+    /// Whether our own network seems to be out: every dial failed for a while, and nobody was heard of. Nothing is held against
+    /// anybody until somebody is.
+    pub const fn is_offline(&self) -> bool {
+        self.outage.is_offline()
+    }
+
     /// Tells that a peer is connected.
     pub fn connected(&mut self, peer: PeerId, now: Timestamp) {
+        self.outage.heard();
         let number = self.peers.find_or_add(peer, now);
         if let Some(peer) = self.peers.get_mut(number) {
             peer.connected_since.get_or_insert(now);
         }
+        self.look_at_points(number, now);
         self.settle(number);
     }
 
@@ -172,18 +225,37 @@ impl AddressBook {
         let Some(peer) = self.peers.get_mut(number) else { return };
         let Some(since) = peer.connected_since.take() else { return };
         peer.parts.stayed(now.since(since), now);
-        for entry in peer.entries.clone() {
-            if let Some(entry) = self.entries.get_mut(entry).filter(|entry| entry.is_tried) {
-                entry.last_seen = now;
-                self.unsaved.entry_changed(entry);
+        for number in peer.entries.clone() {
+            if let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.is(Mark::Tried)) {
+                entry.last_seen = Secs::of(now);
+                self.unsaved.entry_changed(&mut self.entries, number);
             }
         }
         self.quality_changed(number, now);
     }
 
-    /// Tells what a protocol saw of a peer, `count` times.
+    /// Tells what a protocol saw of a peer, `count` times. While our own network is out, silence does not count.
     pub fn conduct(&mut self, peer: PeerId, conduct: Conduct, count: u32, now: Timestamp) {
-        self.change_parts(peer, now, |peer| peer.parts.conduct(conduct, count, now));
+        if self.may_count(conduct) {
+            self.change_parts(peer, now, |peer| peer.parts.conduct(conduct, count, now));
+        }
+    }
+
+    /// Tells what came of `count` calls of one method to a peer. What the cheapest method can earn is limited.
+    pub fn method_conduct(&mut self, peer: PeerId, called: Called<'_>, count: u32, now: Timestamp) {
+        let Called { method, conduct } = called;
+        if self.may_count(conduct) {
+            self.change_parts(peer, now, |peer| peer.parts.method_conduct(method, conduct, count, now));
+        }
+    }
+
+    /// Notes a sign of life, and says whether a conduct may be held against somebody.
+    fn may_count(&mut self, conduct: Conduct) -> bool {
+        let is_silence = matches!(conduct, Conduct::TimedOut | Conduct::SharedDeadAddr);
+        if !is_silence && conduct != Conduct::SharedLiveAddr {
+            self.outage.heard();
+        }
+        !(is_silence && self.outage.is_offline())
     }
 
     /// Tells what the application thinks of a peer: so many thousandths of a point more or less.
@@ -194,7 +266,27 @@ impl AddressBook {
     /// How good a peer is. One of whom nothing is known has 0.
     pub fn quality(&self, peer: &PeerId, now: Timestamp) -> Quality {
         let known = self.peers.find(peer).and_then(|number| self.peers.get(number));
-        known.map_or_else(|| crate::quality::Parts::default().at(now), |peer| peer.quality(now))
+        known.map_or_else(|| crate::quality::Parts::default().at(None, now), |peer| peer.quality(now))
+    }
+
+    /// What a peer's quality means for how it is treated.
+    pub fn standing(&self, peer: &PeerId, now: Timestamp) -> Standing {
+        let known = self.peers.find(peer).and_then(|number| self.peers.get(number));
+        Standing::of(known.map_or(0, |peer| peer.points(now)), self.config.settings())
+    }
+
+    /// Peers whose quality changed since they were last reported, at most `count_max` of them; the others follow.
+    pub fn quality_changes(&mut self, count_max: usize, now: Timestamp) -> Vec<QualityChange> {
+        let mut changes = Vec::new();
+        while changes.len() < count_max {
+            let Some(number) = self.unreported.pop() else { break };
+            let Some(peer) = self.peers.get_mut(number).filter(|peer| peer.is_unreported) else { continue };
+            peer.is_unreported = false;
+            let total = peer.points(now);
+            let standing = Standing::of(total, self.config.settings());
+            changes.push(QualityChange { peer: peer.id, total, standing });
+        }
+        changes
     }
 
     /// Why a peer's quality is what it is, and where it lives; `None` when nothing is known of it.
@@ -209,13 +301,16 @@ impl AddressBook {
             quality: self.quality(peer, now),
             endpoints: self.entries_of(peer).map(|entry| self.view(entry, now)).collect(),
             connected_since: known.and_then(|peer| peer.connected_since),
+            methods: known.map_or_else(Vec::new, |peer| peer.parts.methods_at(now)),
+            standing: self.standing(peer, now),
             is_special: self.is_special(peer),
             ban,
+            last_choice: self.choices.iter().rev().find(|choice| choice.peer == Some(*peer)).cloned(),
         })
     }
 
-    /// Bans a peer or an IP address: neither stored anew, chosen nor shared until the ban ends. Closing its connections is the
-    /// caller's part.
+    /// Bans a peer, an IP address or a net: neither stored anew, chosen nor shared until the ban ends. Closing its connections is
+    /// the caller's part. Who is only discouraged is chosen rarely.
     pub fn ban(&mut self, ban: Ban, now: Timestamp) -> Result<Banned, BansFullError> {
         let (banned, forgotten) = self.bans.add(ban, now)?;
         forgotten.into_iter().for_each(|subject| self.unsaved.ban_removed(subject));
@@ -234,16 +329,25 @@ impl AddressBook {
         unbanned
     }
 
-    /// The ban on a peer or an IP address.
+    /// The ban on exactly this subject.
     pub fn ban_on(&self, subject: BanSubject, now: Timestamp) -> Option<&Ban> {
         self.bans.find(subject, now)
     }
 
     /// Whether a peer, or the IP address it is seen at, is banned.
+    #[inline]
     pub fn is_banned(&self, peer: Option<&PeerId>, ip: Option<IpAddr>, now: Timestamp) -> bool {
-        let peer = peer.map(|peer| BanSubject::Peer(*peer));
-        let subjects = peer.into_iter().chain(ip.map(BanSubject::Ip));
-        subjects.into_iter().any(|subject| self.bans.find(subject, now).is_some())
+        !self.bans.is_empty() && self.concerns(peer, ip, Severity::Banned, now)
+    }
+
+    /// Whether a peer may connect only while there is room: by an operator's or a rule's word, or by its quality.
+    pub fn is_discouraged(&self, peer: Option<&PeerId>, ip: Option<IpAddr>, now: Timestamp) -> bool {
+        self.concerns(peer, ip, Severity::Discouraged, now)
+            || peer.is_some_and(|peer| self.standing(peer, now) <= Standing::Ignored)
+    }
+
+    fn concerns(&self, peer: Option<&PeerId>, ip: Option<IpAddr>, severity: Severity, now: Timestamp) -> bool {
+        self.bans.concerning(peer, ip, now).any(|ban| ban.severity == severity)
     }
 
     /// All bans that hold.
@@ -266,7 +370,7 @@ impl AddressBook {
     pub fn endpoints_of(&self, peer: &PeerId) -> Vec<Endpoint> {
         let mut entries: Vec<&Entry> = self.entries_of(peer).collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.standing()));
-        entries.into_iter().map(|entry| entry.endpoint.clone()).collect()
+        entries.into_iter().map(|entry| entry.spot.endpoint()).collect()
     }
 
     /// How many entries there are.
@@ -286,44 +390,54 @@ impl AddressBook {
             tried: self.tried_len,
             places_in_new: self.new.len(),
             peers: self.peers.len(),
+            collisions: self.collisions.len(),
             ..Counts::default()
         };
-        for (_, entry) in self.entries.iter() {
-            *counts.groups.entry(entry.group).or_default() += 1;
-        }
+        counts.groups.extend(self.entries.groups().map(|(group, count)| (group, count as usize)));
         counts
+    }
+
+    /// How many bytes the tables and their entries take; without peers, bans and what waits to be stored.
+    pub fn table_bytes(&self) -> usize {
+        self.entries.bytes() + self.new.bytes() + self.tried.bytes()
     }
 
     fn view(&self, entry: &Entry, now: Timestamp) -> EntryView {
         EntryView {
-            endpoint: entry.endpoint.clone(),
+            endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
-            group: entry.group,
-            table: if entry.is_tried { Table::Tried } else { Table::New },
+            group: self.entries.group(entry),
+            table: select::table_of(entry),
             places: entry.places(),
-            source_group: entry.source_groups.first().copied(),
-            told_by: entry.told_by,
-            first_seen: entry.first_seen,
-            last_seen: entry.last_seen,
-            last_attempt: entry.last_attempt,
-            last_success: entry.last_success,
-            failures: entry.failures,
+            source_group: self.entries.sources(entry).next(),
+            told_by: self.entries.told_by(entry),
+            first_seen: entry.first_seen.at(),
+            last_seen: entry.last_seen.at(),
+            last_attempt: entry.last_attempt.option(),
+            last_success: entry.last_success.option(),
+            failures: u32::from(entry.failures),
             is_terrible: entry.is_terrible(self.config.horizon(), now),
             is_special: self.is_special_entry(entry),
         }
     }
 
     fn is_special_entry(&self, entry: &Entry) -> bool {
-        self.special_endpoints.contains(&entry.endpoint)
+        self.special_endpoints.contains(&entry.spot.endpoint())
             || self.peer_of(entry).is_some_and(|peer| self.is_special(&peer.id))
     }
 
+    #[inline]
     fn is_banned_entry(&self, entry: &Entry, now: Timestamp) -> bool {
-        self.is_banned(self.peer_of(entry).map(|peer| &peer.id), entry.endpoint.ip(), now)
+        !self.bans.is_empty() && self.is_banned(self.peer_of(entry).map(|peer| &peer.id), entry.spot.ip(), now)
     }
 
+    fn is_discouraged_entry(&self, entry: &Entry, now: Timestamp) -> bool {
+        self.concerns(self.peer_of(entry).map(|peer| &peer.id), entry.spot.ip(), Severity::Discouraged, now)
+    }
+
+    #[inline]
     fn peer_of(&self, entry: &Entry) -> Option<&Peer> {
-        self.peers.get(entry.peer?)
+        self.peers.get(entry.peer()?)
     }
 
     fn entries_of(&self, peer: &PeerId) -> impl Iterator<Item = &Entry> {
@@ -342,12 +456,26 @@ impl AddressBook {
         self.quality_changed(number, now);
     }
 
-    fn quality_changed(&mut self, peer: u32, now: Timestamp) {
-        if let Some(peer) = self.peers.get_mut(peer) {
+    fn quality_changed(&mut self, number: u32, now: Timestamp) {
+        let numbers = self.peers.numbers();
+        if let Some(peer) = self.peers.get_mut(number) {
             peer.last_change = now;
-            self.unsaved.peer_changed(peer);
+            if !std::mem::replace(&mut peer.is_unreported, true) {
+                push_once(&mut self.unreported, number, numbers);
+            }
         }
-        self.settle(peer);
+        self.unsaved.peer_changed(&mut self.peers, number);
+        self.look_at_points(number, now);
+        self.settle(number);
+    }
+
+    /// Sees to it that nobody's quality exceeds what choices reckon with.
+    fn look_at_points(&mut self, number: u32, now: Timestamp) {
+        let Some(peer) = self.peers.get(number) else { return };
+        let (_, uptime_max) = Part::Uptime.bounds();
+        let growing = if peer.connected_since.is_some() { uptime_max } else { 0 };
+        let points = peer.points(now).saturating_add(growing);
+        self.points_seen(points);
     }
 
     fn settle(&mut self, peer: u32) {
@@ -355,4 +483,13 @@ impl AddressBook {
             self.unsaved.peer_removed(&forgotten);
         }
     }
+}
+
+/// A call that was made to a peer, and what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// What came of it.
+    pub conduct: Conduct,
 }

@@ -2,6 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bruit_core::AddrPolicy;
 
+use crate::book::NUMBERS_MAX;
+
 /// How large the book is and what it forgets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
@@ -28,6 +30,15 @@ pub struct Config {
     pub bans_max: usize,
     /// After how many seconds without a sign of life an entry is forgotten. 30 days: Bitcoin Core.
     pub horizon_secs: u64,
+    /// The quality, in thousandths of a point, below which others are not told of a peer. -5,000: a guess; nobody falls so low by
+    /// bad luck with dials alone.
+    pub share_from: i32,
+    /// The quality, in thousandths of a point, below which what a peer tells is ignored, and it is discouraged. -15,000: a guess,
+    /// half of what bans.
+    pub ignore_below: i32,
+    /// The quality, in thousandths of a point, below which a peer earns a ban. -30,000: a guess; six invalid items at once, and never
+    /// slowness alone.
+    pub ban_below: i32,
 }
 
 impl Default for Config {
@@ -44,6 +55,9 @@ impl Default for Config {
             unlisted_peers_max: 4_096,
             bans_max: 4_096,
             horizon_secs: 30 * 24 * 3_600,
+            share_from: -5_000,
+            ignore_below: -15_000,
+            ban_below: -30_000,
         }
     }
 }
@@ -65,10 +79,20 @@ pub enum ConfigError {
     /// The horizon is so near that working entries would be forgotten between two connections.
     #[error("horizon_secs must be at least one day, 86400")]
     HorizonTooNear,
+    /// Both tables together have more places than entries can be numbered.
+    #[error("the tables have {0} places, more than 16777214")]
+    TooManyPlaces(u64),
+    /// A newcomer, at 0, would not be shared, or the thresholds are not in their order.
+    #[error("share_from is at most 0, ignore_below at most share_from, ban_below at most ignore_below")]
+    Thresholds,
 }
 
+/// How many buckets a table may have. 65,536: a guess, 64 times Bitcoin Core's.
 const BUCKETS_MAX: u32 = 65_536;
+/// How many entries a bucket may hold. 256: a position is kept in eight bits.
 const BUCKET_SIZE_MAX: u32 = 256;
+/// How many places both tables together may have. 16,777,214: an entry's number is kept in 24 bits.
+const PLACES_MAX: u64 = NUMBERS_MAX as u64 - 1;
 const DAY_SECS: u64 = 24 * 3_600;
 
 impl Config {
@@ -97,6 +121,15 @@ impl Config {
         if self.horizon_secs < DAY_SECS {
             return Err(ConfigError::HorizonTooNear);
         }
+        let buckets = u64::from(self.new_buckets) + u64::from(self.tried_buckets);
+        let places = buckets * u64::from(self.bucket_size);
+        if places > PLACES_MAX {
+            return Err(ConfigError::TooManyPlaces(places));
+        }
+        let is_ordered = self.ban_below <= self.ignore_below && self.ignore_below <= self.share_from;
+        if !is_ordered || self.share_from > 0 {
+            return Err(ConfigError::Thresholds);
+        }
         Ok(ValidConfig(Arc::new(self)))
     }
 }
@@ -124,19 +157,47 @@ impl ValidConfig {
 mod tests {
     use super::*;
 
+    fn check(config: Config) -> Result<(), ConfigError> {
+        config.validate().map(|_| ())
+    }
+
     #[test]
-    fn settings_are_checked_at_their_limits() {
-        assert!(Config::default().validate().is_ok());
-        assert_eq!(Config { bucket_size: 0, ..Config::default() }.validate(), Err(ConfigError::Zero("bucket_size")));
-        assert!(Config { bucket_size: 256, ..Config::default() }.validate().is_ok());
-        let too_large = ConfigError::TooLarge { name: "bucket_size", max: 256 };
-        assert_eq!(Config { bucket_size: 257, ..Config::default() }.validate(), Err(too_large));
-        let config = Config { places_per_entry_max: 0, ..Config::default() };
-        assert_eq!(config.validate(), Err(ConfigError::Zero("places_per_entry_max")));
-        let config = Config { endpoints_per_peer_max: 0, ..Config::default() };
-        assert_eq!(config.validate(), Err(ConfigError::Zero("endpoints_per_peer_max")));
-        assert!(Config { horizon_secs: 86_400, ..Config::default() }.validate().is_ok());
-        let config = Config { horizon_secs: 86_399, ..Config::default() };
-        assert_eq!(config.validate(), Err(ConfigError::HorizonTooNear));
+    fn counts_are_at_least_one_and_at_most_what_can_be_numbered() {
+        let sizes = |bucket_size| check(Config { bucket_size, ..Config::default() });
+        let too_large = |name, max| Err(ConfigError::TooLarge { name, max });
+        assert_eq!([0, 1].map(sizes), [Err(ConfigError::Zero("bucket_size")), Ok(())]);
+        assert_eq!([255, 256, 257].map(sizes), [Ok(()), Ok(()), too_large("bucket_size", 256)]);
+        let buckets = |new_buckets| check(Config { new_buckets, ..Config::default() });
+        assert_eq!([65_535, 65_536, 65_537].map(buckets), [Ok(()), Ok(()), too_large("new_buckets", 65_536)]);
+        let places = |places_per_entry_max| check(Config { places_per_entry_max, ..Config::default() });
+        assert_eq!([0, 1].map(places), [Err(ConfigError::Zero("places_per_entry_max")), Ok(())]);
+        let endpoints = |endpoints_per_peer_max| check(Config { endpoints_per_peer_max, ..Config::default() });
+        assert_eq!([0, 1].map(endpoints), [Err(ConfigError::Zero("endpoints_per_peer_max")), Ok(())]);
+    }
+
+    #[test]
+    fn places_are_at_most_what_can_be_numbered() {
+        let places =
+            |tried_buckets| check(Config { bucket_size: 255, new_buckets: 65_536, tried_buckets, ..Config::default() });
+        let too_many = |buckets: u64| Err(ConfigError::TooManyPlaces((65_536 + buckets) * 255));
+        assert_eq!([256, 257].map(places), [Ok(()), too_many(257)]);
+        let even = |new_buckets| check(Config { bucket_size: 1, new_buckets, tried_buckets: 1, ..Config::default() });
+        assert_eq!(even(65_536), Ok(()));
+    }
+
+    #[test]
+    fn the_horizon_is_a_day_at_least() {
+        let horizons = |horizon_secs| check(Config { horizon_secs, ..Config::default() });
+        assert_eq!([86_399, 86_400, 86_401].map(horizons), [Err(ConfigError::HorizonTooNear), Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn thresholds_are_in_their_order_and_spare_newcomers() {
+        let of = |[share_from, ignore_below, ban_below]: [i32; 3]| {
+            check(Config { share_from, ignore_below, ban_below, ..Config::default() })
+        };
+        assert_eq!([-1, 0, 1].map(|share| of([share, -5, -5])), [Ok(()), Ok(()), Err(ConfigError::Thresholds)]);
+        assert_eq!([-6, -5, -4].map(|ignore| of([-5, ignore, -9])), [Ok(()), Ok(()), Err(ConfigError::Thresholds)]);
+        assert_eq!([-6, -5, -4].map(|ban| of([-5, -5, ban])), [Ok(()), Ok(()), Err(ConfigError::Thresholds)]);
     }
 }

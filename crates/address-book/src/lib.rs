@@ -34,21 +34,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asn;
 mod bans;
 mod book;
 mod config;
+mod net;
 mod quality;
 mod records;
 mod view;
 
-pub use bans::{Ban, BanReason, BanSource, BanSubject, Banned, BansFullError, Unbanned};
+pub use asn::{AsnMap, AsnMapError};
+pub use bans::{
+    Ban, BanReason, BanSource, BanSubject, BanSubjectError, Banned, BansFullError, Evidence, Severity, Unbanned,
+};
 pub use book::{
-    AddressBook, Candidate, Choice, Failed, Heard, HeardRefusal, Hearsay, Rebound, SampleRules, Shareable, Source,
-    Succeeded, Wanted,
+    AddressBook, Called, Candidate, Choice, ChoiceExplanation, ChoicePart, ChoiceReason, Failed, Heard, HeardRefusal,
+    Hearsay, Rebound, Resolved, SampleOrder, SampleRules, Shareable, Source, Succeeded, Wanted, Without,
 };
 pub use config::{Config, ConfigError, ValidConfig};
-pub use quality::{Part, PartValue, Quality};
+pub use net::{IpNet, IpNetError};
+pub use quality::{MethodView, Part, PartValue, Quality, Standing};
 pub use records::{Changes, EntryRecord, FORMAT_VERSION, PeerRecord, Records, RestoreReport};
-pub use view::{Counts, EntryView, Explanation, Table};
+pub use view::{Counts, EntryView, Explanation, QualityChange, Table};
 
 pub use bruit_core::{AddrPolicy, AddrRefusal, Audience, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};

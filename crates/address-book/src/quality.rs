@@ -8,6 +8,14 @@ use std::time::Duration;
 
 use bruit_core::{Conduct, Timestamp};
 
+mod methods;
+mod standing;
+
+pub use methods::MethodView;
+pub use standing::Standing;
+
+use methods::{Methods, Outcomes};
+
 /// One thing that quality is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -43,6 +51,20 @@ impl Part {
         Self::Application,
     ];
 
+    /// Its name, as it is written in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dial => "dial",
+            Self::Uptime => "uptime",
+            Self::Latency => "latency",
+            Self::Delivery => "delivery",
+            Self::Invalid => "invalid",
+            Self::Rpc => "rpc",
+            Self::Addresses => "addresses",
+            Self::Application => "application",
+        }
+    }
+
     /// The least and the most that this part contributes, in thousandths of a point.
     pub const fn bounds(self) -> (i32, i32) {
         match self {
@@ -54,6 +76,21 @@ impl Part {
             Self::Rpc => (-10_000, 10_000),
             Self::Addresses => (-5_000, 2_000),
             Self::Application => (-20_000, 20_000),
+        }
+    }
+
+    /// The most that this part loses and gains within one hour of the clock, in thousandths of a point. Bad conduct that proves
+    /// itself counts at once; what could be bought, or could be a fault of the network, takes hours.
+    pub const fn per_hour(self) -> (i32, i32) {
+        match self {
+            Self::Dial => (2_000, 2_000),
+            Self::Uptime => (0, 5_000),
+            Self::Latency => (6_000, 6_000),
+            Self::Delivery => (0, 2_000),
+            Self::Invalid => (40_000, 0),
+            Self::Rpc => (10_000, 2_000),
+            Self::Addresses => (2_000, 1_000),
+            Self::Application => (20_000, 20_000),
         }
     }
 
@@ -93,43 +130,64 @@ pub struct Quality {
     pub total: i32,
 }
 
-/// A peer's parts as they were at the moment of each one's last change.
+/// A peer's parts as they were at the moment of each one's last change. Whoever is neutral takes no room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parts {
+    known: Option<Box<Known>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
     fading: [Fading; Part::ALL.len()],
+    methods: Methods,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Fading {
     billionths: i64,
     at: Timestamp,
+    period: Period,
+}
+
+/// What a part gained and lost within one hour of the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Period {
+    hour: u64,
+    gained: i64,
+    lost: i64,
 }
 
 const POINT: i64 = 1_000_000_000;
 const THOUSANDTH: i64 = POINT / 1_000;
+/// What an hour of connection is worth, in billionths of a point. A guess: 20 hours for all that uptime can give.
 const UPTIME_PER_HOUR: i64 = POINT / 4;
+/// An answer that took so many milliseconds is worth nothing. A guess: twice across the world and back.
 const LATENCY_NEUTRAL_MS: i64 = 500;
+/// How many answers' times told at once count for latency. A guess: after as many nothing changes.
+const LATENCY_STEPS_MAX: u32 = 64;
 
 impl Parts {
     /// Adds what a conduct is worth, `count` times.
     pub(crate) fn conduct(&mut self, conduct: Conduct, count: u32, now: Timestamp) {
-        let (part, worth) = match conduct {
-            Conduct::DeliveredFirst => (Part::Delivery, POINT / 10),
-            Conduct::DeliveredInvalid => (Part::Invalid, -5 * POINT),
-            Conduct::BrokeProtocol => (Part::Invalid, -10 * POINT),
-            Conduct::AnsweredFalsely => (Part::Rpc, -5 * POINT),
-            Conduct::TimedOut => (Part::Rpc, -POINT),
-            Conduct::SharedLiveAddr => (Part::Addresses, POINT / 5),
-            Conduct::SharedDeadAddr => (Part::Addresses, -POINT / 5),
-            Conduct::Answered { elapsed } => {
-                self.answered_in(elapsed, count, now);
-                (Part::Rpc, POINT / 2)
-            }
-            // Duplicates are what flooding looks like, and an honest "I do not have it" helps the caller.
-            Conduct::DeliveredDuplicate | Conduct::CouldNotSatisfy => return,
-            _ => return,
-        };
-        self.add(part, worth.saturating_mul(i64::from(count)), now);
+        if let Conduct::Answered { elapsed } = conduct {
+            self.answered_in(elapsed, count, now);
+        }
+        if let Some((part, worth)) = worth_of(conduct) {
+            self.add(part, worth.saturating_mul(i64::from(count)), now);
+        }
+    }
+
+    /// Adds what a conduct in answering calls of one method is worth, `count` times. What one method gains within an hour is
+    /// limited further, so that nobody buys trust with the cheapest of all calls.
+    pub(crate) fn method_conduct(&mut self, method: &str, conduct: Conduct, count: u32, now: Timestamp) {
+        let Some((Part::Rpc, worth)) = worth_of(conduct) else { return self.conduct(conduct, count, now) };
+        let are_answers = matches!(conduct, Conduct::Answered { .. });
+        if let Conduct::Answered { elapsed } = conduct {
+            self.answered_in(elapsed, count, now);
+        }
+        let outcomes = Outcomes { are_answers, count, worth: worth.saturating_mul(i64::from(count)) };
+        let worth = self.known().methods.told(method, outcomes, now);
+        self.add(Part::Rpc, worth, now);
     }
 
     /// Adds the outcome of a dial to a place where the peer was proven to live.
@@ -139,8 +197,7 @@ impl Parts {
 
     /// Adds a time of being connected that ends now.
     pub(crate) fn stayed(&mut self, span: Duration, now: Timestamp) {
-        let secs = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-        self.add(Part::Uptime, secs.saturating_mul(UPTIME_PER_HOUR / 3_600), now);
+        self.add(Part::Uptime, worth_of_stay(span), now);
     }
 
     /// Adds what the application thinks, in thousandths of a point.
@@ -148,91 +205,166 @@ impl Parts {
         self.add(Part::Application, i64::from(points).saturating_mul(THOUSANDTH), now);
     }
 
-    /// The parts as they are now.
-    pub(crate) fn at(&self, now: Timestamp) -> Quality {
-        let parts: Vec<PartValue> = Part::ALL
-            .into_iter()
-            .zip(&self.fading)
-            .map(|(part, fading)| PartValue { part, points: thousandths(fading.faded(part, now).billionths) })
-            .collect();
+    /// The parts as they are now, a connection that lasts since `connected` counted.
+    pub(crate) fn at(&self, connected: Option<Timestamp>, now: Timestamp) -> Quality {
+        let points = |part| self.part_at(part, connected, now);
+        let parts: Vec<PartValue> =
+            Part::ALL.into_iter().map(|part| PartValue { part, points: points(part) }).collect();
         let total = parts.iter().map(|value| value.points).sum();
         Quality { parts, total }
     }
 
     /// The sum of the parts as they are now, in thousandths of a point.
-    pub(crate) fn total_at(&self, now: Timestamp) -> i32 {
-        let parts = Part::ALL.into_iter().zip(&self.fading);
-        parts.map(|(part, fading)| thousandths(fading.faded(part, now).billionths)).sum()
+    #[inline]
+    pub(crate) fn total_at(&self, connected: Option<Timestamp>, now: Timestamp) -> i32 {
+        if self.known.is_none() && connected.is_none() {
+            return 0;
+        }
+        Part::ALL.into_iter().map(|part| self.part_at(part, connected, now)).sum()
+    }
+
+    fn part_at(&self, part: Part, connected: Option<Timestamp>, now: Timestamp) -> i32 {
+        let fading = self.known.as_ref().and_then(|known| known.fading.get(part as usize)).copied().unwrap_or_default();
+        let fading = match connected.filter(|_| part == Part::Uptime) {
+            Some(since) => fading.changed(part, worth_of_stay(now.since(since)), now),
+            None => fading.faded(part, now),
+        };
+        thousandths(fading.billionths)
+    }
+
+    /// What is known of each method that was called.
+    pub(crate) fn methods_at(&self, now: Timestamp) -> Vec<MethodView> {
+        self.known.as_ref().map_or_else(Vec::new, |known| known.methods.views(now))
     }
 
     /// Whether nothing is known for or against the peer.
     pub(crate) fn is_neutral(&self) -> bool {
-        self.fading.iter().all(|fading| fading.billionths == 0)
+        self.known.as_ref().is_none_or(|known| known.fading.iter().all(|fading| fading.billionths == 0))
     }
 
     /// Makes parts of what was stored: each bounded, as if it had last changed at `at`.
     pub(crate) fn restored(values: &[PartValue], at: Timestamp) -> Self {
         let mut parts = Self::default();
         for value in values {
-            parts.add(value.part, i64::from(value.points).saturating_mul(THOUSANDTH), at);
+            let (least, most) = value.part.bounds();
+            if let Some(fading) = parts.known().fading.get_mut(value.part as usize) {
+                let billionths = i64::from(value.points.clamp(least, most)) * THOUSANDTH;
+                *fading = Fading { billionths, at, period: Period::default() };
+            }
         }
         parts
     }
 
+    fn known(&mut self) -> &mut Known {
+        self.known.get_or_insert_default()
+    }
+
     fn add(&mut self, part: Part, billionths: i64, now: Timestamp) {
-        let (least, most) = part.bounds();
-        let Some(fading) = self.fading.get_mut(part as usize) else { return };
-        *fading = fading.faded(part, now);
-        let sum = fading.billionths.saturating_add(billionths);
-        fading.billionths = sum.clamp(i64::from(least) * THOUSANDTH, i64::from(most) * THOUSANDTH);
+        if billionths == 0 && self.known.is_none() {
+            return;
+        }
+        if let Some(fading) = self.known().fading.get_mut(part as usize) {
+            *fading = fading.changed(part, billionths, now);
+        }
     }
 
     /// Moves the latency part an eighth of the way to what this answer's time is worth, once per answer.
     fn answered_in(&mut self, elapsed: Duration, count: u32, now: Timestamp) {
-        const STEPS_MAX: u32 = 64;
         let (least, most) = Part::Latency.bounds();
         let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).min(2 * LATENCY_NEUTRAL_MS);
         let best = i64::from(most) * THOUSANDTH;
         let worth = (best - best / LATENCY_NEUTRAL_MS * elapsed_ms).max(i64::from(least) * THOUSANDTH);
-        for _ in 0..count.min(STEPS_MAX) {
-            let Some(latency) = self.fading.get(Part::Latency as usize) else { return };
+        for _ in 0..count.min(LATENCY_STEPS_MAX) {
+            let Some(latency) = self.known().fading.get(Part::Latency as usize) else { return };
             let step = (worth - latency.faded(Part::Latency, now).billionths) / 8;
             self.add(Part::Latency, step, now);
         }
     }
 }
 
+/// Which part a conduct belongs to, and what it is worth there.
+fn worth_of(conduct: Conduct) -> Option<(Part, i64)> {
+    match conduct {
+        Conduct::DeliveredFirst => Some((Part::Delivery, POINT / 10)),
+        Conduct::DeliveredInvalid => Some((Part::Invalid, -5 * POINT)),
+        Conduct::BrokeProtocol => Some((Part::Invalid, -10 * POINT)),
+        Conduct::Answered { .. } => Some((Part::Rpc, POINT / 2)),
+        Conduct::AnsweredFalsely => Some((Part::Rpc, -5 * POINT)),
+        Conduct::TimedOut => Some((Part::Rpc, -POINT)),
+        Conduct::SharedLiveAddr => Some((Part::Addresses, POINT / 5)),
+        Conduct::SharedDeadAddr => Some((Part::Addresses, -POINT / 5)),
+        // A duplicate says that somebody else was faster: counted, it would let one peer lower another's quality. An honest
+        // "I do not have it" helps the caller.
+        Conduct::DeliveredDuplicate | Conduct::CouldNotSatisfy => None,
+        _ => None,
+    }
+}
+
+impl Period {
+    /// How much of a change the hour still allows; that is noted.
+    fn allowed(&mut self, part: Part, billionths: i64, now: Timestamp) -> i64 {
+        let hour = now.as_secs() / 3_600;
+        if self.hour != hour {
+            *self = Self { hour, ..Self::default() };
+        }
+        let (loss_max, gain_max) = part.per_hour();
+        let (used, limit) = match billionths {
+            0.. => (&mut self.gained, i64::from(gain_max) * THOUSANDTH),
+            _ => (&mut self.lost, i64::from(loss_max) * THOUSANDTH),
+        };
+        let allowed = billionths.saturating_abs().min(limit.saturating_sub(*used)).max(0);
+        *used = used.saturating_add(allowed);
+        if billionths < 0 { -allowed } else { allowed }
+    }
+}
+
+fn worth_of_stay(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX).saturating_mul(UPTIME_PER_HOUR / 3_600)
+}
+
 impl Fading {
+    /// What it is after a change, as far as bounds and hour allow it.
+    fn changed(self, part: Part, billionths: i64, now: Timestamp) -> Self {
+        let (least, most) = part.bounds();
+        let mut fading = self.faded(part, now);
+        let sum = fading.billionths.saturating_add(fading.period.allowed(part, billionths, now));
+        fading.billionths = sum.clamp(i64::from(least) * THOUSANDTH, i64::from(most) * THOUSANDTH);
+        fading
+    }
+
     /// What is left now; counted in whole seconds, so that many small steps fade like a large one.
     fn faded(self, part: Part, now: Timestamp) -> Self {
         if self.billionths == 0 {
-            return Self { billionths: 0, at: now };
+            return Self { at: now, ..self };
         }
         let elapsed = now.since(self.at).as_secs();
+        if elapsed == 0 {
+            return self;
+        }
         let half_life = part.half_life().as_secs();
         let halvings = u32::try_from(elapsed / half_life).unwrap_or(u32::MAX);
         let whole =
             1_i64.checked_shl(halvings).filter(|divisor| *divisor > 0).map_or(0, |divisor| self.billionths / divisor);
-        let billionths = i128::from(whole) * i128::from(share_left(elapsed % half_life, half_life)) / (1 << SHARE_BITS);
-        let billionths = i64::try_from(billionths).unwrap_or(0);
-        Self { billionths, at: self.at.after(Duration::from_secs(elapsed)) }
+        let billionths = i128::from(whole) * i128::from(share_left(elapsed % half_life, half_life));
+        let billionths = i64::try_from(billionths / (1 << SHARE_BITS)).unwrap_or(0);
+        Self { billionths, at: self.at.after(Duration::from_secs(elapsed)), ..self }
     }
 }
 
 const SHARE_BITS: u32 = 32;
-const LN_2: i128 = 2_977_044_472;
+const LN_2: u64 = 2_977_044_472;
 
 /// Two to the power of minus `secs / half_life`, as a fraction of 2^32, by its power series.
 fn share_left(secs: u64, half_life: u64) -> i64 {
-    const TERMS: i128 = 10;
-    let exponent = i128::from(secs) * LN_2 / i128::from(half_life);
-    let mut term = 1_i128 << SHARE_BITS;
-    let mut share = term;
+    const TERMS: u64 = 10;
+    let exponent = secs * LN_2 / half_life;
+    let (mut term, mut share, mut is_minus) = (1_u64 << SHARE_BITS, 1_i64 << SHARE_BITS, true);
     for number in 1..=TERMS {
-        term = -term * exponent / (number << SHARE_BITS);
-        share += term;
+        term = ((term * exponent) >> SHARE_BITS) / number;
+        share += if is_minus { -(term as i64) } else { term as i64 };
+        is_minus = !is_minus;
     }
-    i64::try_from(share).unwrap_or(0)
+    share
 }
 
 fn thousandths(billionths: i64) -> i32 {
@@ -240,72 +372,4 @@ fn thousandths(billionths: i64) -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(secs: u64) -> Timestamp {
-        Timestamp::from_secs(1_000_000 + secs)
-    }
-
-    fn points(parts: &Parts, part: Part, now: Timestamp) -> i32 {
-        parts.at(now).parts.into_iter().find(|value| value.part == part).unwrap().points
-    }
-
-    #[test]
-    fn a_part_is_halved_per_half_life_in_one_step_or_many() {
-        let mut once = Parts::default();
-        once.conduct(Conduct::BrokeProtocol, 1, at(0));
-        let mut often = once.clone();
-        let half_life = Part::Invalid.half_life().as_secs();
-        for ms in (0..half_life * 1_000).step_by(999_500) {
-            often.judged(0, at(0).after(Duration::from_millis(ms)));
-            often.add(Part::Invalid, 0, at(0).after(Duration::from_millis(ms)));
-        }
-        assert_eq!(points(&once, Part::Invalid, at(0)), -10_000);
-        assert_eq!(points(&once, Part::Invalid, at(half_life / 2)), -7_071);
-        assert_eq!(points(&once, Part::Invalid, at(half_life)), -5_000);
-        assert_eq!(points(&once, Part::Invalid, at(half_life * 2)), -2_500);
-        assert_eq!(points(&once, Part::Invalid, at(half_life * 500)), 0);
-        let difference = points(&often, Part::Invalid, at(half_life)) + 5_000;
-        assert!(difference.abs() <= 1, "{difference}");
-    }
-
-    #[test]
-    fn nothing_passes_the_bounds() {
-        let mut parts = Parts::default();
-        for _ in 0..3 {
-            parts.conduct(Conduct::DeliveredFirst, u32::MAX, at(0));
-            parts.conduct(Conduct::DeliveredInvalid, u32::MAX, at(0));
-            parts.conduct(Conduct::TimedOut, u32::MAX, at(0));
-            parts.stayed(Duration::MAX, at(0));
-            parts.judged(i32::MIN, at(0));
-        }
-        assert_eq!(points(&parts, Part::Delivery, at(0)), 10_000);
-        assert_eq!(points(&parts, Part::Invalid, at(0)), -40_000);
-        assert_eq!(points(&parts, Part::Rpc, at(0)), -10_000);
-        assert_eq!(points(&parts, Part::Uptime, at(0)), 5_000);
-        assert_eq!(points(&parts, Part::Application, at(0)), -20_000);
-        assert_eq!(parts.at(at(0)).total, parts.total_at(at(0)));
-    }
-
-    #[test]
-    fn fast_answers_are_worth_more_than_slow_ones() {
-        let worth = |ms| {
-            let mut parts = Parts::default();
-            parts.conduct(Conduct::Answered { elapsed: Duration::from_millis(ms) }, 64, at(0));
-            points(&parts, Part::Latency, at(0))
-        };
-        assert!(worth(0) > 2_900 && worth(50) < worth(0) && worth(400) > 0);
-        assert_eq!(worth(500), 0);
-        assert!(worth(1_000) < -2_900);
-        assert_eq!(worth(u64::MAX / 1_000), worth(1_000));
-    }
-
-    #[test]
-    fn duplicates_and_honest_refusals_cost_nothing() {
-        let mut parts = Parts::default();
-        parts.conduct(Conduct::DeliveredDuplicate, 1_000, at(0));
-        parts.conduct(Conduct::CouldNotSatisfy, 1_000, at(0));
-        assert_eq!(parts, Parts::default());
-    }
-}
+mod tests;

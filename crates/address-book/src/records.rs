@@ -5,7 +5,7 @@ use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
 use crate::{Ban, BanSubject, PartValue};
 
 /// The version of the records that this code writes; it reads this one and older ones.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// One endpoint, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
 
-use crate::{Ban, Quality};
+use crate::{Ban, ChoiceExplanation, MethodView, Quality, Standing};
 
 /// One of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,10 +62,28 @@ pub struct Explanation {
     pub endpoints: Vec<EntryView>,
     /// Since when it is connected.
     pub connected_since: Option<Timestamp>,
+    /// How it answers calls, method by method.
+    pub methods: Vec<MethodView>,
+    /// What its quality means for how it is treated.
+    pub standing: Standing,
     /// Whether the operator named it.
     pub is_special: bool,
     /// The ban on it, if there is one.
     pub ban: Option<Ban>,
+    /// Why it was last chosen to be dialled, if that is known.
+    pub last_choice: Option<ChoiceExplanation>,
+}
+
+/// A peer whose quality changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct QualityChange {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its quality now, in thousandths of a point.
+    pub total: i32,
+    /// What that means for how it is treated.
+    pub standing: Standing,
 }
 
 /// How much the book holds.
@@ -79,6 +97,8 @@ pub struct Counts {
     pub places_in_new: usize,
     /// Peers of whom something is known.
     pub peers: usize,
+    /// Entries of *new* that wait for a test of who holds their place in *tried*.
+    pub collisions: usize,
     /// Entries by group.
     pub groups: BTreeMap<NetGroup, usize>,
 }

@@ -19,9 +19,9 @@ use std::{
 };
 
 use bruit_address_book::{
-    AddressBook, Audience, Ban, BanReason, BanSource, BanSubject, Changes, Conduct, Config, Endpoint, EntryRecord,
-    EntryView, FORMAT_VERSION, Hearsay, NetGroup, Part, PeerId, PeerRecord, Records, SampleRules, Seed, Source, Table,
-    Timestamp, Wanted,
+    AddressBook, Audience, Ban, BanReason, BanSubject, Changes, Conduct, Config, Endpoint, EntryRecord, EntryView,
+    FORMAT_VERSION, Hearsay, NetGroup, Part, PeerId, PeerRecord, Records, SampleRules, Seed, Source, Table, Timestamp,
+    Wanted,
 };
 use proptest::prelude::*;
 
@@ -237,8 +237,7 @@ impl Run {
             Step::Ban(who, at, secs) => {
                 let ip = at.and_then(|at| endpoint(at).ip());
                 let subject = ip.map_or(BanSubject::Peer(peer(*who)), BanSubject::Ip);
-                let until = now.after(Duration::from_secs(*secs));
-                let ban = Ban { subject, reason: BanReason::BrokeProtocol, source: BanSource::Rule, since: now, until };
+                let ban = Ban::by_rule(subject, BanReason::BrokeProtocol, Duration::from_secs(*secs), now);
                 format!("{:?}", self.book.ban(ban, now))
             }
             Step::Unban(who) => format!("{:?}", self.book.unban(BanSubject::Peer(peer(*who)))),
@@ -265,7 +264,7 @@ impl Run {
 
     fn sample(&mut self, most: usize) -> String {
         let entries = self.entries();
-        let rules = SampleRules { least: 3, percent: 23, most };
+        let rules = SampleRules { least: 3, percent: 23, most, ..SampleRules::default() };
         let sample = self.book.sample(rules, Audience::Internet, self.now);
         assert!(sample.len() <= most, "6: too many");
         for shared in &sample {

@@ -49,7 +49,7 @@ fn told(peer: Option<PeerId>, endpoint: Endpoint, last_seen: Option<Timestamp>) 
 }
 
 fn ban(subject: BanSubject) -> Ban {
-    Ban { subject, reason: BanReason::Requested, source: BanSource::Operator, since: at(0), until: at(DAY) }
+    Ban::by_operator(subject, Duration::from_secs(DAY), at(0))
 }
 
 #[test]

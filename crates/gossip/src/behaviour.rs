@@ -10,13 +10,17 @@ use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, SlotMap, 
 use bruit_link::{Admission, Frame, Handler, HandlerEvent, Links, Protocol, Push};
 use bytes::Bytes;
 use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
-use libp2p_swarm::{ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, StreamProtocol, ToSwarm};
+use libp2p_swarm::{ConnectionDenied, ConnectionId, DialFailure, FromSwarm, NetworkBehaviour, StreamProtocol, ToSwarm};
 
 use crate::{
-    ControlMessage, Engine, Event, Item, ItemFrame, ItemId, ItemMessage, Message, Moment, OpenError, Output, Priority,
-    PublishError, Reported, Sealer, SeenElsewhere, Stats, SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig,
-    Verdict,
+    ControlMessage, DependencyArrived, Engine, Event, Hop, Item, ItemId, ItemMessage, ItemsFrame, Message, Moment,
+    OpenError, Output, PeerClass, Policy, Priority, PublishError, Reported, Sealer, SeenElsewhere, ShortId, Stats,
+    SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig, Verdict,
 };
+
+mod traits;
+
+use traits::KnownTraits;
 
 const CONTROL: u32 = 0;
 const ITEMS: u32 = 1;
@@ -31,12 +35,13 @@ pub struct Behaviour {
     links: Links,
     /// Who has which slot, as the engine knows it: events of links that are down already may still wait.
     names: SlotMap<PeerId>,
+    traits: KnownTraits,
     sealer: Sealer,
     clock: Clock,
     alarm: Alarm,
     events: VecDeque<Event<PeerId>>,
     /// The head encoded last: the copies of one item follow each other.
-    last_head: Option<(ItemId, u32, Bytes)>,
+    last_head: Option<(ItemId, Hop, Bytes)>,
     waker: Option<Waker>,
 }
 
@@ -60,6 +65,7 @@ impl Behaviour {
             engine: Engine::new(config, seed),
             links: Links::new(Protocol { names: vec![name], lanes: LANES }, settings, admission),
             names: SlotMap::new(),
+            traits: KnownTraits::default(),
             sealer: Sealer::new(network),
             clock: Clock::start(),
             alarm: Alarm::default(),
@@ -79,6 +85,23 @@ impl Behaviour {
     pub fn publish_item(&mut self, item: Item) -> Result<ItemId, PublishError> {
         let message = self.sealer.seal(item, self.moment());
         self.command(|engine, now| engine.publish(message, now))
+    }
+
+    /// Publishes bytes by a policy of their own. It decides what this node does; others relay them by the topic's.
+    pub fn publish_by(
+        &mut self,
+        topic: Topic,
+        payload: impl Into<Bytes>,
+        policy: Policy,
+    ) -> Result<ItemId, PublishError> {
+        let item = self.engine.compose(topic, payload.into(), self.clock.now())?;
+        let message = self.sealer.seal(item, self.moment());
+        self.command(|engine, now| engine.publish_by(message, policy, now))
+    }
+
+    /// Something came that items may be held for: those that lack nothing else can be judged.
+    pub fn dependency_arrived(&mut self, id: ItemId) -> DependencyArrived {
+        self.command(|engine, now| engine.dependency_arrived(id, now))
     }
 
     /// Wants the items of a topic from now on.
@@ -116,6 +139,23 @@ impl Behaviour {
     /// Keeps a peer connected although nothing else uses its connections, or not.
     pub fn set_keep_alive(&mut self, peer: PeerId, on: bool) {
         self.links.set_keep_alive(peer, on);
+    }
+
+    /// Says who this node is to its peers. Policies that compare lists of neighbours need it.
+    pub fn identify(&mut self, local: &PeerId) {
+        self.engine.self_described(ShortId::of(&local.to_bytes()));
+    }
+
+    /// Always pushes to a peer what is pushed to some, on top of them, or not; also later, when it connects.
+    pub fn set_special(&mut self, peer: PeerId, on: bool) {
+        self.traits.set_special(peer, on);
+        self.describe(peer);
+    }
+
+    /// Says which half of a mixed choice a peer belongs to, also later, when it connects.
+    pub fn set_class(&mut self, peer: PeerId, class: PeerClass) {
+        self.traits.set_class(peer, class);
+        self.describe(peer);
     }
 
     /// What was done since the start.
@@ -159,6 +199,13 @@ impl Behaviour {
         }
     }
 
+    fn describe(&mut self, peer: PeerId) {
+        let traits = self.traits.of(&peer);
+        if let Some(slot) = self.links.slot(&peer) {
+            self.tell(|engine, now| engine.peer_described(slot, traits, now));
+        }
+    }
+
     fn moment(&self) -> Moment {
         Moment { now: self.clock.now(), wall: Clock::wall() }
     }
@@ -170,10 +217,14 @@ impl Behaviour {
                     self.engine.frame_refused(to, message.id(), now);
                 }
             }
+            Output::Send { to, message: Message::Announce(message), priority } => {
+                let frame = Frame { priority: of_link(priority), ..Frame::new(ITEMS, message.frame()) };
+                let _ = self.links.push(to, frame, now);
+            }
             Output::Send { to, message: Message::Control(message), priority } => {
                 let frame = Frame { priority: of_link(priority), ..Frame::new(CONTROL, message.frame()) };
                 if let Push::Full(_) = self.links.push(to, frame, now) {
-                    self.engine.control_refused(to, message, now);
+                    self.engine.control_refused(to, *message, now);
                 }
             }
             Output::Pause { to } => self.links.pause(to, ITEMS),
@@ -183,12 +234,12 @@ impl Behaviour {
     }
 
     fn push_item(&mut self, to: Slot, message: &ItemMessage, priority: Priority, now: Timestamp) -> Push {
-        let (id, round) = (message.id(), message.round());
+        let id = message.id();
         let head = match &self.last_head {
-            Some((last_id, last_round, head)) if *last_id == id && *last_round == round => head.clone(),
+            Some((last_id, last_hop, head)) if *last_id == id && last_hop == message.hop() => head.clone(),
             _ => message.head(),
         };
-        self.last_head = Some((id, round, head.clone()));
+        self.last_head = Some((id, message.hop().clone(), head.clone()));
         let frame = Frame {
             lane: ITEMS,
             priority: of_link(priority),
@@ -206,6 +257,7 @@ impl Behaviour {
             Link::Up { slot, peer } => {
                 self.names.insert(slot, peer);
                 let _ = self.tell(|engine, now| engine.peer_connected(slot, now));
+                self.describe(peer);
             }
             Link::Down { slot, peer, frames_lost } => {
                 self.tell(|engine, now| {
@@ -241,11 +293,15 @@ impl Behaviour {
     }
 
     fn on_item_frame(&mut self, from: Slot, frame: Bytes, moment: Moment) {
-        let Ok(frame) = ItemFrame::decode(frame) else {
+        let Ok(ItemsFrame { item, announcement }) = ItemsFrame::decode(frame) else {
             return self.tell(|engine, now| engine.malformed_received(from, now));
         };
+        if let Some(announcement) = announcement {
+            self.tell(|engine, now| _ = engine.announcement_received(from, announcement, now));
+        }
+        let Some(frame) = item else { return };
         if self.engine.is_known(&frame.id) {
-            let _outcome = self.tell(|engine, now| engine.copy_received(from, frame.id, frame.round, now));
+            let _outcome = self.tell(|engine, now| engine.copy_received(from, frame.id, frame.hop, now));
             return;
         }
         let opened = self.sealer.open(frame, moment);
@@ -287,10 +343,20 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<Handler, ConnectionDenied> {
+        self.traits.dialled(peer);
         self.links.handle_established_connection(id, peer)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match &event {
+            FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
+                self.traits.gone(&closed.peer_id)
+            }
+            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), .. }) if self.links.slot(peer).is_none() => {
+                self.traits.gone(peer);
+            }
+            _ => {}
+        }
         self.links.on_swarm_event(event);
     }
 
@@ -337,6 +403,7 @@ mod tests {
             id: Bytes::copy_from_slice(message.id().as_bytes()),
             round: 1,
             body: message.body().clone(),
+            ..Default::default()
         });
         // The links know nothing of this slot: as after a dismissal, while their events still wait.
         behaviour.on_link_event(bruit_link::Event::Up { slot, peer });

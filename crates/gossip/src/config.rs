@@ -3,13 +3,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bruit_core::SLOTS_MAX;
 use bruit_wire::{
     FRAME_MAX,
-    limits::{PAYLOAD_BYTES_MAX, SUBSCRIPTIONS_MAX},
+    limits::{PAYLOAD_BYTES_MAX, SUBSCRIPTIONS_MAX, WANTED_MAX},
 };
 
 use crate::Topic;
 
+pub(crate) mod policy;
 #[cfg(feature = "serde")]
 mod text;
+
+pub use policy::{Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Proxy, SqrtAnnounce, Tree};
 
 /// The largest round limit that a policy may set.
 pub const ROUNDS_MAX: u32 = 32;
@@ -48,6 +51,26 @@ pub struct Config {
     /// For how long they are held. Default 10 s: six hops of 300 ms, five times over.
     #[cfg_attr(feature = "serde", serde(rename = "held_for_ms", with = "text::millis"))]
     pub held_for: Duration,
+    /// How long an item that the application holds may wait for what it depends on. Default 60 s: Casper.
+    #[cfg_attr(feature = "serde", serde(rename = "hold_timeout_ms", with = "text::millis"))]
+    pub hold_timeout: Duration,
+    /// For how long an item that spreads by announcements is kept for those who ask for it. Default 30 s, a guess: five
+    /// sources of 5 s in turn, and a margin.
+    #[cfg_attr(feature = "serde", serde(rename = "serve_for_ms", with = "text::millis"))]
+    pub serve_for: Duration,
+    /// How many bytes of them at most. Default 16 MiB, a guess: 80 of the largest items.
+    pub serve_bytes_max: usize,
+    /// For how long an announced item is looked for. Default 30 s, as it is served.
+    #[cfg_attr(feature = "serde", serde(rename = "fetch_for_ms", with = "text::millis"))]
+    pub fetch_for: Duration,
+    /// How many announced items are looked for at a time. Default 8,192: 300 bytes each once they are there.
+    pub fetches_max: usize,
+    /// How many of them a single peer may have been the first to announce. Default 1,024.
+    pub announced_max: u32,
+    /// How many items a single peer is asked for at a time. Default 16: Bitcoin's blocks in flight.
+    pub wants_max: u32,
+    /// Whether [`Event::Finished`](crate::Event::Finished) is told. Default no: it is one event more for every item.
+    pub finished_events: bool,
     /// How many bytes may wait for one slow peer before copies to it are refused, 64 more counted for each. Default 4 MiB, a
     /// guess: sixteen of the longest frames.
     pub outbox_bytes_max: usize,
@@ -70,20 +93,6 @@ pub struct TopicConfig {
     pub expiry: Duration,
     /// What is written first to a peer that is slow.
     pub priority: Priority,
-}
-
-/// How the items of a topic spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Policy {
-    /// Every node pushes an item once, to peers chosen by chance among those not known to have it.
-    Fanout {
-        /// How many peers. Factom: 16.
-        peers: u32,
-        /// How many hops a copy makes at most. Factom: 6.
-        rounds: u32,
-    },
 }
 
 /// Who relays the items of a topic.
@@ -140,6 +149,9 @@ pub enum ConfigError {
         /// The most it may be.
         max: u64,
     },
+    /// The engine does not know a policy yet.
+    #[error("the policy {0} is not built yet")]
+    NotBuilt(&'static str),
     /// Ids would be forgotten before their items expire.
     #[error("seen_keep must be at least twice the longest expiry, {needed:?}, so that no item can come back")]
     SeenTooShort {
@@ -162,6 +174,14 @@ impl Default for Config {
             verdict_timeout: Duration::from_secs(10),
             held_bytes_max: 4 << 20,
             held_for: Duration::from_secs(10),
+            hold_timeout: Duration::from_secs(60),
+            serve_for: Duration::from_secs(30),
+            serve_bytes_max: 16 << 20,
+            fetch_for: Duration::from_secs(30),
+            fetches_max: 8_192,
+            announced_max: 1_024,
+            wants_max: 16,
+            finished_events: false,
             outbox_bytes_max: 4 << 20,
         }
     }
@@ -180,21 +200,6 @@ impl Default for TopicConfig {
     }
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self::Fanout { peers: 16, rounds: 6 }
-    }
-}
-
-impl Policy {
-    /// How many hops a copy makes at most.
-    pub const fn rounds(&self) -> u32 {
-        match self {
-            Self::Fanout { rounds, .. } => *rounds,
-        }
-    }
-}
-
 impl Config {
     /// Checks every number against its bounds, and the numbers against each other.
     pub fn validate(self) -> Result<ValidConfig, ConfigError> {
@@ -205,11 +210,14 @@ impl Config {
         within("pending_bytes_max", self.pending_bytes_max, 2 * PAYLOAD_BYTES_MAX + 4_096, 1 << 32)?;
         within("held_bytes_max", self.held_bytes_max, 0, 1 << 32)?;
         within("outbox_bytes_max", self.outbox_bytes_max, FRAME_MAX + 1_024, 1 << 32)?;
-        let mut longest = self.verdict_timeout.saturating_add(self.held_for);
+        within("serve_bytes_max", self.serve_bytes_max, 2 * PAYLOAD_BYTES_MAX + 4_096, 1 << 32)?;
+        within("fetches_max", self.fetches_max, 1, 1 << 24)?;
+        within("announced_max", self.announced_max as usize, 1, self.fetches_max)?;
+        within("wants_max", self.wants_max as usize, 1, WANTED_MAX)?;
+        let mut longest = self.verdict_timeout.saturating_add(self.hold_timeout).saturating_add(self.held_for);
+        longest = longest.saturating_add(self.serve_for);
         for topic in self.topics.values().chain(&self.other_topics) {
-            let Policy::Fanout { peers, rounds } = topic.policy;
-            within("fanout.peers", peers as usize, 1, SLOTS_MAX)?;
-            within("fanout.rounds", rounds as usize, 1, ROUNDS_MAX as usize)?;
+            topic.policy.validate()?;
             within("size_max", topic.size_max, 1, PAYLOAD_BYTES_MAX)?;
             longest = longest.max(topic.expiry.saturating_mul(2));
         }
@@ -258,7 +266,7 @@ mod tests {
         assert_eq!(refused(|c| c.peers_max = 4_097), "peers_max is 4097, but must be from 1 to 4096");
         assert_eq!(refused(|c| c.subscriptions_max = 129), "subscriptions_max is 129, but must be from 1 to 128");
         let zero = TopicConfig { policy: Policy::Fanout { peers: 16, rounds: 0 }, ..TopicConfig::default() };
-        assert_eq!(refused(|c| c.other_topics = Some(zero)), "fanout.rounds is 0, but must be from 1 to 32");
+        assert_eq!(refused(|c| c.other_topics = Some(zero)), "policy.rounds is 0, but must be from 1 to 32");
         let large = TopicConfig { size_max: PAYLOAD_BYTES_MAX + 1, ..TopicConfig::default() };
         assert_eq!(refused(|c| c.other_topics = Some(large)), "size_max is 196609, but must be from 1 to 196608");
         assert!(refused(|c| c.seen_keep = Duration::from_secs(1_199)).contains("1200s"));

@@ -5,29 +5,42 @@ use bytes::Bytes;
 use rand::RngExt;
 
 use self::{
-    held::Held,
-    known_by::KnownBy,
+    announcements::Announcements,
+    fetches::Fetches,
+    held::{Held, HeldItem, Stage},
+    holding::Dependencies,
     peers::Peers,
+    policy::Rooms,
     seen::{Known, Seen, State},
+    timers::Timers,
 };
 use crate::{
-    ControlMessage, Event, Item, ItemId, ItemMessage, Priority, Topic, TopicConfig, ValidConfig, config::ROUNDS_MAX,
+    Announcement, ControlMessage, Event, Item, ItemId, ItemMessage, Policy, Priority, ShortId, Topic, TopicConfig,
+    ValidConfig, config::ROUNDS_MAX,
 };
 
+mod announcements;
+mod fetches;
+mod fetching;
 mod held;
+mod holding;
 mod intake;
 mod known_by;
 mod outcome;
 mod peers;
 mod policy;
 mod seen;
+mod slab;
 mod stats;
 mod subscriptions;
+mod timers;
+mod verbs;
 
 pub use outcome::{
-    ControlReceived, PeerConnected, PublishError, Received, Refusal, Reported, SeenElsewhere, SubscribeError,
-    Subscribed, Unsubscribed, Verdict,
+    AnnouncementReceived, ControlReceived, DependencyArrived, Finished, PeerConnected, PublishError, Received, Refusal,
+    Reported, SeenElsewhere, SubscribeError, Subscribed, Tally, Unsubscribed, Verdict,
 };
+pub use peers::{PeerClass, PeerTraits};
 pub use stats::{Rounds, Stats};
 
 /// How many deadlines one call of [`Engine::handle_timeout`] looks after.
@@ -36,11 +49,13 @@ const DEADLINES_PER_CALL: usize = 256;
 /// The rules of gossip, without clock, sockets or tasks.
 ///
 /// Facts: [`peer_connected`](Self::peer_connected), [`peer_disconnected`](Self::peer_disconnected),
+/// [`peer_described`](Self::peer_described), [`self_described`](Self::self_described),
 /// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received),
+/// [`announcement_received`](Self::announcement_received), [`dependency_arrived`](Self::dependency_arrived),
 /// [`control_received`](Self::control_received), [`mismatch_received`](Self::mismatch_received),
 /// [`malformed_received`](Self::malformed_received), [`frame_refused`](Self::frame_refused),
 /// [`control_refused`](Self::control_refused), [`frames_lost`](Self::frames_lost),
-/// [`peer_writable`](Self::peer_writable). Commands: [`publish`](Self::publish), [`report`](Self::report),
+/// [`peer_writable`](Self::peer_writable). Commands: [`publish`](Self::publish), [`publish_by`](Self::publish_by), [`report`](Self::report),
 /// [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe). After each of them drain
 /// [`poll_output`](Self::poll_output); between calls it is empty.
 ///
@@ -54,7 +69,15 @@ pub struct Engine {
     subscriptions: BTreeSet<Topic>,
     seen: Seen,
     held: Held,
+    dependencies: Dependencies,
+    fetches: Fetches,
+    announcements: Announcements,
+    timers: Timers,
+    #[expect(dead_code, reason = "the policies that are built so far remember nothing beyond single items")]
+    rooms: Rooms,
+    short_id: ShortId,
     targets: Vec<Slot>,
+    wanting: Vec<(Slot, ItemId)>,
     outputs: VecDeque<Output>,
     stats: Stats,
 }
@@ -90,8 +113,10 @@ pub enum Output {
 pub enum Message {
     /// A copy of an item, for the lane `items`.
     Item(ItemMessage),
-    /// Subscriptions, for the lane `control`.
-    Control(ControlMessage),
+    /// Ids, for the lane `items`.
+    Announce(Announcement),
+    /// All else, for the lane `control`.
+    Control(Box<ControlMessage>),
 }
 
 impl Engine {
@@ -103,7 +128,14 @@ impl Engine {
             subscriptions: BTreeSet::new(),
             seen: Seen::new(config.seen_entries_max, config.seen_keep),
             held: Held::new(&config),
+            dependencies: Dependencies::default(),
+            fetches: Fetches::default(),
+            announcements: Announcements::default(),
+            timers: Timers::default(),
+            rooms: Rooms::default(),
+            short_id: ShortId::default(),
             targets: Vec::new(),
+            wanting: Vec::new(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
             config,
@@ -126,10 +158,24 @@ impl Engine {
     }
 
     /// A peer is gone. What it brought stays; nothing about it is told any more.
-    pub fn peer_disconnected(&mut self, slot: Slot, _now: Timestamp) {
+    pub fn peer_disconnected(&mut self, slot: Slot, now: Timestamp) {
         if self.peers.remove(slot).is_some() {
             self.seen.peer_disconnected(slot);
             self.held.peer_disconnected(slot);
+            self.announcements.peer_disconnected(slot);
+            self.fetches_lose(slot, now);
+        }
+    }
+
+    /// What this node's peers call it in their lists of neighbours became known.
+    pub const fn self_described(&mut self, short_id: ShortId) {
+        self.short_id = short_id;
+    }
+
+    /// Something became known of a peer besides what gossip tells; it replaces what was known before.
+    pub fn peer_described(&mut self, slot: Slot, traits: PeerTraits, _now: Timestamp) {
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.traits = traits;
         }
     }
 
@@ -169,12 +215,30 @@ impl Engine {
         Ok(Item { topic, author: None, nonce: self.rng.random(), expires_at, payload })
     }
 
-    /// Publishes an item: pushes it to peers on round 1. It is not delivered to this node's own application.
+    /// Publishes an item by its topic's policy. It is not delivered to this node's own application.
     pub fn publish(&mut self, message: ItemMessage, now: Timestamp) -> Result<ItemId, PublishError> {
-        let item = message.item();
-        let Some(config) = self.config.topic(&item.topic).copied() else {
-            return Err(PublishError::UnknownTopic(item.topic.clone()));
+        let Some(config) = self.config.topic(&message.item().topic).copied() else {
+            return Err(PublishError::UnknownTopic(message.item().topic.clone()));
         };
+        self.publish_as(message, config, now)
+    }
+
+    /// Publishes an item by a policy of its own. It decides what this node does; others relay it by the topic's.
+    pub fn publish_by(&mut self, message: ItemMessage, policy: Policy, now: Timestamp) -> Result<ItemId, PublishError> {
+        policy.validate()?;
+        let Some(config) = self.config.topic(&message.item().topic).copied() else {
+            return Err(PublishError::UnknownTopic(message.item().topic.clone()));
+        };
+        self.publish_as(message, TopicConfig { policy, ..config }, now)
+    }
+
+    fn publish_as(
+        &mut self,
+        message: ItemMessage,
+        config: TopicConfig,
+        now: Timestamp,
+    ) -> Result<ItemId, PublishError> {
+        let item = message.item();
         let (size, size_max) = (item.payload.len(), config.size_max);
         if size > size_max {
             return Err(PublishError::TooLarge { size, size_max });
@@ -186,11 +250,25 @@ impl Engine {
         if self.is_known(&id) {
             return Err(PublishError::AlreadyKnown);
         }
-        if self.push(message.at_round(1), &config, &KnownBy::default()) == 0 {
+        let rounds_max = config.policy.rounds();
+        let item = HeldItem::new(message, None, config);
+        if config.policy.is_one_shot() {
+            if self.push(&item) == 0 {
+                return Err(PublishError::NoPeers);
+            }
+            self.stats.published += 1;
+            self.remember(id, Known { state: State::Done, rounds_max }, None, now);
+            return Ok(id);
+        }
+        self.choose_all(&item.message.item().topic, config.carry, &item.known_by);
+        if self.targets.is_empty() {
             return Err(PublishError::NoPeers);
         }
         self.stats.published += 1;
-        self.remember(id, Known { state: State::Done, rounds_max: config.policy.rounds() }, None, now);
+        self.remember(id, Known { state: State::Done, rounds_max }, None, now);
+        let index = self.keep(item, Stage::Spreading, now);
+        self.spread(index, now);
+        self.send_wants();
         Ok(id)
     }
 
@@ -240,7 +318,7 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn next_timeout(&self) -> Option<Timestamp> {
-        self.held.next_deadline()
+        self.held.next_deadline().into_iter().chain(self.timers.next()).min()
     }
 
     fn conduct(&mut self, peer: Slot, conduct: Conduct) {
@@ -249,18 +327,22 @@ impl Engine {
         }
     }
 
-    /// Sends an item, on the round that it stands on, to the peers that the policy chooses; returns how many.
-    fn push(&mut self, message: ItemMessage, config: &TopicConfig, known_by: &KnownBy) -> usize {
-        let topic = &message.item().topic;
-        policy::choose(topic, config, &self.peers, known_by, &mut self.rng, &mut self.targets);
-        for to in self.targets.iter().copied() {
-            let message = Message::Item(message.clone());
-            self.outputs.push_back(Output::Send { to, message, priority: config.priority });
+    /// Pushes an item that is not kept to the peers that its policy chooses; returns how many.
+    fn push(&mut self, item: &HeldItem) -> u32 {
+        let topic = &item.message.item().topic;
+        self.choose_all(topic, item.topic.carry, &item.known_by);
+        self.narrow(&item.policy);
+        let (copy, priority) = (item.message.on(item.onward.clone()), item.topic.priority);
+        let targets = std::mem::take(&mut self.targets);
+        for to in targets.iter().copied() {
+            self.flush_announcements_to(to);
+            self.outputs.push_back(Output::Send { to, message: Message::Item(copy.clone()), priority });
         }
-        let pushes = self.targets.len();
+        let pushes = targets.len();
+        self.targets = targets;
         self.stats.pushes += pushes as u64;
         self.stats.pushes_per_item_max = self.stats.pushes_per_item_max.max(pushes as u64);
-        pushes
+        u32::try_from(pushes).unwrap_or(u32::MAX)
     }
 
     fn remember(&mut self, id: ItemId, known: Known, from: Option<Slot>, now: Timestamp) {

@@ -1,7 +1,7 @@
 use bruit_core::{Conduct, PeerId, Timestamp};
 use bytes::Bytes;
 
-use crate::{ItemId, Refusal, Topic};
+use crate::{Finished, ItemId, Refusal, Tally, Topic};
 
 /// What the application is told. The engine names peers by `Slot`, the behaviour by `PeerId`; nothing else differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,38 @@ pub enum Event<P> {
         /// How many.
         frames: u64,
     },
+    /// All that a held item had waited for came: judge it, until the deadline.
+    Resumed {
+        /// The item.
+        id: ItemId,
+        /// Until when a verdict is awaited.
+        deadline: Timestamp,
+    },
+    /// What a held item depends on did not come in time: the item is ignored.
+    DependencyWithheld {
+        /// Who brought the item.
+        peer: P,
+        /// The item.
+        id: ItemId,
+        /// What was missing to the end.
+        missing: Vec<ItemId>,
+    },
+    /// Announced ids were not remembered: too much awaits a verdict, or the peer has announced too much.
+    AnnouncementRefused {
+        /// Who announced them.
+        peer: P,
+        /// How many.
+        ids: usize,
+    },
+    /// Nothing more is done with an item by itself. Told if [`Config::finished_events`](crate::Config) says so.
+    Finished {
+        /// The item.
+        id: ItemId,
+        /// Its numbers.
+        tally: Tally,
+        /// Why.
+        why: Finished,
+    },
     /// An item was forgotten before its verdict came, because ids of newer items needed the room.
     Forgotten {
         /// The item.
@@ -94,6 +126,12 @@ impl<P> Event<P> {
             Self::PeerUnsubscribed { peer, topic } => Event::PeerUnsubscribed { peer: name(peer)?, topic },
             Self::FrameRefused { peer, id } => Event::FrameRefused { peer: name(peer)?, id },
             Self::FramesLost { peer, frames } => Event::FramesLost { peer: name(peer)?, frames },
+            Self::Resumed { id, deadline } => Event::Resumed { id, deadline },
+            Self::DependencyWithheld { peer, id, missing } => {
+                Event::DependencyWithheld { peer: name(peer)?, id, missing }
+            }
+            Self::AnnouncementRefused { peer, ids } => Event::AnnouncementRefused { peer: name(peer)?, ids },
+            Self::Finished { id, tally, why } => Event::Finished { id, tally, why },
             Self::Forgotten { id } => Event::Forgotten { id },
         })
     }

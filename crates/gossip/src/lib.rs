@@ -54,13 +54,20 @@ mod topic;
 
 #[cfg(feature = "behaviour")]
 pub use behaviour::Behaviour;
-pub use config::{Carry, Config, ConfigError, Policy, Priority, ROUNDS_MAX, TopicConfig, ValidConfig, Validation};
+pub use config::{
+    Carry, Config, ConfigError, Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Priority, Proxy,
+    ROUNDS_MAX, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
+};
 pub use engine::{
-    ControlReceived, Engine, Message, Output, PeerConnected, PublishError, Received, Refusal, Reported, Rounds,
-    SeenElsewhere, Stats, SubscribeError, Subscribed, Unsubscribed, Verdict,
+    AnnouncementReceived, ControlReceived, DependencyArrived, Engine, Finished, Message, Output, PeerClass,
+    PeerConnected, PeerTraits, PublishError, Received, Refusal, Reported, Rounds, SeenElsewhere, Stats, SubscribeError,
+    Subscribed, Tally, Unsubscribed, Verdict,
 };
 pub use event::Event;
-pub use message::{ControlMessage, Item, ItemFrame, ItemId, ItemMessage, MalformedError, Moment, OpenError, Sealer};
+pub use message::{
+    Announced, Announcement, ControlMessage, Hop, HopKind, Item, ItemFrame, ItemId, ItemMessage, ItemsFrame,
+    MalformedError, Moment, OpenError, RootTag, Sealer, ShortId,
+};
 pub use topic::{Topic, TopicError};
 
 pub use bruit_core::{Conduct, NetworkId, PeerId, Seed, Timestamp};

@@ -8,9 +8,15 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{Topic, TopicError};
 
+mod control;
+mod hop;
+
+pub use control::{Announced, Announcement, ControlMessage};
+pub use hop::{Hop, HopKind, RootTag, ShortId};
+
 /// Bodies up to this size are copied out of the buffer they came in, so that holding one holds no more than itself.
 const COPY_BYTES_MAX: usize = 4_096;
-/// A body is also copied when its frame has more bytes besides it: id, round and keys take at most 46.
+/// A body is also copied when its frame has more bytes besides it: id, round, kind, root and keys take at most 61.
 const FRAME_BESIDES_MAX: usize = 64;
 
 /// The domain of item ids; see [`Sealer`].
@@ -39,7 +45,7 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemMessage {
     id: ItemId,
-    round: u32,
+    hop: Hop,
     content: Arc<Content>,
 }
 
@@ -49,23 +55,23 @@ struct Content {
     body: Bytes,
 }
 
-/// What peers tell each other about topics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ControlMessage {
-    /// Topics that the sender wants from now on.
-    pub subscribe: Vec<Topic>,
-    /// Topics that the sender wants no longer.
-    pub unsubscribe: Vec<Topic>,
-}
-
 /// An item frame, parsed but not checked: its id is a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemFrame {
     /// The id that the sender claims.
     pub id: ItemId,
-    /// The round that the sender claims.
-    pub round: u32,
+    /// What the sender claims about the hop.
+    pub hop: Hop,
     body: Bytes,
+}
+
+/// A frame of the lane `items`: a copy, or ids announced, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemsFrame {
+    /// The copy.
+    pub item: Option<ItemFrame>,
+    /// The ids.
+    pub announcement: Option<Announcement>,
 }
 
 /// The present moment on the engine's clock and on the machine's wall clock: what the wire's times are converted with.
@@ -92,6 +98,9 @@ pub enum MalformedError {
     /// The author is no peer id.
     #[error("the author is no peer id")]
     Author,
+    /// A list's length fits neither its elements nor the list beside it.
+    #[error("a list of ids, rounds, roots or neighbours has a length that does not fit")]
+    ListLength,
 }
 
 /// An item frame that cannot be trusted.
@@ -159,7 +168,12 @@ impl ItemMessage {
 
     /// Which hop this copy is on: 1 in the copy that the origin sends.
     pub const fn round(&self) -> u32 {
-        self.round
+        self.hop.round
+    }
+
+    /// What this copy says about the hop it is on.
+    pub const fn hop(&self) -> &Hop {
+        &self.hop
     }
 
     /// The item.
@@ -177,10 +191,16 @@ impl ItemMessage {
         &self.content.body
     }
 
-    /// A copy on another round.
+    /// A copy on another round, pushed, on no tree.
     #[must_use]
     pub fn at_round(&self, round: u32) -> Self {
-        Self { round, ..self.clone() }
+        self.on(Hop::on_round(round))
+    }
+
+    /// A copy on another hop.
+    #[must_use]
+    pub fn on(&self, hop: Hop) -> Self {
+        Self { id: self.id, hop, content: Arc::clone(&self.content) }
     }
 
     /// How many bytes the frame has, its length prefix included.
@@ -188,11 +208,15 @@ impl ItemMessage {
         self.head().len().saturating_add(self.body().len())
     }
 
-    /// The frame but for the body, which follows it: length prefix, id, round, and the body's key and length.
+    /// The frame but for the body, which follows it: length prefix, id, hop, and the body's key and length.
     pub fn head(&self) -> Bytes {
         let fields = bruit_wire::encode(&pb::ItemFrame {
             id: Bytes::copy_from_slice(&self.id.0),
-            round: self.round,
+            round: self.hop.round,
+            kind: pb::HopKind::from(self.hop.kind).into(),
+            root: self.hop.root.map_or(0, RootTag::number),
+            cover: self.hop.cover.clone(),
+            announce: None,
             body: Bytes::new(),
         });
         let mut body_key = BytesMut::with_capacity(8);
@@ -218,35 +242,25 @@ fn put_varint(value: usize, buffer: &mut BytesMut) {
     buffer.put_u8(rest as u8);
 }
 
-impl ControlMessage {
-    /// Decodes a frame of the lane `control`.
-    pub fn decode(frame: Bytes) -> Result<Self, MalformedError> {
-        let pb::GossipControl { subscribe, unsubscribe } = bruit_wire::decode(frame)?;
-        let topics = |names: Vec<String>| names.iter().map(|name| Topic::new(name)).collect::<Result<Vec<_>, _>>();
-        Ok(Self { subscribe: topics(subscribe)?, unsubscribe: topics(unsubscribe)? })
-    }
-
-    /// The frame with its length prefix.
-    pub fn frame(&self) -> Bytes {
-        let names = |topics: &[Topic]| topics.iter().map(|topic| topic.as_str().to_owned()).collect();
-        let message = pb::GossipControl { subscribe: names(&self.subscribe), unsubscribe: names(&self.unsubscribe) };
-        bruit_wire::frame(&message)
-    }
-}
-
-impl ItemFrame {
+impl ItemsFrame {
     /// Parses a frame of the lane `items`, without looking into its body.
     ///
     /// # Security
     /// Fields that this version does not know are skipped, and not kept with the body.
     pub fn decode(frame: Bytes) -> Result<Self, MalformedError> {
         let frame_len = frame.len();
-        let pb::ItemFrame { id, round, mut body } = bruit_wire::decode(frame)?;
+        let pb::ItemFrame { id, round, kind, root, cover, announce, mut body } = bruit_wire::decode(frame)?;
+        let announcement = announce.as_ref().map(Announcement::of_wire).transpose()?;
+        if id.is_empty() && announcement.is_some() {
+            return Ok(Self { item: None, announcement });
+        }
         if frame_len.saturating_sub(body.len()) > FRAME_BESIDES_MAX {
             body = Bytes::copy_from_slice(&body);
         }
         let id = <[u8; 32]>::try_from(&id[..]).map_err(|_| MalformedError::IdLength(id.len()))?;
-        Ok(Self { id: ItemId(id), round, body })
+        let cover = if cover.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&cover) };
+        let hop = Hop::of_wire(round, kind, root, cover);
+        Ok(Self { item: Some(ItemFrame { id: ItemId(id), hop, body }), announcement })
     }
 }
 
@@ -289,7 +303,7 @@ impl Sealer {
             expires_at_ms: moment.on_wall_clock(item.expires_at).as_micros() / 1_000,
             payload: item.payload.clone(),
         });
-        ItemMessage { id: self.id_of(&body), round: 1, content: Arc::new(Content { item, body }) }
+        ItemMessage { id: self.id_of(&body), hop: Hop::on_round(1), content: Arc::new(Content { item, body }) }
     }
 
     /// Checks the id against the body, then decodes the body.
@@ -297,7 +311,7 @@ impl Sealer {
     /// # Security
     /// Hashing is what an unknown id costs: ask the engine first whether the id is known.
     pub fn open(&self, frame: ItemFrame, moment: Moment) -> Result<ItemMessage, OpenError> {
-        let ItemFrame { id, round, mut body } = frame;
+        let ItemFrame { id, hop, mut body } = frame;
         if self.id_of(&body) != id {
             return Err(OpenError::Mismatch);
         }
@@ -305,7 +319,7 @@ impl Sealer {
             body = Bytes::copy_from_slice(&body);
         }
         let item = decode_item(body.clone(), moment)?;
-        Ok(ItemMessage { id, round, content: Arc::new(Content { item, body }) })
+        Ok(ItemMessage { id, hop, content: Arc::new(Content { item, body }) })
     }
 }
 

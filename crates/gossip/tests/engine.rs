@@ -53,7 +53,12 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let round = prop_oneof![8 => 1..=ROUNDS, 1 => Just(0), 1 => (ROUNDS + 1)..=u32::MAX];
-    let verdict = prop_oneof![6 => Just(Verdict::Accept), 1 => Just(Verdict::Reject), 1 => Just(Verdict::Ignore)];
+    let verdict = prop_oneof![
+        6 => Just(Verdict::Accept),
+        1 => Just(Verdict::Reject),
+        1 => Just(Verdict::Ignore),
+        1 => prop::collection::vec(0..ITEMS, 0..3).prop_map(|missing| Verdict::Hold { missing: name(missing) }),
+    ];
     prop_oneof![
         4 => (0..PEERS).prop_map(|index| Step::Connect { index }),
         2 => (0..PEERS).prop_map(|index| Step::Disconnect { index }),
@@ -76,6 +81,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Ids that may be missing: of items, half of which there are.
+fn name(missing: Vec<usize>) -> Vec<ItemId> {
+    missing.into_iter().map(|number| items(10).get(number / 2).unwrap().id()).collect()
+}
+
 fn topic(index: usize) -> Topic {
     Topic::new(TOPICS[index % TOPICS.len()]).unwrap()
 }
@@ -83,7 +93,7 @@ fn topic(index: usize) -> Topic {
 fn control(number: usize, is_wanted: bool) -> ControlMessage {
     let (some, none) = (vec![topic(number)], Vec::new());
     let (subscribe, unsubscribe) = if is_wanted { (some, none) } else { (none, some) };
-    ControlMessage { subscribe, unsubscribe }
+    ControlMessage { subscribe, unsubscribe, ..ControlMessage::default() }
 }
 
 fn config(carry_club: Carry) -> Config {
@@ -151,7 +161,7 @@ impl World {
 
     fn apply(&mut self, step: &Step) {
         let now = self.now;
-        match *step {
+        match step.clone() {
             Step::Connect { index } => {
                 let slot = self.slot(index);
                 let _outcome = self.engine.peer_connected(slot, now);
@@ -186,7 +196,7 @@ impl World {
                 match self.engine.report(id, verdict, now) {
                     Reported::Relayed | Reported::AtLimit | Reported::Expired => story.was_accepted = true,
                     Reported::Rejected => story.was_rejected = true,
-                    Reported::Ignored | Reported::NotPending => {}
+                    Reported::Ignored | Reported::Held | Reported::NoRoom | Reported::NotPending => {}
                 }
             }
             Step::Control { from, topic: number, is_wanted } => {
@@ -269,7 +279,7 @@ impl World {
 
     fn run(&mut self, steps: &[Step]) {
         steps.iter().for_each(|step| self.apply(step));
-        self.apply(&Step::Wait { millis: 20_000 });
+        self.apply(&Step::Wait { millis: 90_000 });
         assert_eq!((self.engine.pending_count(), self.engine.pending_bytes()), (0, 0), "9");
         assert_eq!(self.engine.next_timeout(), None, "9");
     }

@@ -293,7 +293,7 @@ async fn fault_id_mismatch() {
         ["true", "false"].map(|payload| Sealer::new(&network()).seal(item(payload), Moment { now, wall: now }));
     let frame = |body: &Bytes| {
         let id = Bytes::copy_from_slice(honest.id().as_bytes());
-        bruit_wire::frame(&pb::ItemFrame { id, round: 1, body: body.clone() })
+        bruit_wire::frame(&pb::ItemFrame { id, round: 1, body: body.clone(), ..Default::default() })
     };
     say(&mut liar, id, 1, frame(false_one.body()));
     let blame = Event::Conduct { peer: liar.id(), conduct: Conduct::BrokeProtocol };
@@ -327,9 +327,9 @@ async fn fault_garbage_frames() {
     for lane in [0, 1] {
         garbage.iter().for_each(|frame| say(&mut garbler, id, lane, Bytes::copy_from_slice(frame)));
     }
-    let forged = pb::ItemFrame { id: vec![1; 32].into(), round: 0, body: Bytes::new() };
+    let forged = pb::ItemFrame { id: vec![1; 32].into(), ..Default::default() };
     say(&mut garbler, id, 1, bruit_wire::frame(&forged));
-    let too_many = pb::GossipControl { subscribe: vec!["x".into(); 129], unsubscribe: Vec::new() };
+    let too_many = pb::GossipControl { subscribe: vec!["x".into(); 129], ..Default::default() };
     say(&mut garbler, id, 0, bruit_wire::frame(&too_many));
     // On `control` an empty frame says nothing and is well-formed.
     until!([node, garbler, friend], node.gossip().stats().malformed == 6 && node.gossip().stats().mismatches == 1);

@@ -57,9 +57,7 @@ fn take<T: DeserializeOwned>(value: &[u8], records: &mut Vec<T>) -> bool {
 #[cfg(test)]
 mod tests {
     use bruit_core::{Endpoint, PeerId, Seed, Timestamp};
-    use bruit_stack::address_book::{
-        AddressBook, Ban, BanReason, BanSource, BanSubject, Config, Hearsay, PeerRecord, Source,
-    };
+    use bruit_stack::address_book::{AddressBook, Ban, BanSubject, Config, Hearsay, PeerRecord, Source};
 
     use super::*;
     use crate::storage::Storage;
@@ -78,8 +76,7 @@ mod tests {
         book.dial_started(&endpoints[0], now);
         let _ = book.dial_succeeded(&endpoints[0], PeerId::random(), now);
         let subject = BanSubject::Ip([9, 9, 9, 9].into());
-        let until = Timestamp::from_secs(1_900_000_000);
-        let ban = Ban { subject, reason: BanReason::Requested, source: BanSource::Operator, since: now, until };
+        let ban = Ban::by_operator(subject, std::time::Duration::from_secs(100_000_000), now);
         let _ = book.ban(ban, now).unwrap();
 
         let changes = book.changes();

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bruit_core::{Clock, Endpoint, PeerId};
 use bruit_stack::{
-    address_book::{Ban, BanReason, BanSource, BanSubject, Unbanned},
+    address_book::{Ban, BanSubject, Severity, Unbanned},
     gossip::ItemId,
 };
 use bytes::Bytes;
@@ -182,16 +182,20 @@ impl Handle {
         self.ask(|runtime| runtime.bans()).await
     }
 
-    /// Bans a peer or an IP address for a time, and says goodbye to whom it concerns.
+    /// Bans a peer, an IP address or a net for a time, and says goodbye to whom it concerns. Who is only discouraged may stay.
     ///
     /// # Errors
     /// The node has stopped, or the list of bans is full.
-    pub async fn ban(&self, subject: BanSubject, span: std::time::Duration) -> Result<(), OperateError> {
+    pub async fn ban(
+        &self,
+        subject: BanSubject,
+        severity: Severity,
+        span: std::time::Duration,
+    ) -> Result<(), OperateError> {
         let banned = self.ask(move |runtime| {
             let behaviour = runtime.swarm.behaviour_mut();
-            let since = behaviour.now();
-            let (reason, source) = (BanReason::Requested, BanSource::Operator);
-            behaviour.ban(Ban { subject, reason, source, since, until: since.after(span) })
+            let ban = Ban::by_operator(subject, span, behaviour.now());
+            behaviour.ban(if severity == Severity::Discouraged { ban.discouraging() } else { ban })
         });
         banned.await?.map(drop).map_err(|_| OperateError::Full)
     }

@@ -49,7 +49,7 @@ mod transport;
 pub const AGENT: &str = concat!("bruit/", env!("CARGO_PKG_VERSION"));
 
 pub use bruit_stack::{
-    address_book::BanSubject,
+    address_book::{BanSubject, Severity},
     core::{Endpoint, NetworkId, PeerId},
     gossip::{ItemId, Topic, Verdict},
     rpc::{Method, MethodName, Refusal, RefusalKind},

@@ -1,6 +1,6 @@
 //! What a node says of itself, as the API, the command line and the library see it. Fields are added, never changed.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use bruit_core::{Endpoint, PeerId};
 use multiaddr::Multiaddr;
@@ -238,12 +238,36 @@ pub struct GoodbyeInfo {
 /// A ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanInfo {
-    /// A peer id or an IP address.
+    /// A peer id, an IP address or a net.
     pub subject: String,
     /// Why.
     pub reason: String,
     /// `rule` or `operator`.
     pub source: String,
+    /// `banned`, or `discouraged`: may connect while there is room.
+    #[serde(default)]
+    pub severity: String,
+    /// How many seconds ago it was made.
+    #[serde(default)]
+    pub seconds_ago: u64,
     /// How many seconds are left.
     pub seconds_left: u64,
+    /// What a rule saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<BanEvidence>,
+}
+
+/// What a rule saw when it banned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanEvidence {
+    /// The quality, in thousandths of a point: the sum of the parts.
+    pub quality: i32,
+    /// What it was below.
+    pub below: i32,
+    /// The parts that were not 0.
+    pub parts: BTreeMap<String, i32>,
+    /// The parts without which there would be no ban, worst first.
+    pub decided_by: Vec<String>,
+    /// Where the peer was seen.
+    pub seen_at: Option<IpAddr>,
 }

@@ -157,6 +157,11 @@ impl<N: Node> Net<N> {
         self.wiring.link(self.here, port).map(|link| link.peer)
     }
 
+    /// Whether this node dialled who is at the other end of a link.
+    pub fn is_outbound(&self, port: Port) -> bool {
+        self.wiring.link(self.here, port).is_some_and(|link| link.is_outbound)
+    }
+
     /// Sends a message over a link of this node. Without such a link nothing happens.
     pub fn send(&mut self, port: Port, message: N::Message) {
         if let Some(link) = self.wiring.link(self.here, port) {

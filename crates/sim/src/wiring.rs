@@ -19,6 +19,8 @@ pub(crate) struct Link {
     /// Its number at the other end.
     pub(crate) port_there: u32,
     latency_micros: u32,
+    /// Who dialled is at this end.
+    pub(crate) is_outbound: bool,
 }
 
 impl Link {
@@ -46,8 +48,9 @@ impl Wiring {
             let ends = [a, b].map(|node| regions.get(node as usize).copied().map_or(0, usize::from));
             let latency_micros = latency.draw(ends, &mut rng).as_micros() as u32;
             let [at_a, at_b] = [a, b].map(|node| laid[node as usize]);
-            for (node, peer, here, port_there) in [(a, b, at_a, at_b), (b, a, at_b, at_a)] {
-                links[(begins[node as usize] + here) as usize] = Link { peer, port_there, latency_micros };
+            for (node, peer, here, port_there, is_outbound) in [(a, b, at_a, at_b, true), (b, a, at_b, at_a, false)] {
+                let link = Link { peer, port_there, latency_micros, is_outbound };
+                links[(begins[node as usize] + here) as usize] = link;
                 laid[node as usize] += 1;
             }
         }

@@ -9,8 +9,8 @@ use std::{
     task::Waker,
 };
 
-use bruit_addr_exchange::PeerAddr;
-use bruit_address_book::{AddressBook, Candidate, Heard, Hearsay, SampleRules, Source, Wanted};
+use bruit_addr_exchange::{AnswerOrder, PeerAddr};
+use bruit_address_book::{AddressBook, Candidate, Heard, Hearsay, SampleOrder, SampleRules, Source, Wanted};
 use bruit_core::{Alarm, Audience, ChaCha8Rng, Clock, Endpoint, NetGroup, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass};
 use libp2p_swarm::NetworkBehaviour;
@@ -200,7 +200,7 @@ impl Behaviour {
                 let _ = self.children.exchange.push(&peer, sample);
             }
             Exchange::Received { peer, addrs, may_relay, .. } => {
-                let group = self.seen_at(&peer).map_or(NetGroup::Local, |remote| remote.group());
+                let group = self.seen_at(&peer).map_or(NetGroup::Local, |remote| self.book.group_of(&remote));
                 self.commands.push_back(coupling::of_addrs(Source::Peer { peer, group }, addrs, may_relay));
             }
             Exchange::ProbeStarted { endpoint } => self.commands.push_back(Command::BookDialStarted(endpoint)),
@@ -223,6 +223,10 @@ impl Behaviour {
             least: exchange.addrs_per_answer_min,
             percent: exchange.answer_percent,
             most: exchange.addrs_per_answer_max,
+            order: match exchange.answer_order {
+                AnswerOrder::Random => SampleOrder::Random,
+                AnswerOrder::BestFirst => SampleOrder::BestFirst,
+            },
         };
         let sample = self.book.sample(rules, audience, now);
         let others = sample.into_iter().filter(|known| known.peer != Some(except));
@@ -324,8 +328,8 @@ impl Behaviour {
     fn propose(&mut self, count: usize, now: Timestamp) {
         let mut groups: Vec<NetGroup> = Vec::new();
         let outbound = self.children.peering.peers().filter(|view| view.class == Some(SlotClass::Outbound));
-        groups.extend(outbound.map(|view| view.remote.group()));
-        groups.extend(self.children.peering.engine().dials().map(|(endpoint, _)| endpoint.group()));
+        groups.extend(outbound.map(|view| self.book.group_of(&view.remote)));
+        groups.extend(self.children.peering.engine().dials().map(|(endpoint, _)| self.book.group_of(endpoint)));
         let mut started = 0;
         let mut refused: Vec<Endpoint> = Vec::new();
         for distinct in [true, false] {
@@ -336,7 +340,7 @@ impl Behaviour {
                         && candidate.peer.is_none_or(|peer| !engine.is_connected(peer))
                         && !refused_before.contains(candidate.endpoint)
                 };
-                let Some(choice) = self.book.select(Wanted::Any, eligible, now) else { break };
+                let Some((choice, _)) = self.book.select_explained(Wanted::Any, eligible, now) else { break };
                 match self.children.peering.dial(choice.endpoint.clone(), choice.peer) {
                     DialOutcome::Started => {
                         started += 1;

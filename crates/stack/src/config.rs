@@ -116,7 +116,11 @@ impl Config {
             }
         }
         let addr_policy = AddrPolicy { allow_private_addrs: self.allow_private_addrs };
-        let book = bruit_address_book::Config { allow_private_addrs: self.allow_private_addrs, ..self.book };
+        let book = bruit_address_book::Config {
+            allow_private_addrs: self.allow_private_addrs,
+            ban_below: self.ban_below,
+            ..self.book
+        };
         // Only peers with a slot are served.
         let exchange = bruit_addr_exchange::Config {
             admission: Admission::ByOwner,

@@ -157,22 +157,14 @@ async fn sixteen_nodes_form_from_one_seed_and_an_item_reaches_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_a_banned_peer_is_disconnected_and_not_let_in_again() {
-    use bruit_address_book::{Ban, BanReason, BanSource, BanSubject};
+    use bruit_address_book::{Ban, BanSubject};
     let (nodes, mut events) = network(2).await;
     formed(&nodes).await;
     let banned = nodes[1].peer;
     nodes[0]
         .ask(move |behaviour| {
-            let since = behaviour.now();
-            let until = since.after(Duration::from_secs(600));
-            let ban = Ban {
-                subject: BanSubject::Peer(banned),
-                reason: BanReason::Requested,
-                source: BanSource::Operator,
-                since,
-                until,
-            };
-            behaviour.ban(ban).unwrap();
+            let span = Duration::from_secs(600);
+            behaviour.ban(Ban::by_operator(BanSubject::Peer(banned), span, behaviour.now())).unwrap();
         })
         .await;
     let mut down = false;

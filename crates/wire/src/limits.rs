@@ -3,7 +3,7 @@
 use crate::{FRAME_MAX, decode::Limited, pb};
 
 /// How many fields a message can have in this table.
-pub(crate) const FIELDS_MAX: usize = 8;
+pub(crate) const FIELDS_MAX: usize = 12;
 
 /// The longest topic or method name, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -24,11 +24,23 @@ pub const RECORD_BYTES_MAX: usize = 2 * 1024;
 /// How many addresses a signed peer record names.
 pub const RECORD_ADDRS_MAX: u32 = 32;
 /// How many peers a list of neighbours names.
-pub const NEIGHBOURS_MAX: u32 = 128;
+pub const ADDR_NEIGHBOURS_MAX: u32 = 128;
 /// How many peers a goodbye names.
 pub const ALTERNATIVES_MAX: u32 = 16;
 /// How many topics one control frame names: as many as a peer may subscribe to.
 pub const SUBSCRIPTIONS_MAX: u32 = 128;
+/// How many ids one announcement names.
+pub const ANNOUNCED_MAX: usize = 256;
+/// How many ids one control frame wants, or has.
+pub const WANTED_MAX: usize = 256;
+/// How many trees one control frame adopts, or drops.
+pub const ROOTS_MAX: usize = 256;
+/// How many neighbours a list of short ids names: as many as a node has slots.
+pub const NEIGHBOURS_MAX: usize = 4_096;
+/// How many bytes a short id has.
+pub const SHORT_ID_BYTES: usize = 3;
+/// How many bytes a root has in a list.
+pub const ROOT_BYTES: usize = 8;
 /// How many methods a peer may serve.
 pub const METHODS_MAX: u32 = 128;
 /// How many features a hello names.
@@ -118,7 +130,18 @@ limits! {
     ItemFrame: FRAME_MAX, [
         bytes(1, "id", 32, 1),
         number(2, "round"),
+        number(3, "kind"),
+        number(4, "root"),
+        bytes(5, "cover", NEIGHBOURS_MAX * SHORT_ID_BYTES, 1),
+        message(6, "announce", of::<pb::Announce>(), 1),
         bytes(15, "body", ITEM_BYTES_MAX, 1),
+    ];
+    Announce: 16 * 1024, [
+        bytes(1, "topic", NAME_BYTES_MAX, 1),
+        bytes(2, "ids", ANNOUNCED_MAX * 32, 1),
+        bytes(3, "rounds", ANNOUNCED_MAX, 1),
+        bytes(4, "roots", ANNOUNCED_MAX * ROOT_BYTES, 1),
+        number(5, "is_ahead"),
     ];
     Item: ITEM_BYTES_MAX, [
         bytes(1, "topic", NAME_BYTES_MAX, 1),
@@ -127,9 +150,17 @@ limits! {
         number(4, "expires_at_ms"),
         bytes(15, "payload", PAYLOAD_BYTES_MAX, 1),
     ];
-    GossipControl: 20 * 1024, [
+    GossipControl: 96 * 1024, [
         bytes(1, "subscribe", NAME_BYTES_MAX, SUBSCRIPTIONS_MAX),
         bytes(2, "unsubscribe", NAME_BYTES_MAX, SUBSCRIPTIONS_MAX),
+        bytes(3, "want", WANTED_MAX * 32, 1),
+        bytes(4, "have", WANTED_MAX * 32, 1),
+        bytes(5, "adopt", ROOTS_MAX * ROOT_BYTES, 1),
+        bytes(6, "drop", ROOTS_MAX * ROOT_BYTES, 1),
+        bytes(7, "neighbours", NEIGHBOURS_MAX * SHORT_ID_BYTES, 1),
+        bytes(8, "choose", NAME_BYTES_MAX, SUBSCRIPTIONS_MAX),
+        bytes(9, "unchoose", NAME_BYTES_MAX, SUBSCRIPTIONS_MAX),
+        bytes(10, "pull", NAME_BYTES_MAX, SUBSCRIPTIONS_MAX),
     ];
 
     RpcFrame: FRAME_MAX, [
@@ -200,7 +231,7 @@ limits! {
         bytes(4, "signed_record", RECORD_BYTES_MAX, 1),
     ];
     GetNeighbours: 16, [];
-    Neighbours: 10 * 1024, [bytes(1, "peer_ids", PEER_ID_BYTES_MAX, NEIGHBOURS_MAX)];
+    Neighbours: 10 * 1024, [bytes(1, "peer_ids", PEER_ID_BYTES_MAX, ADDR_NEIGHBOURS_MAX)];
     DialBack: 1024, [bytes(1, "addr", ADDR_BYTES_MAX, 1)];
     SignedEnvelope: RECORD_BYTES_MAX, [
         bytes(1, "public_key", 1024, 1),

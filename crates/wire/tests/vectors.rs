@@ -87,6 +87,16 @@ fn request() -> pb::RpcRequest {
     }
 }
 
+fn announce() -> pb::Announce {
+    pb::Announce {
+        topic: "news".into(),
+        ids: vec![7; 64].into(),
+        rounds: vec![2, 3].into(),
+        roots: vec![8; 16].into(),
+        is_ahead: true,
+    }
+}
+
 fn addr() -> pb::Addr {
     pb::Addr { peers: vec![peer_addr(), pb::PeerAddr::default()] }
 }
@@ -106,7 +116,16 @@ fn record() -> pb::PeerRecord {
 fn check_all() -> Vec<&'static str> {
     vec![
         check(pb::LaneOpen { lane: 1 }),
-        check(pb::ItemFrame { id: vec![3; 32].into(), round: 2, body: b"body".to_vec().into() }),
+        check(pb::ItemFrame {
+            id: vec![3; 32].into(),
+            round: 2,
+            kind: pb::HopKind::Stem.into(),
+            root: 0x00ff_eedd_ccbb_aa99,
+            cover: vec![1, 2, 3, 4, 5, 6].into(),
+            announce: Some(announce()),
+            body: b"body".to_vec().into(),
+        }),
+        check(announce()),
         check(pb::Item {
             topic: "news".into(),
             author: vec![0x00, 0x24].into(),
@@ -114,7 +133,18 @@ fn check_all() -> Vec<&'static str> {
             expires_at_ms: 1_800_000_000_000,
             payload: b"payload".to_vec().into(),
         }),
-        check(pb::GossipControl { subscribe: vec!["a".into(), "b".into()], unsubscribe: vec!["c".into()] }),
+        check(pb::GossipControl {
+            subscribe: vec!["a".into(), "b".into()],
+            unsubscribe: vec!["c".into()],
+            want: vec![1; 32].into(),
+            have: vec![2; 64].into(),
+            adopt: vec![3; 8].into(),
+            drop: vec![4; 16].into(),
+            neighbours: Some(vec![5; 6].into()),
+            choose: vec!["d".into()],
+            unchoose: vec!["e".into()],
+            pull: vec!["f".into()],
+        }),
         check(pb::RpcFrame { kind: Some(pb::rpc_frame::Kind::Request(request())) }),
         check(request()),
         check(pb::RpcResponse {

@@ -46,7 +46,7 @@ impl Gossip {
 
     /// Tells the node that this client wants a topic.
     pub async fn subscribe(&mut self, topic: &str) -> io::Result<()> {
-        self.control.send(&pb::GossipControl { subscribe: vec![topic.to_owned()], unsubscribe: Vec::new() }).await
+        self.control.send(&pb::GossipControl { subscribe: vec![topic.to_owned()], ..Default::default() }).await
     }
 
     /// Waits until the node has told that it wants a topic.
@@ -63,13 +63,19 @@ impl Gossip {
     pub async fn publish(&mut self, item: &pb::Item) -> io::Result<[u8; 32]> {
         let body = Bytes::from(item.encode_to_vec());
         let id = item_id(&self.network, &body);
-        self.items.send(&pb::ItemFrame { id: Bytes::copy_from_slice(&id), round: 1, body }).await?;
+        self.items.send(&pb::ItemFrame { id: Bytes::copy_from_slice(&id), round: 1, body, ..Default::default() }).await?;
         Ok(id)
     }
 
     /// The next item that the node sends.
     pub async fn next(&mut self) -> io::Result<Received> {
-        let pb::ItemFrame { id, round, body } = self.copies.recv().await.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let pb::ItemFrame { id, round, body, .. } = loop {
+            let frame = self.copies.recv().await.ok_or(io::ErrorKind::UnexpectedEof)?;
+            // A frame without id only announces what this client does not ask for.
+            if !frame.id.is_empty() {
+                break frame;
+            }
+        };
         if *id != item_id(&self.network, &body) {
             return Err(io::Error::other("an item's id is not its body's"));
         }

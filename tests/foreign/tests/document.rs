@@ -29,6 +29,6 @@ fn the_worked_example_of_an_id_comes_out() {
     let id = item_id("demo", &body);
     assert_eq!(hash(&example("input")), id);
     assert_eq!(example("id"), id);
-    let frame = pb::ItemFrame { id: id.to_vec().into(), round: 1, body: body.into() };
+    let frame = pb::ItemFrame { id: id.to_vec().into(), round: 1, body: body.into(), ..Default::default() };
     assert_eq!(frame.encode_length_delimited_to_vec(), example("frame"));
 }

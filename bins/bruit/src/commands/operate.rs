@@ -34,7 +34,7 @@ pub(super) fn disconnect(args: &PeerArgs, output: &Output) -> Result<Exit, Failu
 pub(super) fn ban(args: &BanArgs, output: &Output) -> Result<Exit, Failure> {
     check_subject(&args.subject)?;
     let client = client(&args.api)?;
-    let request = BanRequest { subject: args.subject.clone(), seconds: args.seconds };
+    let request = BanRequest { subject: args.subject.clone(), seconds: args.seconds, discourage: args.discourage };
     block_on(async { Ok(client.ban(&request).await?) })?;
     output.result(&json!({ "banned": args.subject }), |_| format!("{} is banned", args.subject));
     Ok(Exit::Held)
@@ -43,7 +43,7 @@ pub(super) fn ban(args: &BanArgs, output: &Output) -> Result<Exit, Failure> {
 pub(super) fn unban(args: &UnbanArgs, output: &Output) -> Result<Exit, Failure> {
     check_subject(&args.subject)?;
     let client = client(&args.api)?;
-    let request = BanRequest { subject: args.subject.clone(), seconds: None };
+    let request = BanRequest { subject: args.subject.clone(), seconds: None, discourage: false };
     block_on(async { Ok(client.unban(&request).await?) })?;
     output.result(&json!({ "unbanned": args.subject }), |_| format!("{} is banned no longer", args.subject));
     Ok(Exit::Held)

@@ -3,7 +3,11 @@
 
 use bruit_core::{Conduct, Endpoint, PeerId, Timestamp};
 
-use super::{AddressBook, Heard, HeardRefusal, entry::FAILURES_NEVER_REACHED};
+use super::{
+    AddressBook, Heard, HeardRefusal,
+    entry::{FAILURES_NEVER_REACHED, Mark},
+    spot::Secs,
+};
 
 /// What came of a dial that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub enum Succeeded {
     Tried,
     /// It was there already.
     AlreadyTried,
-    /// Its place in *tried* is held by this endpoint, which is no worse; it stays in *new*.
+    /// Its place in *tried* is held by this endpoint, which is to be tested first; it stays in *new*.
     PlaceTaken(Endpoint),
     /// This node reached itself; the endpoint is known as its own from now on.
     Own,
@@ -25,7 +29,8 @@ pub enum Succeeded {
 pub enum Failed {
     /// It counts against the endpoint, which has failed so often since it was last reached.
     Counted(u32),
-    /// It does not count: since this endpoint's last failure nobody was reached, so the fault may be on this side.
+    /// It does not count: nobody was reached since this endpoint's last failure, or nobody at all lately, so the fault may be on
+    /// this side.
     NotCounted,
     /// The endpoint is not in the book.
     Unknown,
@@ -49,45 +54,54 @@ pub enum Rebound {
 impl AddressBook {
     /// Tells that a dial has started.
     pub fn dial_started(&mut self, endpoint: &Endpoint, now: Timestamp) {
-        if let Some(entry) = self.entries.find(endpoint).and_then(|number| self.entries.get_mut(number)) {
-            entry.last_attempt = Some(now);
-            self.unsaved.entry_changed(entry);
+        let Some(number) = self.entries.find(endpoint) else { return };
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.last_attempt = Secs::of(now);
         }
+        self.unsaved.entry_changed(&mut self.entries, number);
     }
 
     /// Tells that a dial has succeeded, and who was proven to live there.
     ///
     /// # Security
-    /// An entry of *tried* is displaced only when it is terrible, never by one that merely works too.
+    /// An entry of *tried* is displaced only when it is terrible or was dialled in vain since, never by one that merely works
+    /// too. A ban that was made while the dial was under way holds: what it led to is not believed.
     pub fn dial_succeeded(&mut self, endpoint: &Endpoint, peer: PeerId, now: Timestamp) -> Succeeded {
         if self.own_peer == Some(peer) {
             self.own_endpoint(endpoint.clone());
             return Succeeded::Own;
         }
-        self.last_success = Some(now);
-        if self.entries.find(endpoint).is_none()
-            && let Heard::Refused(refusal) = self.take_met(peer, endpoint, now)
-        {
-            return Succeeded::Refused(refusal);
+        self.outage.reached(now);
+        if self.is_barred(Some(&peer), endpoint.ip(), now) {
+            return Succeeded::Refused(HeardRefusal::Banned);
         }
-        let Some(number) = self.entries.find(endpoint) else {
-            return Succeeded::Refused(HeardRefusal::PlaceTaken);
+        let number = match self.entries.find(endpoint) {
+            Some(number) => number,
+            None => match self.take_met(peer, endpoint, now) {
+                Heard::Refused(refusal) => return Succeeded::Refused(refusal),
+                Heard::Added | Heard::Refreshed | Heard::Known | Heard::Disputed => {
+                    let Some(number) = self.entries.find(endpoint) else {
+                        return Succeeded::Refused(HeardRefusal::PlaceTaken);
+                    };
+                    number
+                }
+            },
         };
         if !self.bind(number, peer, now) {
             self.remove_entry(number);
             return Succeeded::Refused(HeardRefusal::EndpointsFull);
         }
-        let told_by = match self.entries.get_mut(number) {
-            Some(entry) => {
-                entry.last_attempt.get_or_insert(now);
-                entry.last_success = Some(now);
-                entry.last_seen = now;
-                entry.failures = 0;
-                self.unsaved.entry_changed(entry);
-                entry.told_by.take()
+        let second = Secs::of(now);
+        if let Some(entry) = self.entries.get_mut(number) {
+            if entry.last_attempt.is_never() {
+                entry.last_attempt = second;
             }
-            None => None,
-        };
+            entry.last_success = second;
+            entry.last_seen = second;
+            entry.failures = 0;
+        }
+        self.unsaved.entry_changed(&mut self.entries, number);
+        let told_by = self.entries.take_told_by(number);
         self.change_parts(peer, now, |peer| peer.parts.dialled(true, now));
         if let Some(told_by) = told_by {
             self.conduct(told_by, Conduct::SharedLiveAddr, 1, now);
@@ -98,25 +112,31 @@ impl AddressBook {
     /// Tells that a dial has failed.
     pub fn dial_failed(&mut self, endpoint: &Endpoint, now: Timestamp) -> Failed {
         let Some(number) = self.entries.find(endpoint) else { return Failed::Unknown };
+        let second = Secs::of(now);
+        self.outage.failed(number, now);
         let Some(entry) = self.entries.get_mut(number) else { return Failed::Unknown };
-        entry.last_attempt = Some(now);
-        self.unsaved.entry_changed(entry);
-        if entry.counted.is_some_and(|counted| self.last_success.is_none_or(|success| success < counted)) {
+        entry.last_attempt = second;
+        let is_repeated = !entry.counted.is_never()
+            && self.outage.last_reached().is_none_or(|reached| Secs::of(reached) < entry.counted);
+        if is_repeated || self.outage.is_offline() {
+            self.unsaved.entry_changed(&mut self.entries, number);
             return Failed::NotCounted;
         }
-        entry.counted = Some(now);
+        entry.counted = second;
         entry.failures = entry.failures.saturating_add(1);
         let failures = entry.failures;
-        let is_dead = entry.last_success.is_none() && failures >= FAILURES_NEVER_REACHED;
-        let told_by = if is_dead { entry.told_by.take() } else { None };
-        let proven = if entry.is_tried { self.entries.get(number).and_then(|entry| self.peer_of(entry)) } else { None };
+        let is_dead = entry.last_success.is_never() && failures >= FAILURES_NEVER_REACHED;
+        let is_tried = entry.is_tried();
+        self.unsaved.entry_changed(&mut self.entries, number);
+        let told_by = if is_dead { self.entries.take_told_by(number) } else { None };
+        let proven = self.entries.get(number).filter(|_| is_tried).and_then(|entry| self.peer_of(entry));
         if let Some(peer) = proven.map(|peer| peer.id) {
             self.change_parts(peer, now, |peer| peer.parts.dialled(false, now));
         }
         if let Some(told_by) = told_by {
             self.conduct(told_by, Conduct::SharedDeadAddr, 1, now);
         }
-        Failed::Counted(failures)
+        Failed::Counted(u32::from(failures))
     }
 
     /// Tells that at an endpoint another peer proved its identity than the one that was dialled. Who was believed to live there
@@ -129,12 +149,13 @@ impl AddressBook {
         let Some(number) = self.entries.find(endpoint) else { return Rebound::Unknown };
         let known = self.entries.get(number).and_then(|entry| self.peer_of(entry)).map(|peer| peer.id);
         let Some(entry) = self.entries.get_mut(number) else { return Rebound::Unknown };
-        entry.last_attempt = Some(now);
-        self.unsaved.entry_changed(entry);
+        entry.last_attempt = Secs::of(now);
+        let is_tried = entry.is_tried();
+        self.unsaved.entry_changed(&mut self.entries, number);
         if known == Some(found) {
             return Rebound::Kept;
         }
-        if entry.is_tried && !self.demote(number, now) || !self.bind(number, found, now) {
+        if is_tried && !self.demote(number, now) || !self.bind(number, found, now) {
             self.remove_entry(number);
             return Rebound::Dropped;
         }
@@ -143,7 +164,6 @@ impl AddressBook {
 
     /// Makes a peer the one who lives at an entry; false if it has no room for one more endpoint.
     fn bind(&mut self, number: u32, peer: PeerId, now: Timestamp) -> bool {
-        const PROVEN: u8 = 2;
         let Some(entry) = self.entries.get(number) else { return false };
         if self.peer_of(entry).is_some_and(|known| known.id == peer) {
             return true;
@@ -158,47 +178,59 @@ impl AddressBook {
 
     fn promote(&mut self, number: u32, now: Timestamp) -> Succeeded {
         let Some(entry) = self.entries.get(number) else { return Succeeded::AlreadyTried };
-        if entry.is_tried {
+        if entry.is_tried() {
             return Succeeded::AlreadyTried;
         }
-        let place = self.placement.in_tried(&entry.endpoint);
-        if let Some(holder) = self.tried.rival(place) {
+        if let Some(holder) = self.tried.rival(self.place_in_tried(entry)) {
             let incumbent = self.entries.get(holder);
             if let Some(incumbent) = incumbent.filter(|entry| !entry.is_terrible(self.config.horizon(), now)) {
-                return Succeeded::PlaceTaken(incumbent.endpoint.clone());
+                let incumbent = incumbent.spot.endpoint();
+                self.collisions.add(number, now);
+                return Succeeded::PlaceTaken(incumbent);
             }
-            if !self.demote(holder, now) {
-                self.remove_entry(holder);
-            }
+        }
+        self.promote_over(number, now);
+        Succeeded::Tried
+    }
+
+    /// Moves an entry to *tried*; who holds its place there goes back to *new*, or leaves if there is no place.
+    pub(super) fn promote_over(&mut self, number: u32, now: Timestamp) {
+        let Some(place) = self.entries.get(number).map(|entry| self.place_in_tried(entry)) else { return };
+        if let Some(holder) = self.tried.rival(place)
+            && !self.demote(holder, now)
+        {
+            self.remove_entry(holder);
         }
         self.clear_new(number);
+        self.entries.forget_more_sources(number);
         if let Some(entry) = self.entries.get_mut(number) {
-            entry.source_groups.truncate(1);
-            entry.is_tried = true;
-            self.unsaved.entry_changed(entry);
+            entry.mark(Mark::Tried, true);
         }
+        self.unsaved.entry_changed(&mut self.entries, number);
+        self.collisions.forget(number);
         self.tried.put(place, number);
         self.tried_len += 1;
-        Succeeded::Tried
     }
 
     /// Moves an entry from *tried* back to its first place in *new*; false if that is taken.
     fn demote(&mut self, number: u32, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get(number) else { return false };
-        let source_group = entry.source_groups.first().copied().unwrap_or(entry.group);
-        let place = self.placement.in_new(&entry.endpoint, source_group);
+        let source = self.entries.sources(entry).next().unwrap_or_else(|| self.entries.group(entry));
+        let place = self.place_in_new(entry, source);
         if !self.can_take_for_first(place, now) {
             return false;
         }
-        self.tried.clear(self.placement.in_tried(&entry.endpoint), number);
+        self.tried.clear(self.place_in_tried(entry), number);
         self.tried_len -= 1;
         if let Some(entry) = self.entries.get_mut(number) {
-            entry.is_tried = false;
-            entry.source_groups = vec![source_group];
-            self.unsaved.entry_changed(entry);
+            entry.mark(Mark::Tried, false);
         }
+        self.unsaved.entry_changed(&mut self.entries, number);
         self.vacate(place);
         self.new.put(place, number);
         true
     }
 }
+
+/// What an endpoint rests on where a peer was proven to live.
+const PROVEN: u8 = 2;

@@ -1,102 +1,225 @@
 use std::time::Duration;
 
-use bruit_core::{Endpoint, LookupMap, NetGroup, PeerId, Timestamp};
+use bruit_core::{Endpoint, NetGroup, PeerId, Seed, Timestamp};
 
-use super::slab::Slab;
+use super::{
+    index::Index,
+    interned::Interned,
+    slab::Slab,
+    spot::{Secs, Spot},
+};
 
-/// What is known of one endpoint.
+/// What is known of one endpoint, in 72 bytes. Whoever and whatever many entries name stands elsewhere, under a number.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) group: NetGroup,
-    /// The number of the peer.
-    pub(crate) peer: Option<u32>,
-    pub(crate) is_tried: bool,
-    /// One for each place in *new*; in *tried* only the first, for the way back.
-    pub(crate) source_groups: Vec<NetGroup>,
-    /// Who answers for the entry until it was reached or found dead.
-    pub(crate) told_by: Option<PeerId>,
-    pub(crate) is_own_claim: bool,
-    pub(crate) first_seen: Timestamp,
-    pub(crate) last_seen: Timestamp,
-    pub(crate) last_attempt: Option<Timestamp>,
-    pub(crate) last_success: Option<Timestamp>,
+    pub(crate) spot: Spot,
+    /// The groups of the places in *new* beyond the first.
+    #[allow(clippy::box_collection, reason = "nearly all entries have none, and an entry is kept small")]
+    more_sources: Option<Box<Vec<u32>>>,
+    group: u32,
+    /// Where it was first heard from.
+    source: u32,
+    peer: u32,
+    told_by: u32,
+    pub(crate) first_seen: Secs,
+    pub(crate) last_seen: Secs,
+    pub(crate) last_attempt: Secs,
+    pub(crate) last_success: Secs,
     /// When a failure was last counted.
-    pub(crate) counted: Option<Timestamp>,
-    pub(crate) failures: u32,
-    pub(crate) is_stored: bool,
+    pub(crate) counted: Secs,
+    pub(crate) failures: u16,
+    flags: u8,
 }
 
-/// Dials that failed before anything succeeded: Bitcoin Core's number for an entry never reached.
-pub(crate) const FAILURES_NEVER_REACHED: u32 = 3;
-const FAILURES_SINCE_SUCCESS: u32 = 10;
-const SUCCESS_COUNTS_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
-const FUTURE_MAX: Duration = Duration::from_secs(10 * 60);
-const JUST_TRIED: Duration = Duration::from_secs(60);
-const TRIED_LATELY: Duration = Duration::from_secs(10 * 60);
+const NOBODY: u32 = u32::MAX;
+
+/// One of an entry's marks.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Mark {
+    Tried = 1,
+    OwnClaim = 2,
+    Stored = 4,
+    Unsaved = 8,
+}
+
+/// Dials that failed before anything succeeded. Bitcoin Core: 3 for an entry never reached.
+pub(crate) const FAILURES_NEVER_REACHED: u16 = 3;
+/// Dials that failed since an entry was last reached. Bitcoin Core: 10 within a week.
+const FAILURES_SINCE_SUCCESS: u16 = 10;
+/// For how long having been reached once speaks for an entry that fails. Bitcoin Core: 7 days.
+const SUCCESS_COUNTS_SECS: u32 = 7 * 24 * 3_600;
+/// How long after an attempt an entry is not judged. Bitcoin Core: 60 s.
+const JUST_TRIED_SECS: u32 = 60;
+/// How long after an attempt the next one is unlikely. Bitcoin Core: 10 min.
+const TRIED_LATELY_SECS: u32 = 10 * 60;
+/// After how long without a sign of life an entry is half as likely to be chosen, and halved again for each further time. 10 days:
+/// a guess; a third of the horizon, and more than the age that hearsay without a time starts with.
+const FADES_SECS: u32 = 10 * 24 * 3_600;
+/// By what the chance falls with each failure. 0.66: Bitcoin Core.
+const FAILURE_FACTOR: f64 = 0.66;
+/// How many failures lower the chance; further ones do not. 8: Bitcoin Core.
+const FAILURES_COUNTED_MAX: u16 = 8;
+/// By what the chance falls right after an attempt. 0.01: Bitcoin Core.
+const LATELY_FACTOR: f64 = 0.01;
 
 impl Entry {
+    pub(crate) const fn is(&self, mark: Mark) -> bool {
+        self.flags & mark as u8 != 0
+    }
+
+    pub(crate) const fn mark(&mut self, mark: Mark, is_set: bool) {
+        if is_set {
+            self.flags |= mark as u8;
+        } else {
+            self.flags &= !(mark as u8);
+        }
+    }
+
+    pub(crate) const fn is_tried(&self) -> bool {
+        self.is(Mark::Tried)
+    }
+
+    /// The number of the peer.
+    #[inline]
+    pub(crate) fn peer(&self) -> Option<u32> {
+        (self.peer != NOBODY).then_some(self.peer)
+    }
+
     /// In how many buckets it stands.
     pub(crate) fn places(&self) -> usize {
-        if self.is_tried { 1 } else { self.source_groups.len() }
+        if self.is_tried() { 1 } else { 1 + self.more_sources.as_ref().map_or(0, |more| more.len()) }
     }
 
     /// What it rests on: 2 when this node reached it, 1 when its peer named it, 0 when others did.
     pub(crate) fn standing(&self) -> u8 {
-        if self.is_tried { 2 } else { u8::from(self.is_own_claim) }
+        if self.is_tried() { 2 } else { u8::from(self.is(Mark::OwnClaim)) }
     }
 
     /// Whether it is not worth its place, by Bitcoin Core's rules.
+    #[inline]
     pub(crate) fn is_terrible(&self, horizon: Duration, now: Timestamp) -> bool {
-        if self.last_attempt.is_some_and(|attempt| now.since(attempt) < JUST_TRIED) {
+        let now = Secs::of(now);
+        if !self.last_attempt.is_never() && now.since(self.last_attempt) < JUST_TRIED_SECS {
             return false;
         }
-        if self.last_seen > now.after(FUTURE_MAX) || now.since(self.last_seen) > horizon {
+        if u64::from(now.since(self.last_seen)) > horizon.as_secs() {
             return true;
         }
-        match self.last_success {
-            None => self.failures >= FAILURES_NEVER_REACHED,
-            Some(success) => self.failures >= FAILURES_SINCE_SUCCESS && now.since(success) > SUCCESS_COUNTS_FOR,
+        if self.last_success.is_never() {
+            return self.failures >= FAILURES_NEVER_REACHED;
         }
+        self.failures >= FAILURES_SINCE_SUCCESS && now.since(self.last_success) > SUCCESS_COUNTS_SECS
     }
 
-    /// How likely it is taken when it is drawn, by Bitcoin Core's rule.
+    /// How likely it is taken when it is drawn, before quality: Bitcoin Core's rule, and what showed no sign of life fades.
+    #[inline]
     pub(crate) fn chance(&self, now: Timestamp) -> f64 {
-        let lately = self.last_attempt.is_some_and(|attempt| now.since(attempt) < TRIED_LATELY);
-        let exponent = i32::try_from(self.failures.min(8)).unwrap_or(8);
-        0.66_f64.powi(exponent) * if lately { 0.01 } else { 1.0 }
+        let now = Secs::of(now);
+        let is_usual = self.failures == 0
+            && now.since(self.last_seen) < FADES_SECS
+            && (self.last_attempt.is_never() || now.since(self.last_attempt) >= TRIED_LATELY_SECS);
+        if is_usual { 1.0 } else { self.chance_factors(now).into_iter().product() }
+    }
+
+    /// What failures, an attempt made lately, and silence make of the chance.
+    #[cold]
+    pub(crate) fn chance_factors(&self, now: Secs) -> [f64; 3] {
+        let failures = FAILURE_FACTOR.powi(i32::from(self.failures.min(FAILURES_COUNTED_MAX)));
+        let is_lately = !self.last_attempt.is_never() && now.since(self.last_attempt) < TRIED_LATELY_SECS;
+        let fades = i32::try_from(now.since(self.last_seen) / FADES_SECS).unwrap_or(i32::MAX);
+        [failures, if is_lately { LATELY_FACTOR } else { 1.0 }, 0.5_f64.powi(fades)]
     }
 }
 
-/// All entries, found by number or by endpoint.
+/// What a new entry is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct NewEntry {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) group: NetGroup,
+    pub(crate) peer: Option<u32>,
+    pub(crate) source: NetGroup,
+    pub(crate) told_by: Option<PeerId>,
+    pub(crate) is_own_claim: bool,
+    pub(crate) first_seen: Secs,
+    pub(crate) last_seen: Secs,
+}
+
+/// All entries, found by number or by endpoint, and what they name.
 #[derive(Clone, Debug)]
 pub(crate) struct Entries {
     slab: Slab<Entry>,
-    by_endpoint: LookupMap<Endpoint, u32>,
+    index: Index,
+    secret: Seed,
+    groups: Interned<NetGroup>,
+    sources: Interned<NetGroup>,
+    tellers: Interned<PeerId>,
+    /// How many entries belong to nobody.
+    orphans: usize,
 }
 
 impl Entries {
-    pub(crate) fn new() -> Self {
-        Self { slab: Slab::new(), by_endpoint: LookupMap::new() }
+    pub(crate) fn new(secret: Seed) -> Self {
+        Self {
+            slab: Slab::new(),
+            index: Index::new(),
+            secret,
+            groups: Interned::new(),
+            sources: Interned::new(),
+            tellers: Interned::new(),
+            orphans: 0,
+        }
     }
 
     pub(crate) fn find(&self, endpoint: &Endpoint) -> Option<u32> {
-        self.by_endpoint.get(endpoint).copied()
+        self.find_spot(&Spot::of(endpoint))
     }
 
-    pub(crate) fn insert(&mut self, entry: Entry) -> u32 {
-        let endpoint = entry.endpoint.clone();
+    fn find_spot(&self, spot: &Spot) -> Option<u32> {
+        let hash = hash(&self.secret, spot);
+        self.index.find(hash, |number| self.slab.get(number).is_some_and(|entry| entry.spot == *spot))
+    }
+
+    pub(crate) fn insert(&mut self, new: NewEntry) -> u32 {
+        let entry = Entry {
+            spot: Spot::of(&new.endpoint),
+            more_sources: None,
+            group: self.groups.hold(new.group),
+            source: self.sources.hold(new.source),
+            peer: new.peer.unwrap_or(NOBODY),
+            told_by: new.told_by.map_or(NOBODY, |peer| self.tellers.hold(peer)),
+            first_seen: new.first_seen,
+            last_seen: new.last_seen,
+            last_attempt: Secs::NEVER,
+            last_success: Secs::NEVER,
+            counted: Secs::NEVER,
+            failures: 0,
+            flags: if new.is_own_claim { Mark::OwnClaim as u8 } else { 0 },
+        };
+        self.orphans += usize::from(entry.peer == NOBODY);
+        let hash_of_new = hash(&self.secret, &entry.spot);
         let number = self.slab.insert(entry);
-        self.by_endpoint.insert(endpoint, number);
+        let Self { slab, index, secret, .. } = self;
+        index.insert(hash_of_new, number, |number| hash_at(slab, secret, number));
         number
     }
 
     pub(crate) fn remove(&mut self, number: u32) -> Option<Entry> {
+        let spot = self.slab.get(number)?.spot.clone();
+        let Self { slab, index, secret, .. } = self;
+        index.remove(hash(secret, &spot), number, |number| hash_at(slab, secret, number));
         let entry = self.slab.remove(number)?;
-        self.by_endpoint.remove(&entry.endpoint);
+        self.orphans -= usize::from(entry.peer == NOBODY);
+        self.groups.release(entry.group);
+        self.sources.release(entry.source);
+        entry.more_sources.iter().flat_map(|more| more.iter()).for_each(|source| self.sources.release(*source));
+        if entry.told_by != NOBODY {
+            self.tellers.release(entry.told_by);
+        }
         Some(entry)
     }
 
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&Entry> {
         self.slab.get(number)
     }
@@ -116,59 +239,104 @@ impl Entries {
     pub(crate) fn numbers(&self) -> u32 {
         self.slab.numbers()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HORIZON: Duration = Duration::from_secs(30 * 24 * 3_600);
-
-    fn at(secs: u64) -> Timestamp {
-        Timestamp::from_secs(1_000_000_000 + secs)
+    /// How many entries belong to nobody.
+    pub(crate) const fn orphans(&self) -> usize {
+        self.orphans
     }
 
-    fn entry() -> Entry {
-        Entry {
-            endpoint: Endpoint::tcp([1, 2, 3, 4].into(), 5),
-            group: NetGroup::V4(0x0102),
-            peer: None,
-            is_tried: false,
-            source_groups: vec![NetGroup::V4(7)],
-            told_by: None,
-            is_own_claim: false,
-            first_seen: at(0),
-            last_seen: at(0),
-            last_attempt: None,
-            last_success: None,
-            counted: None,
-            failures: 0,
-            is_stored: false,
+    /// Makes an entry somebody's, or nobody's; returns whose it was.
+    pub(crate) fn set_peer(&mut self, number: u32, peer: Option<u32>) -> Option<u32> {
+        let entry = self.slab.get_mut(number)?;
+        let before = entry.peer();
+        entry.peer = peer.unwrap_or(NOBODY);
+        self.orphans += usize::from(peer.is_none());
+        self.orphans -= usize::from(before.is_none());
+        before
+    }
+
+    #[inline]
+    pub(crate) fn group(&self, entry: &Entry) -> NetGroup {
+        self.groups.get(entry.group).unwrap_or(NetGroup::Local)
+    }
+
+    /// Groups and how many entries each has.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (NetGroup, u32)> {
+        self.groups.iter()
+    }
+
+    /// Where an entry was heard from: one group for each place in *new*; the first also in *tried*.
+    pub(crate) fn sources(&self, entry: &Entry) -> impl Iterator<Item = NetGroup> {
+        let more = entry.more_sources.iter().flat_map(|more| more.iter());
+        std::iter::once(&entry.source).chain(more).filter_map(|source| self.sources.get(*source))
+    }
+
+    pub(crate) fn has_source(&self, entry: &Entry, source: NetGroup) -> bool {
+        self.sources.find(&source).is_some_and(|source| {
+            entry.source == source || entry.more_sources.as_ref().is_some_and(|more| more.contains(&source))
+        })
+    }
+
+    pub(crate) fn add_source(&mut self, number: u32, source: NetGroup) {
+        let source = self.sources.hold(source);
+        match self.slab.get_mut(number) {
+            Some(entry) => entry.more_sources.get_or_insert_default().push(source),
+            None => self.sources.release(source),
         }
     }
 
-    #[test]
-    fn an_entry_is_terrible_by_age_and_by_failures() {
-        let horizon = HORIZON.as_secs();
-        assert!(!entry().is_terrible(HORIZON, at(horizon)));
-        assert!(entry().is_terrible(HORIZON, at(horizon + 1)));
-        let never = |failures| Entry { failures, ..entry() }.is_terrible(HORIZON, at(100));
-        assert_eq!([never(2), never(3)], [false, true]);
-        let week = SUCCESS_COUNTS_FOR.as_secs();
-        let once =
-            |failures, secs| Entry { failures, last_success: Some(at(0)), ..entry() }.is_terrible(HORIZON, at(secs));
-        assert_eq!([once(10, week), once(9, week + 1), once(10, week + 1)], [false, false, true]);
-        let just_tried = Entry { failures: 9, last_attempt: Some(at(0)), ..entry() };
-        assert_eq!([59, 60].map(|secs| just_tried.is_terrible(HORIZON, at(secs))), [false, true]);
+    /// Keeps the sources that are wanted, or the first one if none is.
+    pub(crate) fn retain_sources(&mut self, number: u32, is_wanted: impl Fn(&Spot, NetGroup) -> bool) {
+        let Some(entry) = self.slab.get_mut(number) else { return };
+        let all: Vec<u32> =
+            std::iter::once(entry.source).chain(entry.more_sources.take().into_iter().flat_map(|more| *more)).collect();
+        let (mut kept, mut gone): (Vec<u32>, Vec<u32>) = all
+            .into_iter()
+            .partition(|source| self.sources.get(*source).is_some_and(|group| is_wanted(&entry.spot, group)));
+        if kept.is_empty() {
+            kept.push(gone.remove(0));
+        }
+        entry.source = kept.remove(0);
+        entry.more_sources = (!kept.is_empty()).then(|| Box::new(kept));
+        gone.into_iter().for_each(|source| self.sources.release(source));
     }
 
-    #[test]
-    fn chance_falls_with_failures_and_right_after_an_attempt() {
-        let chance = |failures, secs| Entry { failures, last_attempt: Some(at(0)), ..entry() }.chance(at(secs));
-        assert_eq!(entry().chance(at(0)), 1.0);
-        assert_eq!(chance(0, 600), 1.0);
-        assert_eq!(chance(0, 599), 0.01);
-        assert!((chance(2, 600) - 0.4356).abs() < 1e-9);
-        assert_eq!(chance(8, 600), chance(u32::MAX, 600));
+    /// Keeps the first source only.
+    pub(crate) fn forget_more_sources(&mut self, number: u32) {
+        let more = self.slab.get_mut(number).and_then(|entry| entry.more_sources.take());
+        more.into_iter().flat_map(|more| *more).for_each(|source| self.sources.release(source));
+    }
+
+    /// Who answers for an entry until it was reached or found dead.
+    pub(crate) fn told_by(&self, entry: &Entry) -> Option<PeerId> {
+        if entry.told_by == NOBODY { None } else { self.tellers.get(entry.told_by) }
+    }
+
+    /// Nobody answers for an entry any more; returns who did.
+    pub(crate) fn take_told_by(&mut self, number: u32) -> Option<PeerId> {
+        let entry = self.slab.get_mut(number)?;
+        let teller = std::mem::replace(&mut entry.told_by, NOBODY);
+        if teller == NOBODY {
+            return None;
+        }
+        let peer = self.tellers.get(teller);
+        self.tellers.release(teller);
+        peer
+    }
+
+    /// How many bytes entries and index take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slab.bytes() + self.index.bytes()
     }
 }
+
+fn hash(secret: &Seed, spot: &Spot) -> u64 {
+    spot.with_bytes(|bytes| secret.keyed_hash(bytes))
+}
+
+fn hash_at(slab: &Slab<Entry>, secret: &Seed, number: u32) -> u64 {
+    slab.get(number).map_or(0, |entry| hash(secret, &entry.spot))
+}
+
+#[cfg(test)]
+mod tests;

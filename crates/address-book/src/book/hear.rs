@@ -5,7 +5,13 @@ use std::time::Duration;
 use bruit_core::{AddrRefusal, Audience, Endpoint, NetGroup, PeerId, Timestamp};
 use rand::RngExt;
 
-use super::{AddressBook, entry::Entry, table::Place};
+use super::{
+    AddressBook,
+    entry::{Entry, Mark, NewEntry},
+    spot::{Secs, Spot},
+    table::Place,
+};
+use crate::Standing;
 
 /// Something that was heard: at this endpoint a node can be dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +72,8 @@ pub enum HeardRefusal {
     EndpointsFull,
     /// Another peer is proven to live there.
     OtherIdentity,
+    /// Who tells it behaved so badly that nothing is believed.
+    Ignored,
 }
 
 /// What is to be stored, as the book believes it.
@@ -78,12 +86,16 @@ struct News {
     is_own_claim: bool,
 }
 
+/// How far ahead a claimed time may lie. Bitcoin Core: 10 min.
 const FUTURE_MAX: Duration = Duration::from_secs(10 * 60);
+/// How old counts what claims no time that can be believed. Bitcoin Core: 5 days.
 const UNKNOWN_AGE: Duration = Duration::from_secs(5 * 24 * 3_600);
+/// How old counts what the operator or a seed names. Bitcoin Core: 3 to 7 days for DNS seeds.
 const SEED_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// By how much hearsay counts as older than claimed. Bitcoin Core: 2 h.
 const HEARSAY_PENALTY: Duration = Duration::from_secs(2 * 3_600);
-/// What claims to be older than this knows no time at all.
-const ANCIENT: Timestamp = Timestamp::from_secs(100_000_000);
+/// What claims to be no later than so many seconds after 1970 knows no time at all. Bitcoin Core: 100,000,000, in 1973.
+const ANCIENT_SECS: u64 = 100_000_000;
 
 impl AddressBook {
     /// Tells of an endpoint that was heard.
@@ -97,7 +109,7 @@ impl AddressBook {
             Source::Seed => News {
                 last_seen: last_seen.unwrap_or_else(|| now.before(SEED_AGE)).min(now),
                 told_by: None,
-                source_group: endpoint.group(),
+                source_group: self.group_of(&endpoint),
                 peer,
                 endpoint,
                 is_own_claim: false,
@@ -128,9 +140,9 @@ impl AddressBook {
         let named = listens_at.get(..count_max).unwrap_or(listens_at);
         let replaced: Vec<Endpoint> = self
             .entries_of(&peer)
-            .filter(|known| !named.contains(&known.endpoint))
-            .filter(|known| known.endpoint.ip().is_some_and(|ip| named.iter().any(|named| named.ip() == Some(ip))))
-            .map(|known| known.endpoint.clone())
+            .map(|known| known.spot.endpoint())
+            .filter(|known| !named.contains(known))
+            .filter(|known| known.ip().is_some_and(|ip| named.iter().any(|named| named.ip() == Some(ip))))
             .collect();
         for endpoint in replaced {
             if let Some(number) = self.entries.find(&endpoint) {
@@ -144,7 +156,7 @@ impl AddressBook {
             endpoint: endpoint.clone(),
             last_seen: now,
             told_by: None,
-            source_group: if is_local { endpoint.group() } else { seen_at.group() },
+            source_group: self.group_of(if is_local { endpoint } else { seen_at }),
             is_own_claim: true,
         });
         news.collect::<Vec<_>>().into_iter().map(|news| self.take(news, now)).collect()
@@ -157,7 +169,7 @@ impl AddressBook {
             endpoint: endpoint.clone(),
             last_seen: now,
             told_by: None,
-            source_group: endpoint.group(),
+            source_group: self.group_of(endpoint),
             is_own_claim: true,
         };
         self.take(news, now)
@@ -184,11 +196,15 @@ impl AddressBook {
         if self.is_banned(news.peer.as_ref(), news.endpoint.ip(), now) {
             return Some(HeardRefusal::Banned);
         }
+        if news.told_by.is_some_and(|teller| self.standing(&teller, now) <= Standing::Ignored) {
+            return Some(HeardRefusal::Ignored);
+        }
         (now.since(news.last_seen) > self.config.horizon()).then_some(HeardRefusal::TooOld)
     }
 
     fn take_first(&mut self, news: News, now: Timestamp) -> Heard {
-        let place = self.placement.in_new(&news.endpoint, news.source_group);
+        let group = self.group_of(&news.endpoint);
+        let place = self.placement.in_new(&Spot::of(&news.endpoint), group, news.source_group);
         if !self.can_take_for_first(place, now) {
             return Heard::Refused(HeardRefusal::PlaceTaken);
         }
@@ -199,23 +215,16 @@ impl AddressBook {
         }
         self.vacate(place);
         let peer = news.peer.map(|peer| self.peers.find_or_add(peer, now));
-        let entry = Entry {
-            group: news.endpoint.group(),
+        let number = self.insert_entry(NewEntry {
             endpoint: news.endpoint,
+            group,
             peer,
-            is_tried: false,
-            source_groups: vec![news.source_group],
+            source: news.source_group,
             told_by: news.told_by,
             is_own_claim: news.is_own_claim,
-            first_seen: now,
-            last_seen: news.last_seen,
-            last_attempt: None,
-            last_success: None,
-            counted: None,
-            failures: 0,
-            is_stored: false,
-        };
-        let number = self.insert_entry(entry);
+            first_seen: Secs::of(now),
+            last_seen: Secs::of(news.last_seen),
+        });
         self.new.put(place, number);
         Heard::Added
     }
@@ -223,7 +232,7 @@ impl AddressBook {
     fn take_again(&mut self, number: u32, news: News, now: Timestamp) -> Heard {
         let Some(entry) = self.entries.get(number) else { return Heard::Known };
         let known = self.peer_of(entry).map(|peer| peer.id);
-        let is_tried = entry.is_tried;
+        let is_tried = entry.is_tried();
         match (known, news.peer) {
             (Some(known), Some(claimed)) if known != claimed && is_tried => {
                 return Heard::Refused(HeardRefusal::OtherIdentity);
@@ -243,16 +252,17 @@ impl AddressBook {
         };
         is_changed |= self.take_further_place(number, news.source_group, now);
         let Some(entry) = self.entries.get_mut(number) else { return Heard::Known };
-        let is_claimed_first = news.is_own_claim && !entry.is_own_claim;
-        if is_claimed_first || news.last_seen > entry.last_seen {
-            entry.is_own_claim |= is_claimed_first;
-            entry.last_seen = entry.last_seen.max(news.last_seen);
+        let is_claimed_first = news.is_own_claim && !entry.is(Mark::OwnClaim);
+        let last_seen = Secs::of(news.last_seen);
+        if is_claimed_first || last_seen > entry.last_seen {
+            entry.mark(Mark::OwnClaim, is_claimed_first || entry.is(Mark::OwnClaim));
+            entry.last_seen = entry.last_seen.max(last_seen);
             is_changed = true;
         }
         if !is_changed {
             return Heard::Known;
         }
-        self.unsaved.entry_changed(entry);
+        self.unsaved.entry_changed(&mut self.entries, number);
         Heard::Refreshed
     }
 
@@ -260,23 +270,32 @@ impl AddressBook {
     fn take_further_place(&mut self, number: u32, source_group: NetGroup, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get(number) else { return false };
         let places = entry.places();
-        if entry.is_tried
+        if entry.is_tried()
             || places >= self.config.settings().places_per_entry_max
-            || entry.source_groups.contains(&source_group)
+            || self.entries.has_source(entry, source_group)
         {
             return false;
         }
         let odds = u32::try_from(places).ok().and_then(|places| 1_u32.checked_shl(places)).unwrap_or(u32::MAX);
-        let place = self.placement.in_new(&entry.endpoint, source_group);
-        if self.rng.random_range(0..odds) != 0 || self.new.holds(place, number) || !self.is_weak(place, now) {
+        if self.rng.random_range(0..odds) != 0 {
+            return false;
+        }
+        let place = self.place_in_new(entry, source_group);
+        if self.new.holds(place, number) || !self.is_weak(place, now) {
             return false;
         }
         self.vacate(place);
         self.new.put(place, number);
-        if let Some(entry) = self.entries.get_mut(number) {
-            entry.source_groups.push(source_group);
-        }
+        self.entries.add_source(number, source_group);
         true
+    }
+
+    pub(super) fn place_in_new(&self, entry: &Entry, source: NetGroup) -> Place {
+        self.placement.in_new(&entry.spot, self.entries.group(entry), source)
+    }
+
+    pub(super) fn place_in_tried(&self, entry: &Entry) -> Place {
+        self.placement.in_tried(&entry.spot, self.entries.group(entry))
     }
 
     /// Whether nobody worth keeping holds a place in *new*.
@@ -294,16 +313,16 @@ impl AddressBook {
     /// Empties a place in *new*; an entry that has no other leaves the book.
     pub(super) fn vacate(&mut self, place: Place) {
         let Some(number) = self.new.rival(place) else { return };
-        let Some(entry) = self.entries.get_mut(number) else { return };
+        let Some(entry) = self.entries.get(number) else { return };
         if entry.places() <= 1 {
             self.remove_entry(number);
             return;
         }
-        let placement = &self.placement;
-        let Entry { endpoint, source_groups, .. } = &mut *entry;
-        source_groups.retain(|source| !placement.in_new(endpoint, *source).is_in_bucket_of(place));
+        let (placement, group) = (&self.placement, self.entries.group(entry));
+        self.entries
+            .retain_sources(number, |spot, source| !placement.in_new(spot, group, source).is_in_bucket_of(place));
         self.new.clear(place, number);
-        self.unsaved.entry_changed(entry);
+        self.unsaved.entry_changed(&mut self.entries, number);
     }
 
     /// Sees to it that a peer may have one more endpoint of a standing: the weakest one of less standing, or a dead one of the
@@ -327,15 +346,18 @@ impl AddressBook {
         true
     }
 
-    pub(super) fn insert_entry(&mut self, mut entry: Entry) -> u32 {
-        entry.is_stored = self.unsaved.entry_came_back(&entry.endpoint);
-        self.unsaved.entry_changed(&entry);
-        let peer = entry.peer;
-        let number = self.entries.insert(entry);
-        if let Some(peer) = peer.and_then(|peer| self.peers.get_mut(peer)) {
-            peer.entries.push(number);
+    pub(super) fn insert_entry(&mut self, new: NewEntry) -> u32 {
+        let peer = new.peer;
+        let was_stored = self.unsaved.entry_came_back(&new.endpoint);
+        let number = self.entries.insert(new);
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.mark(Mark::Stored, was_stored);
         }
+        self.unsaved.entry_changed(&mut self.entries, number);
         if let Some(peer) = peer {
+            if let Some(peer) = self.peers.get_mut(peer) {
+                peer.entries.push(number);
+            }
             self.settle(peer);
         }
         number
@@ -343,13 +365,14 @@ impl AddressBook {
 
     pub(super) fn remove_entry(&mut self, number: u32) {
         let Some(entry) = self.entries.get(number) else { return };
-        if entry.is_tried {
-            self.tried.clear(self.placement.in_tried(&entry.endpoint), number);
+        if entry.is_tried() {
+            self.tried.clear(self.place_in_tried(entry), number);
             self.tried_len -= 1;
         } else {
             self.clear_new(number);
         }
         self.unlink(number);
+        self.collisions.forget(number);
         if let Some(entry) = self.entries.remove(number) {
             self.unsaved.entry_removed(&entry);
         }
@@ -358,18 +381,16 @@ impl AddressBook {
     /// Takes all places in *new* from an entry.
     pub(super) fn clear_new(&mut self, number: u32) {
         let Some(entry) = self.entries.get(number) else { return };
-        for source in &entry.source_groups {
-            let place = self.placement.in_new(&entry.endpoint, *source);
-            self.new.clear(place, number);
+        let group = self.entries.group(entry);
+        for source in self.entries.sources(entry) {
+            self.new.clear(self.placement.in_new(&entry.spot, group, source), number);
         }
     }
 
     pub(super) fn link(&mut self, number: u32, peer: PeerId, now: Timestamp) {
         let peer = self.peers.find_or_add(peer, now);
-        if let Some(entry) = self.entries.get_mut(number) {
-            entry.peer = Some(peer);
-            self.unsaved.entry_changed(entry);
-        }
+        self.entries.set_peer(number, Some(peer));
+        self.unsaved.entry_changed(&mut self.entries, number);
         if let Some(known) = self.peers.get_mut(peer) {
             known.entries.push(number);
         }
@@ -377,9 +398,9 @@ impl AddressBook {
     }
 
     pub(super) fn unlink(&mut self, number: u32) {
-        let Some(entry) = self.entries.get_mut(number) else { return };
-        let Some(peer) = entry.peer.take() else { return };
-        self.unsaved.entry_changed(entry);
+        let Some(peer) = self.entries.get(number).and_then(Entry::peer) else { return };
+        self.entries.set_peer(number, None);
+        self.unsaved.entry_changed(&mut self.entries, number);
         if let Some(known) = self.peers.get_mut(peer) {
             known.entries.retain(|entry| *entry != number);
         }
@@ -389,7 +410,7 @@ impl AddressBook {
 
 fn believed(claimed: Option<Timestamp>, now: Timestamp) -> Timestamp {
     match claimed {
-        Some(claimed) if claimed > ANCIENT && claimed <= now.after(FUTURE_MAX) => {
+        Some(claimed) if claimed > Timestamp::from_secs(ANCIENT_SECS) && claimed <= now.after(FUTURE_MAX) => {
             claimed.before(HEARSAY_PENALTY).min(now)
         }
         _ => now.before(UNKNOWN_AGE),

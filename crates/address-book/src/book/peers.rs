@@ -16,29 +16,24 @@ pub(crate) struct Peer {
     /// When its parts last changed.
     pub(crate) last_change: Timestamp,
     pub(crate) is_stored: bool,
+    /// Whether storage does not know the last change yet.
+    pub(crate) is_unsaved: bool,
+    /// Whether the owner was not told of the last change yet.
+    pub(crate) is_unreported: bool,
+    is_listed: bool,
     idle_since: Option<Timestamp>,
 }
 
 impl Peer {
     /// The quality now, the present connection counted.
     pub(crate) fn quality(&self, now: Timestamp) -> Quality {
-        self.parts_at(now).at(now)
+        self.parts.at(self.connected_since, now)
     }
 
     /// The total of the quality now.
+    #[inline]
     pub(crate) fn points(&self, now: Timestamp) -> i32 {
-        match self.connected_since {
-            Some(_) => self.parts_at(now).total_at(now),
-            None => self.parts.total_at(now),
-        }
-    }
-
-    fn parts_at(&self, now: Timestamp) -> Parts {
-        let mut parts = self.parts.clone();
-        if let Some(since) = self.connected_since {
-            parts.stayed(now.since(since), now);
-        }
-        parts
+        self.parts.total_at(self.connected_since, now)
     }
 }
 
@@ -49,11 +44,13 @@ pub(crate) struct Peers {
     by_id: LookupMap<PeerId, u32>,
     idle: BTreeSet<(Timestamp, u32)>,
     idle_max: usize,
+    /// How many have an endpoint.
+    listed: usize,
 }
 
 impl Peers {
     pub(crate) fn new(idle_max: usize) -> Self {
-        Self { slab: Slab::new(), by_id: LookupMap::new(), idle: BTreeSet::new(), idle_max }
+        Self { slab: Slab::new(), by_id: LookupMap::new(), idle: BTreeSet::new(), idle_max, listed: 0 }
     }
 
     pub(crate) fn find(&self, id: &PeerId) -> Option<u32> {
@@ -72,6 +69,9 @@ impl Peers {
             parts: Parts::default(),
             last_change: now,
             is_stored: false,
+            is_unsaved: false,
+            is_unreported: false,
+            is_listed: false,
             idle_since: None,
         });
         self.by_id.insert(id, number);
@@ -82,6 +82,14 @@ impl Peers {
     /// forgotten.
     pub(crate) fn settle(&mut self, number: u32) -> Option<Peer> {
         let peer = self.slab.get_mut(number)?;
+        if peer.is_listed == peer.entries.is_empty() {
+            peer.is_listed = !peer.is_listed;
+            if peer.is_listed {
+                self.listed += 1;
+            } else {
+                self.listed -= 1;
+            }
+        }
         if let Some(since) = peer.idle_since.take() {
             self.idle.remove(&(since, number));
         }
@@ -100,12 +108,26 @@ impl Peers {
         self.remove(longest_idle)
     }
 
+    pub(crate) fn numbers(&self) -> u32 {
+        self.slab.numbers()
+    }
+
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&Peer> {
         self.slab.get(number)
     }
 
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Peer> {
         self.slab.get_mut(number)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.slab.iter().map(|(_, peer)| peer)
+    }
+
+    /// How many have an endpoint.
+    pub(crate) const fn listed(&self) -> usize {
+        self.listed
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,10 +1,14 @@
 //! Whom to dial.
 
-use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
-use rand::RngExt;
+use bruit_core::{ChaCha8Rng, Endpoint, NetGroup, PeerId, Timestamp};
+use rand::{Rng, RngExt};
 
 use super::{AddressBook, entry::Entry};
 use crate::Table;
+
+mod why;
+
+pub use why::{ChoiceExplanation, ChoicePart, ChoiceReason, Without};
 
 /// From which table a choice comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,103 +49,172 @@ pub struct Choice {
     pub table: Table,
 }
 
-/// How often an entry is drawn before all are looked at.
+/// How often an entry is drawn before all are looked at. 50: a guess.
 const DRAWS_MAX: u32 = 50;
-/// By how much the chance grows with each draw: Bitcoin Core's factor.
+/// By how much the chance grows with each draw. 1.2: Bitcoin Core.
 const CHANCE_GROWTH: f64 = 1.2;
-/// How many entries are looked at when drawing finds none.
+/// How many entries are looked at when drawing finds none. 8,192: a guess, under a millisecond.
 const SCAN_MAX: u32 = 8_192;
+/// How many thousandths of a point double the chance of an entry. 20,000: a guess, half of what all parts can give.
+const POINTS_FOR_DOUBLE: i32 = 20_000;
+/// The least and the most that quality makes of a chance. A tenth and the double: a guess; nobody is shut out by quality alone.
+const FACTORS: (f64, f64) = (0.1, 2.0);
+
+/// What was taken, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Taken {
+    number: u32,
+    /// What the chance had to exceed; `None` if nobody was taken by chance and this was drawn from all.
+    draw: Option<f64>,
+    /// By how much the chance had grown.
+    growth: f64,
+}
+
+/// One selection: what is asked for.
+struct Asked<'a, F> {
+    wanted: Wanted,
+    eligible: &'a F,
+    /// A number of an entry, and what does not count for it.
+    without: Option<(u32, ChoiceReason)>,
+    now: Timestamp,
+}
 
 impl AddressBook {
     /// Chooses an endpoint to dial among those that are `eligible` and not banned; `None` when there seems to be none.
     ///
     /// The chance of an entry falls to a hundredth for ten minutes after an attempt and by a third with each failure (Bitcoin
-    /// Core's rule), and rises and falls with its peer's quality, at most to the double and to a tenth of a stranger's.
+    /// Core's rule), by half with each week without a sign of life, and rises and falls with its peer's quality, at most to the
+    /// double and to a tenth of a stranger's.
     pub fn select(
         &mut self,
         wanted: Wanted,
         eligible: impl Fn(&Candidate<'_>) -> bool,
         now: Timestamp,
     ) -> Option<Choice> {
+        let mut rng = self.selecting.take()?;
+        let taken = self.take_one(&Asked { wanted, eligible: &eligible, without: None, now }, &mut rng);
+        self.selecting = Some(rng);
+        self.entries.get(taken?.number).map(|entry| self.choice(entry))
+    }
+
+    #[inline]
+    fn take_one(&self, asked: &Asked<'_, impl Fn(&Candidate<'_>) -> bool>, rng: &mut ChaCha8Rng) -> Option<Taken> {
         let mut growth = 1.0;
+        let mut refused = Vec::new();
         for _ in 0..DRAWS_MAX {
-            let number = self.draw(wanted)?;
+            let number = self.draw(asked.wanted, rng)?;
             if let Some(entry) = self.entries.get(number)
-                && self.may_choose(entry, &eligible, now)
+                && !refused.contains(&number)
+                && self.may_choose(entry, number, asked)
             {
-                let chance = self.weight(entry, now) * growth;
-                if self.rng.random_range(0.0..1.0) < chance {
-                    return self.entries.get(number).map(|entry| self.choice(entry));
+                let chance = self.chance_of(entry, number, growth, asked);
+                if chance >= 1.0 {
+                    return Some(Taken { number, draw: Some(0.0), growth });
                 }
+                let draw = rng.random_range(0.0..1.0);
+                if draw < chance {
+                    return Some(Taken { number, draw: Some(draw), growth });
+                }
+                refused.push(number);
             }
             growth *= CHANCE_GROWTH;
         }
-        self.scan(wanted, &eligible, now)
+        self.scan(asked, rng)
     }
 
-    fn draw(&mut self, wanted: Wanted) -> Option<u32> {
+    #[inline]
+    fn draw(&self, wanted: Wanted, rng: &mut ChaCha8Rng) -> Option<u32> {
         let from_tried = match wanted {
             Wanted::Only(table) => table == Table::Tried,
             Wanted::Any if self.new.len() == 0 => true,
             Wanted::Any if self.tried.len() == 0 => false,
-            Wanted::Any => self.rng.random_range(0..2) == 0,
+            Wanted::Any => rng.next_u32() & 1 == 0,
         };
-        if from_tried { self.tried.random(&mut self.rng) } else { self.new.random(&mut self.rng) }
+        if from_tried { self.tried.random(rng) } else { self.new.random(rng) }
     }
 
     /// One of the eligible entries, by weight, of at most [`SCAN_MAX`] from a random one on.
-    fn scan(&mut self, wanted: Wanted, eligible: &impl Fn(&Candidate<'_>) -> bool, now: Timestamp) -> Option<Choice> {
+    #[cold]
+    fn scan(&self, asked: &Asked<'_, impl Fn(&Candidate<'_>) -> bool>, rng: &mut ChaCha8Rng) -> Option<Taken> {
         let numbers = self.entries.numbers();
-        let start = (numbers > 0).then(|| self.rng.random_range(0..numbers))?;
+        let start = (numbers > 0).then(|| rng.random_range(0..numbers))?;
         let (mut weights, mut chosen) = (0.0, None);
         for number in (start..numbers).chain(0..start).take(SCAN_MAX as usize) {
             let Some(entry) = self.entries.get(number) else { continue };
-            let is_wanted = match wanted {
+            let is_wanted = match asked.wanted {
                 Wanted::Any => true,
                 Wanted::Only(table) => table == table_of(entry),
             };
-            if !is_wanted || !self.may_choose(entry, eligible, now) {
+            if !is_wanted || !self.may_choose(entry, number, asked) {
                 continue;
             }
-            let weight = self.weight(entry, now);
+            let weight = self.chance_of(entry, number, 1.0, asked);
             weights += weight;
-            if self.rng.random_range(0.0..weights) < weight {
+            if rng.random_range(0.0..1.0) * weights < weight || chosen.is_none() {
                 chosen = Some(number);
             }
         }
-        self.entries.get(chosen?).map(|entry| self.choice(entry))
+        Some(Taken { number: chosen?, draw: None, growth: 1.0 })
     }
 
-    fn may_choose(&self, entry: &Entry, eligible: &impl Fn(&Candidate<'_>) -> bool, now: Timestamp) -> bool {
+    #[inline]
+    fn may_choose(&self, entry: &Entry, number: u32, asked: &Asked<'_, impl Fn(&Candidate<'_>) -> bool>) -> bool {
+        if asked.without.is_some_and(|(excluded, reason)| excluded == number && reason.is_being_there()) {
+            return false;
+        }
+        let endpoint = entry.spot.endpoint();
         let candidate = Candidate {
-            endpoint: &entry.endpoint,
+            endpoint: &endpoint,
             peer: self.peer_of(entry).map(|peer| &peer.id),
-            group: entry.group,
+            group: self.entries.group(entry),
             table: table_of(entry),
-            last_attempt: entry.last_attempt,
-            failures: entry.failures,
+            last_attempt: entry.last_attempt.option(),
+            failures: u32::from(entry.failures),
         };
-        eligible(&candidate) && !self.is_banned_entry(entry, now)
+        (asked.eligible)(&candidate) && !self.is_banned_entry(entry, asked.now)
     }
 
-    /// Above 0 and at most 1; a half for a stranger that was never tried.
-    fn weight(&self, entry: &Entry, now: Timestamp) -> f64 {
-        const POINTS_FOR_DOUBLE: f64 = 20_000.0;
-        let points = self.peer_of(entry).map_or(0, |peer| peer.points(now));
-        let factor = (1.0 + f64::from(points) / POINTS_FOR_DOUBLE).clamp(0.1, 2.0);
-        entry.chance(now) * factor / 2.0
+    /// How likely an entry that was drawn is taken; 1 or more is certain.
+    #[inline]
+    fn chance_of<F>(&self, entry: &Entry, number: u32, growth: f64, asked: &Asked<'_, F>) -> f64 {
+        if let Some((_, reason)) = asked.without.filter(|(changed, _)| *changed == number) {
+            return self.reasons(entry, growth, Some(reason), asked.now).last().map_or(0.0, |(_, chance)| *chance);
+        }
+        let points = self.peer_of(entry).map_or(0, |peer| peer.points(asked.now));
+        let mut chance = factor(points) / self.factor_max();
+        if !self.bans.is_empty() && self.is_discouraged_entry(entry, asked.now) {
+            chance = FACTORS.0 / self.factor_max();
+        }
+        chance * entry.chance(asked.now) * growth
     }
 
-    fn choice(&self, entry: &Entry) -> Choice {
+    /// What nobody in the book exceeds: who has it is taken whenever it is drawn, so that drawing is rarely in vain.
+    #[inline]
+    fn factor_max(&self) -> f64 {
+        factor(self.points_high)
+    }
+
+    pub(super) fn choice(&self, entry: &Entry) -> Choice {
         Choice {
-            endpoint: entry.endpoint.clone(),
+            endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
-            group: entry.group,
+            group: self.entries.group(entry),
             table: table_of(entry),
         }
     }
+
+    /// Remembers what the best quality may be by now.
+    pub(super) fn points_seen(&mut self, points: i32) {
+        self.points_high = self.points_high.max(points.min(POINTS_FOR_DOUBLE));
+    }
 }
 
-fn table_of(entry: &Entry) -> Table {
-    if entry.is_tried { Table::Tried } else { Table::New }
+#[inline]
+fn factor(points: i32) -> f64 {
+    (1.0 + f64::from(points) / f64::from(POINTS_FOR_DOUBLE)).clamp(FACTORS.0, FACTORS.1)
+}
+
+#[inline]
+pub(super) fn table_of(entry: &Entry) -> Table {
+    if entry.is_tried() { Table::Tried } else { Table::New }
 }

@@ -27,6 +27,7 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         self.places.get(number as usize)?.as_ref()
     }
@@ -46,5 +47,10 @@ impl<T> Slab<T> {
     /// One above the largest number in use.
     pub(crate) fn numbers(&self) -> u32 {
         self.places.len() as u32
+    }
+
+    /// How many bytes it takes, without what values hold elsewhere.
+    pub(crate) fn bytes(&self) -> usize {
+        self.places.capacity() * size_of::<Option<T>>() + self.free.capacity() * size_of::<u32>()
     }
 }

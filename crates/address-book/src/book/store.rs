@@ -4,7 +4,13 @@ use std::collections::BTreeSet;
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
-use super::{AddressBook, entry::Entry, peers::Peer, table::Place};
+use super::{
+    AddressBook,
+    entry::{Entries, Entry, Mark, NewEntry},
+    peers::{Peer, Peers},
+    spot::{Secs, Spot},
+    table::Place,
+};
 use crate::{
     Ban, BanSubject, Banned, Changes, EntryRecord, FORMAT_VERSION, PeerRecord, Records, RestoreReport, bans::canonical,
     quality::Parts,
@@ -13,9 +19,11 @@ use crate::{
 /// What storage does not know yet. What came and went in between leaves no trace, so this is no larger than book and storage.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unsaved {
-    entries: BTreeSet<Endpoint>,
+    /// Numbers of marked entries; some may stand for others by now.
+    entries: Vec<u32>,
     entries_removed: BTreeSet<Endpoint>,
-    peers: BTreeSet<PeerId>,
+    /// Numbers of marked peers; some may stand for others by now.
+    peers: Vec<u32>,
     peers_removed: BTreeSet<PeerId>,
     bans: BTreeSet<BanSubject>,
     bans_removed: BTreeSet<BanSubject>,
@@ -23,26 +31,21 @@ pub(super) struct Unsaved {
 }
 
 impl Unsaved {
-    pub(super) fn entry_changed(&mut self, entry: &Entry) {
-        if !self.entries.contains(&entry.endpoint) {
-            self.entries.insert(entry.endpoint.clone());
-        }
+    pub(super) fn entry_changed(&mut self, entries: &mut Entries, number: u32) {
+        let Some(entry) = entries.get_mut(number).filter(|entry| !entry.is(Mark::Unsaved)) else { return };
+        entry.mark(Mark::Unsaved, true);
+        push_once(&mut self.entries, number, entries.numbers());
     }
 
     pub(super) fn entry_removed(&mut self, entry: &Entry) {
-        self.entries.remove(&entry.endpoint);
-        if entry.is_stored {
-            self.entries_removed.insert(entry.endpoint.clone());
+        if entry.is(Mark::Stored) {
+            self.entries_removed.insert(entry.spot.endpoint());
         }
     }
 
     /// Whether storage still holds an endpoint that enters the book.
     pub(super) fn entry_came_back(&mut self, endpoint: &Endpoint) -> bool {
-        self.entries_removed.remove(endpoint)
-    }
-
-    fn entry_is_saved(&mut self, endpoint: &Endpoint) {
-        self.entries.remove(endpoint);
+        !self.entries_removed.is_empty() && self.entries_removed.remove(endpoint)
     }
 
     /// Storage holds an entry that the book refuses.
@@ -55,9 +58,14 @@ impl Unsaved {
         self.peers_removed.insert(peer);
     }
 
-    pub(super) fn peer_changed(&mut self, peer: &mut Peer) {
-        peer.is_stored |= self.peers_removed.remove(&peer.id);
-        self.peers.insert(peer.id);
+    pub(super) fn peer_changed(&mut self, peers: &mut Peers, number: u32) {
+        let Some(peer) = peers.get_mut(number) else { return };
+        if !self.peers_removed.is_empty() {
+            peer.is_stored |= self.peers_removed.remove(&peer.id);
+        }
+        if !std::mem::replace(&mut peer.is_unsaved, true) {
+            push_once(&mut self.peers, number, peers.numbers());
+        }
     }
 
     pub(super) fn ban_changed(&mut self, subject: BanSubject) {
@@ -73,10 +81,19 @@ impl Unsaved {
     }
 
     pub(super) fn peer_removed(&mut self, peer: &Peer) {
-        self.peers.remove(&peer.id);
         if peer.is_stored {
             self.peers_removed.insert(peer.id);
         }
+    }
+}
+
+/// Adds a number to a list in which each needs to stand once only; the list stays shorter than two of all numbers.
+pub(super) fn push_once(list: &mut Vec<u32>, number: u32, numbers: u32) {
+    const SLACK: usize = 64;
+    list.push(number);
+    if list.len() > 2 * numbers as usize + SLACK {
+        list.sort_unstable();
+        list.dedup();
     }
 }
 
@@ -99,23 +116,42 @@ impl AddressBook {
             bans,
             bans_removed: unsaved.bans_removed.into_iter().collect(),
         };
-        for endpoint in unsaved.entries {
-            let Some(number) = self.entries.find(&endpoint) else { continue };
+        for number in unsaved.entries {
+            let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.is(Mark::Unsaved)) else { continue };
+            entry.mark(Mark::Unsaved, false);
+            entry.mark(Mark::Stored, true);
             changes.entries.extend(self.entries.get(number).map(|entry| self.record(entry)));
-            if let Some(entry) = self.entries.get_mut(number) {
-                entry.is_stored = true;
-            }
         }
-        for peer in unsaved.peers {
-            let Some(peer) = self.peers.find(&peer).and_then(|number| self.peers.get_mut(number)) else { continue };
+        for number in unsaved.peers {
+            let Some(peer) = self.peers.get_mut(number).filter(|peer| peer.is_unsaved) else { continue };
+            peer.is_unsaved = false;
             peer.is_stored = true;
             changes.peers.push(PeerRecord {
                 peer: peer.id,
-                parts: peer.parts.at(peer.last_change).parts,
+                parts: peer.parts.at(None, peer.last_change).parts,
                 at: peer.last_change,
             });
         }
         changes
+    }
+
+    /// Everything that is to survive a restart, as if nothing were stored yet: for an export.
+    pub fn records(&self, now: Timestamp) -> Records {
+        Records {
+            version: FORMAT_VERSION,
+            entries: self.entries.iter().map(|(_, entry)| self.record(entry)).collect(),
+            peers: self
+                .peers
+                .iter()
+                .filter(|peer| !peer.parts.is_neutral())
+                .map(|peer| PeerRecord {
+                    peer: peer.id,
+                    parts: peer.parts.at(None, peer.last_change).parts,
+                    at: peer.last_change,
+                })
+                .collect(),
+            bans: self.bans.iter(now).copied().collect(),
+        }
     }
 
     /// Reads what was stored. A record that makes no sense is counted and left out; the book is none the worse for it.
@@ -173,7 +209,7 @@ impl AddressBook {
         match self.place_restored(record, is_tried, now) {
             Some(number) => {
                 report.entries += 1;
-                report.tried += usize::from(self.entries.get(number).is_some_and(|entry| entry.is_tried));
+                report.tried += usize::from(self.entries.get(number).is_some_and(Entry::is_tried));
             }
             None => {
                 report.displaced += 1;
@@ -183,17 +219,18 @@ impl AddressBook {
     }
 
     fn place_restored(&mut self, record: EntryRecord, is_tried: bool, now: Timestamp) -> Option<u32> {
-        let group = record.endpoint.group();
+        let group = self.group_of(&record.endpoint);
+        let spot = Spot::of(&record.endpoint);
         let places_max = self.config.settings().places_per_entry_max;
-        let mut source_groups: Vec<_> = record.source_groups.into_iter().take(places_max).collect();
-        if source_groups.is_empty() {
-            source_groups.push(group);
+        let mut sources: Vec<_> = record.source_groups.into_iter().take(places_max).collect();
+        if sources.is_empty() {
+            sources.push(group);
         }
-        let tried_place = self.placement.in_tried(&record.endpoint);
+        let tried_place = self.placement.in_tried(&spot, group);
         let is_tried = is_tried && self.tried.rival(tried_place).is_none();
         let mut new_places = Vec::new();
-        source_groups.retain(|source| {
-            let place = self.placement.in_new(&record.endpoint, *source);
+        sources.retain(|source| {
+            let place = self.placement.in_new(&spot, group, *source);
             let is_held = new_places.iter().any(|held: &Place| held.is_in_bucket_of(place));
             let is_free = self.new.rival(place).is_none() && !is_held;
             if is_free && !is_tried {
@@ -201,34 +238,34 @@ impl AddressBook {
             }
             is_free || is_tried
         });
-        if source_groups.is_empty() {
-            return None;
-        }
-        if is_tried {
-            source_groups.truncate(1);
-        }
+        let (first, more) = sources.split_first()?;
         if let Some(peer) = &record.peer
             && !self.make_room_at(peer, if is_tried { 2 } else { u8::from(record.is_own_claim) }, now)
         {
             return None;
         }
         let peer = record.peer.map(|peer| self.peers.find_or_add(peer, now));
-        let number = self.insert_entry(Entry {
+        let number = self.insert_entry(NewEntry {
             endpoint: record.endpoint,
             group,
             peer,
-            is_tried,
-            source_groups,
+            source: *first,
             told_by: record.told_by,
             is_own_claim: record.is_own_claim,
-            first_seen: record.first_seen.min(now),
-            last_seen: record.last_seen.min(now),
-            last_attempt: record.last_attempt.map(|attempt| attempt.min(now)),
-            last_success: record.last_success.map(|success| success.min(now)),
-            counted: None,
-            failures: record.failures,
-            is_stored: true,
+            first_seen: Secs::of(record.first_seen.min(now)),
+            last_seen: Secs::of(record.last_seen.min(now)),
         });
+        if !is_tried {
+            more.iter().for_each(|source| self.entries.add_source(number, *source));
+        }
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.last_attempt = Secs::of_option(record.last_attempt.map(|attempt| attempt.min(now)));
+            entry.last_success = Secs::of_option(record.last_success.map(|success| success.min(now)));
+            entry.failures = u16::try_from(record.failures).unwrap_or(u16::MAX);
+            entry.mark(Mark::Tried, is_tried);
+            entry.mark(Mark::Unsaved, false);
+            entry.mark(Mark::Stored, true);
+        }
         if is_tried {
             self.tried.put(tried_place, number);
             self.tried_len += 1;
@@ -236,21 +273,13 @@ impl AddressBook {
         for place in new_places {
             self.new.put(place, number);
         }
-        self.mark_saved(number);
         Some(number)
-    }
-
-    fn mark_saved(&mut self, number: u32) {
-        if let Some(entry) = self.entries.get_mut(number) {
-            entry.is_stored = true;
-            self.unsaved.entry_is_saved(&entry.endpoint);
-        }
     }
 
     fn restore_peer(&mut self, record: &PeerRecord, report: &mut RestoreReport, now: Timestamp) {
         let parts = Parts::restored(&record.parts, record.at.min(now));
         let is_known = self.peers.find(&record.peer).is_some();
-        let has_faded = parts.at(now).parts.iter().all(|value| value.points == 0);
+        let has_faded = parts.at(None, now).parts.iter().all(|value| value.points == 0);
         if self.own_peer == Some(record.peer) || has_faded && !is_known {
             report.outdated += 1;
             self.unsaved.forget_peer(record.peer);
@@ -262,23 +291,24 @@ impl AddressBook {
             peer.last_change = record.at.min(now);
             peer.is_stored = true;
         }
+        self.look_at_points(number, now);
         self.settle(number);
         report.peers += 1;
     }
 
     fn record(&self, entry: &Entry) -> EntryRecord {
         EntryRecord {
-            endpoint: entry.endpoint.clone(),
+            endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
-            is_tried: entry.is_tried,
-            source_groups: entry.source_groups.clone(),
-            told_by: entry.told_by,
-            is_own_claim: entry.is_own_claim,
-            first_seen: entry.first_seen,
-            last_seen: entry.last_seen,
-            last_attempt: entry.last_attempt,
-            last_success: entry.last_success,
-            failures: entry.failures,
+            is_tried: entry.is_tried(),
+            source_groups: self.entries.sources(entry).collect(),
+            told_by: self.entries.told_by(entry),
+            is_own_claim: entry.is(Mark::OwnClaim),
+            first_seen: entry.first_seen.at(),
+            last_seen: entry.last_seen.at(),
+            last_attempt: entry.last_attempt.option(),
+            last_success: entry.last_success.option(),
+            failures: u32::from(entry.failures),
         }
     }
 }

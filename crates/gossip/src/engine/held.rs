@@ -1,9 +1,9 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use bruit_core::{Slot, Timestamp};
 
-use super::known_by::KnownBy;
-use crate::{ItemMessage, TopicConfig, ValidConfig};
+use super::{known_by::KnownBy, outcome::Tally, policy::ItemRoom, slab::Slab};
+use crate::{Hop, ItemId, ItemMessage, Policy, TopicConfig, ValidConfig};
 
 /// What is charged for an item besides its body, in bytes.
 const OVERHEAD_BYTES: usize = 256;
@@ -13,11 +13,74 @@ const OVERHEAD_BYTES: usize = 256;
 pub(super) struct HeldItem {
     /// The copy with the lowest round so far.
     pub(super) message: ItemMessage,
-    pub(super) from: Slot,
+    /// Who brought it; `None` if it was published here.
+    pub(super) from: Option<Slot>,
+    /// Who sent a copy of it.
+    pub(super) brought: KnownBy,
+    /// Who has it, as far as is known: brought it, announced it, or was sent it.
     pub(super) known_by: KnownBy,
+    /// To whom it was announced and who has not asked for it since.
+    pub(super) told: KnownBy,
+    /// Who asked for it before it could be sent.
+    pub(super) wanted_by: KnownBy,
     pub(super) topic: TopicConfig,
+    /// The topic's policy, or the one that it was published by.
+    pub(super) policy: Policy,
+    /// What its pushed copies say about their hop.
+    pub(super) onward: Hop,
     pub(super) stage: Stage,
     pub(super) until: Timestamp,
+    /// When the policy's next step is due.
+    pub(super) due: Option<Timestamp>,
+    /// What it waits for.
+    pub(super) missing: Vec<ItemId>,
+    pub(super) tally: Tally,
+    pub(super) is_finished: bool,
+    /// What its policy remembers of it.
+    #[expect(dead_code, reason = "the policies that are built so far remember nothing more of an item")]
+    pub(super) room: ItemRoom,
+}
+
+impl HeldItem {
+    pub(super) fn new(message: ItemMessage, from: Option<Slot>, topic: TopicConfig) -> Self {
+        let brought = from.map(KnownBy::of).unwrap_or_default();
+        let mut item = Self {
+            message,
+            from,
+            known_by: brought.clone(),
+            brought,
+            told: KnownBy::default(),
+            wanted_by: KnownBy::default(),
+            policy: topic.policy,
+            topic,
+            onward: Hop::default(),
+            stage: Stage::Spreading,
+            until: Timestamp::MAX,
+            due: None,
+            missing: Vec::new(),
+            tally: Tally::default(),
+            is_finished: false,
+            room: ItemRoom::default(),
+        };
+        item.lead_on();
+        item
+    }
+
+    /// Whether its pushed copies would go beyond the limit of rounds.
+    pub(super) const fn is_at_limit(&self) -> bool {
+        self.onward.round > self.policy.rounds()
+    }
+
+    /// A copy with fewer rounds came.
+    pub(super) fn shorten(&mut self, round: u32) {
+        self.message = self.message.at_round(round);
+        self.lead_on();
+    }
+
+    fn lead_on(&mut self) {
+        let round = if self.from.is_some() { self.message.round().saturating_add(1) } else { 1 };
+        self.onward = Hop { round, ..Hop::on_round(round) };
+    }
 }
 
 /// What an item is held for.
@@ -25,23 +88,40 @@ pub(super) struct HeldItem {
 pub(super) enum Stage {
     /// A verdict.
     Pending,
+    /// What it depends on, or the application's second verdict.
+    Withheld,
     /// A copy with rounds left.
     AtLimit,
+    /// Its policy's steps, and those who ask for it.
+    Spreading,
+}
+
+const STAGES: usize = 4;
+
+impl Stage {
+    /// Whether it counts as awaiting a verdict.
+    pub(super) const fn is_undecided(self) -> bool {
+        match self {
+            Self::Pending | Self::Withheld => true,
+            Self::AtLimit | Self::Spreading => false,
+        }
+    }
 }
 
 /// The items that are held, with one deadline each, limited in count and bytes.
 #[derive(Debug)]
 pub(super) struct Held {
-    items: Vec<Option<HeldItem>>,
-    free: Vec<u32>,
-    deadlines: BTreeSet<(Timestamp, u32)>,
+    items: Slab<HeldItem>,
+    queues: [Queue; STAGES],
     pending: Load,
-    at_limit: BTreeSet<(Timestamp, u32)>,
-    at_limit_bytes: usize,
-    verdict_timeout: Duration,
-    held_for: Duration,
-    held_bytes_max: usize,
-    held_items_max: usize,
+    config: ValidConfig,
+}
+
+/// The items of one stage in the order of their deadlines.
+#[derive(Debug, Default)]
+struct Queue {
+    deadlines: BTreeSet<(Timestamp, u32)>,
+    bytes: usize,
 }
 
 /// How much awaits a verdict.
@@ -78,88 +158,121 @@ fn bytes_of(message: &ItemMessage) -> usize {
 
 impl Held {
     pub(super) fn new(config: &ValidConfig) -> Self {
-        Self {
-            items: Vec::new(),
-            free: Vec::new(),
-            deadlines: BTreeSet::new(),
-            pending: Load::default(),
-            at_limit: BTreeSet::new(),
-            at_limit_bytes: 0,
-            verdict_timeout: config.verdict_timeout,
-            held_for: config.held_for,
-            held_bytes_max: config.held_bytes_max,
-            held_items_max: config.pending_items_max,
-        }
+        Self { items: Slab::default(), queues: Default::default(), pending: Load::default(), config: config.clone() }
     }
 
     pub(super) const fn pending(&self) -> Load {
         self.pending
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// How much waits for what it depends on.
+    pub(super) fn withheld(&self) -> Load {
+        let [_, Queue { deadlines, bytes }, ..] = &self.queues;
+        Load { items: deadlines.len(), bytes: *bytes }
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&HeldItem> {
+        self.items.get(index)
+    }
+
+    /// An item; its stage and deadline are changed by [`move_to`](Self::move_to) only.
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut HeldItem> {
-        self.items.get_mut(index as usize)?.as_mut()
+        self.items.get_mut(index)
     }
 
     /// Until when an item is held that comes to a stage now.
     pub(super) fn until(&self, stage: Stage, now: Timestamp) -> Timestamp {
         now.after(match stage {
-            Stage::Pending => self.verdict_timeout,
-            Stage::AtLimit => self.held_for,
+            Stage::Pending => self.config.verdict_timeout,
+            Stage::Withheld => self.config.hold_timeout,
+            Stage::AtLimit => self.config.held_for,
+            Stage::Spreading => self.config.serve_for,
         })
     }
 
-    /// Holds an item, and says under which number.
-    pub(super) fn insert(&mut self, item: HeldItem) -> u32 {
-        let index = self.free.pop().unwrap_or(self.items.len() as u32);
-        match item.stage {
-            Stage::Pending => self.pending.add(Load::of(&item.message)),
-            Stage::AtLimit => {
-                self.at_limit.insert((item.until, index));
-                self.at_limit_bytes += bytes_of(&item.message);
-            }
-        }
-        self.deadlines.insert((item.until, index));
-        match self.items.get_mut(index as usize) {
-            Some(place) => *place = Some(item),
-            None => self.items.push(Some(item)),
-        }
+    /// Holds an item in a stage, until the stage's time has passed, and says under which number.
+    pub(super) fn insert(&mut self, mut item: HeldItem, stage: Stage, now: Timestamp) -> u32 {
+        (item.stage, item.until) = (stage, self.until(stage, now));
+        let (until, load) = (item.until, Load::of(&item.message));
+        let index = self.items.insert(item);
+        self.enter(stage, until, index, load);
         index
     }
 
+    /// Moves an item to a stage, until the stage's time has passed, and returns that moment.
+    pub(super) fn move_to(&mut self, index: u32, stage: Stage, now: Timestamp) -> Option<Timestamp> {
+        let until = self.until(stage, now);
+        let item = self.items.get_mut(index)?;
+        let load = Load::of(&item.message);
+        let (old_stage, old_until) = (item.stage, item.until);
+        (item.stage, item.until) = (stage, until);
+        self.leave(old_stage, old_until, index, load);
+        self.enter(stage, until, index, load);
+        Some(until)
+    }
+
     pub(super) fn remove(&mut self, index: u32) -> Option<HeldItem> {
-        let item = self.items.get_mut(index as usize)?.take()?;
-        self.free.push(index);
-        self.deadlines.remove(&(item.until, index));
-        match item.stage {
-            Stage::Pending => self.pending.subtract(Load::of(&item.message)),
-            Stage::AtLimit => {
-                self.at_limit.remove(&(item.until, index));
-                self.at_limit_bytes -= bytes_of(&item.message);
-            }
-        }
+        let item = self.items.remove(index)?;
+        self.leave(item.stage, item.until, index, Load::of(&item.message));
         Some(item)
     }
 
-    /// Takes out the oldest item of those at their limit, as long as these are too many.
-    pub(super) fn remove_excess(&mut self) -> Option<HeldItem> {
-        if self.at_limit_bytes <= self.held_bytes_max && self.at_limit.len() <= self.held_items_max {
-            return None;
-        }
-        let (_, index) = *self.at_limit.first()?;
-        self.remove(index)
+    /// The oldest item but one of those at their limit, or of those that spread, as long as these are too many.
+    pub(super) fn excess(&self, newest: u32) -> Option<u32> {
+        let bounds = [
+            (Stage::AtLimit, self.config.held_bytes_max, self.config.pending_items_max),
+            (Stage::Spreading, self.config.serve_bytes_max, usize::MAX),
+        ];
+        bounds.into_iter().find_map(|(stage, bytes_max, items_max)| {
+            let queue = self.queues.get(stage as usize)?;
+            let is_too_much = queue.bytes > bytes_max || queue.deadlines.len() > items_max;
+            is_too_much.then(|| queue.deadlines.iter().map(|(_, index)| *index).find(|index| *index != newest))?
+        })
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(until, _)| *until)
+        self.next().map(|(until, _)| until)
     }
 
-    /// Takes out an item whose time has come.
-    pub(super) fn remove_due(&mut self, now: Timestamp) -> Option<HeldItem> {
-        let (_, index) = *self.deadlines.first().filter(|(until, _)| *until <= now)?;
-        self.remove(index)
+    /// An item whose time has come.
+    pub(super) fn due(&self, now: Timestamp) -> Option<u32> {
+        self.next().filter(|(until, _)| *until <= now).map(|(_, index)| index)
     }
 
     pub(super) fn peer_disconnected(&mut self, slot: Slot) {
-        self.items.iter_mut().flatten().for_each(|item| item.known_by.remove(slot));
+        for item in self.items.iter_mut() {
+            for row in [&mut item.brought, &mut item.known_by, &mut item.told, &mut item.wanted_by] {
+                row.remove(slot);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<(Timestamp, u32)> {
+        self.queues.iter().filter_map(|queue| queue.deadlines.first().copied()).min()
+    }
+
+    fn enter(&mut self, stage: Stage, until: Timestamp, index: u32, load: Load) {
+        if let Some(queue) = self.queues.get_mut(stage as usize) {
+            queue.deadlines.insert((until, index));
+            queue.bytes += load.bytes;
+        }
+        if stage.is_undecided() {
+            self.pending.add(load);
+        }
+    }
+
+    fn leave(&mut self, stage: Stage, until: Timestamp, index: u32, load: Load) {
+        if let Some(queue) = self.queues.get_mut(stage as usize) {
+            queue.deadlines.remove(&(until, index));
+            queue.bytes -= load.bytes;
+        }
+        if stage.is_undecided() {
+            self.pending.subtract(load);
+        }
     }
 }

@@ -5,11 +5,12 @@ use bruit_core::{Conduct, Slot, Timestamp};
 use super::{
     DEADLINES_PER_CALL, Engine, Output, Received, Refusal, Reported, Verdict,
     held::{HeldItem, Load, Stage},
-    known_by::KnownBy,
     latest_expiry,
+    outcome::{Finished, Tally},
     seen::{Known, State},
+    timers::Deadline,
 };
-use crate::{Carry, Event, ItemId, ItemMessage, TopicConfig, Validation};
+use crate::{Carry, Event, Hop, ItemId, ItemMessage, TopicConfig, Validation};
 
 /// The part of what may await a verdict above which the reader of who used most is paused. The room between this and
 /// [`PEER_PART`] takes what was read already when the pause began.
@@ -30,7 +31,7 @@ impl Engine {
     /// A copy came whose body was checked against its id (or whose id is known).
     pub fn item_received(&mut self, from: Slot, message: ItemMessage, now: Timestamp) -> Received {
         if self.is_known(&message.id()) {
-            return self.copy_received(from, message.id(), message.round(), now);
+            return self.copy_received(from, message.id(), message.hop().clone(), now);
         }
         self.stats.copies_received += 1;
         match self.check(from, &message, now) {
@@ -43,20 +44,21 @@ impl Engine {
     ///
     /// # Security
     /// The body may be anything. What is relayed is the body that was checked when the id was new.
-    pub fn copy_received(&mut self, from: Slot, id: ItemId, round: u32, now: Timestamp) -> Received {
+    pub fn copy_received(&mut self, from: Slot, id: ItemId, hop: impl Into<Hop>, now: Timestamp) -> Received {
+        let hop = hop.into();
         self.stats.copies_received += 1;
         if !self.peers.contains(from) {
             return self.refuse(from, id, Refusal::StalePeer);
         }
         let Some(known) = self.seen.get(&id) else { return self.refuse(from, id, Refusal::Unchecked) };
-        if round == 0 || round > known.rounds_max {
+        if hop.round == 0 || hop.round > known.rounds_max {
             return self.refuse(from, id, Refusal::Round);
         }
         match known.state {
             State::Done => {}
             State::Rejected => return self.refuse(from, id, Refusal::Rejected),
             State::Held(index) => {
-                if let Some(later) = self.held_copy_received(from, index, round, now) {
+                if let Some(later) = self.held_copy_received(from, index, &hop, now) {
                     return later;
                 }
             }
@@ -67,54 +69,87 @@ impl Engine {
 
     /// The application has judged an item.
     pub fn report(&mut self, id: ItemId, verdict: Verdict, now: Timestamp) -> Reported {
-        let Some(Known { state: State::Held(index), .. }) = self.seen.get(&id) else { return Reported::NotPending };
-        let Some(Stage::Pending) = self.held.get_mut(index).map(|item| item.stage) else {
+        let Some(index) = self.held_index(&id) else { return Reported::NotPending };
+        if !self.held.get(index).is_some_and(|item| item.stage.is_undecided()) {
             return Reported::NotPending;
-        };
-        let Some(item) = self.take_out(index) else { return Reported::NotPending };
+        }
         let reported = match verdict {
-            Verdict::Accept => {
-                self.conduct(item.from, Conduct::DeliveredFirst);
-                match self.accept(item, now) {
-                    Accepted::Relayed => Reported::Relayed,
-                    Accepted::AtLimit => Reported::AtLimit,
-                    Accepted::Expired => Reported::Expired,
-                }
-            }
-            Verdict::Reject => {
-                self.stats.rejected += 1;
-                self.seen.set(&id, State::Rejected);
-                let bringers = self.peers.iter().map(|(slot, _)| slot).filter(|slot| item.known_by.contains(*slot));
-                let bringers: Vec<Slot> = bringers.collect();
-                bringers.into_iter().for_each(|slot| self.conduct(slot, Conduct::DeliveredInvalid));
-                Reported::Rejected
-            }
+            Verdict::Accept => self.accept_pending(index, now),
+            Verdict::Reject => self.reject_pending(index),
             Verdict::Ignore => {
                 self.stats.ignored += 1;
+                _ = self.take_out(index);
                 Reported::Ignored
             }
+            Verdict::Hold { missing } => self.withhold(index, missing, now),
         };
         self.resume_when_calm();
         reported
     }
 
+    fn accept_pending(&mut self, index: u32, now: Timestamp) -> Reported {
+        let Some(item) = self.take_out(index) else { return Reported::NotPending };
+        item.from.into_iter().for_each(|from| self.conduct(from, Conduct::DeliveredFirst));
+        match self.accept(item, now) {
+            Accepted::Relayed => Reported::Relayed,
+            Accepted::AtLimit => Reported::AtLimit,
+            Accepted::Expired => Reported::Expired,
+        }
+    }
+
+    fn reject_pending(&mut self, index: u32) -> Reported {
+        let Some(item) = self.take_out(index) else { return Reported::NotPending };
+        self.stats.rejected += 1;
+        self.seen.set(&item.message.id(), State::Rejected);
+        let bringers = self.peers.iter().map(|(slot, _)| slot).filter(|slot| item.brought.contains(*slot));
+        let bringers: Vec<Slot> = bringers.collect();
+        bringers.into_iter().for_each(|slot| self.conduct(slot, Conduct::DeliveredInvalid));
+        Reported::Rejected
+    }
+
     /// The moment of [`next_timeout`](Self::next_timeout) has come.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         for _ in 0..DEADLINES_PER_CALL {
-            let Some(item) = self.held.remove_due(now) else { break };
-            let id = item.message.id();
-            self.seen.set(&id, State::Done);
-            if item.stage == Stage::Pending {
-                self.peers.discharge(item.from, Load::of(&item.message));
-                self.stats.verdicts_overdue += 1;
-                self.outputs.push_back(Output::Event(Event::VerdictOverdue { id }));
+            if let Some(index) = self.held.due(now) {
+                self.stage_over(index, now);
+                continue;
+            }
+            match self.timers.pop_due(now) {
+                None => break,
+                Some(Deadline::Announcements) => self.flush_announcements(now),
+                Some(Deadline::Fetch(index)) => {
+                    self.fetches.get_mut(index).map(|fetch| fetch.next.take());
+                    self.fetch_due(index, now);
+                }
+                Some(Deadline::Item(index)) => {
+                    self.held.get_mut(index).map(|item| item.due.take());
+                    self.item_due(index, now);
+                }
             }
         }
+        self.send_wants();
         self.resume_when_calm();
     }
 
+    /// The time that an item has in its stage is over.
+    fn stage_over(&mut self, index: u32, now: Timestamp) {
+        let Some(stage) = self.held.get(index).map(|item| item.stage) else { return };
+        if stage == Stage::Spreading {
+            self.finish(index, Finished::TimeOver, now);
+        }
+        let Some(item) = self.take_out(index) else { return };
+        match stage {
+            Stage::Pending => {
+                self.stats.verdicts_overdue += 1;
+                self.outputs.push_back(Output::Event(Event::VerdictOverdue { id: item.message.id() }));
+            }
+            Stage::Withheld => self.withheld_overdue(item),
+            Stage::AtLimit | Stage::Spreading => {}
+        }
+    }
+
     pub(super) fn forget_held(&mut self, id: ItemId, index: u32) {
-        if let Some(Stage::Pending) = self.take_out(index).map(|item| item.stage) {
+        if self.take_out(index).is_some_and(|item| item.stage.is_undecided()) {
             self.outputs.push_back(Output::Event(Event::Forgotten { id }));
             self.resume_when_calm();
         }
@@ -181,10 +216,11 @@ impl Engine {
             self.deliver(from, &message, is_judged.then_some(until));
         }
         let load = Load::of(&message);
-        let item = HeldItem { message, from, known_by: KnownBy::of(from), topic, stage: Stage::Pending, until };
+        let mut item = HeldItem::new(message, Some(from), topic);
+        self.meet_announcers(&mut item);
         let rounds_max = topic.policy.rounds();
         if is_judged {
-            let state = State::Held(self.held.insert(item));
+            let state = State::Held(self.held.insert(item, Stage::Pending, now));
             self.remember(id, Known { state, rounds_max }, Some(from), now);
             self.peers.charge(from, load);
             self.pause_when_loaded();
@@ -197,6 +233,14 @@ impl Engine {
             Accepted::AtLimit => Received::AtLimit,
             Accepted::Expired => Received::Refused(Refusal::Expired),
         }
+    }
+
+    /// An item came that peers had announced: they have it, and who asked for it meanwhile will be answered.
+    fn meet_announcers(&mut self, item: &mut HeldItem) {
+        let Some(index) = self.fetches.index_of(&item.message.id()) else { return };
+        let Some(fetch) = self.end_fetch(index) else { return };
+        fetch.sources.iter().for_each(|source| item.known_by.insert(source.slot));
+        (item.told, item.wanted_by) = (fetch.told, fetch.wanted_by);
     }
 
     fn deliver(&mut self, from: Slot, message: &ItemMessage, deadline: Option<Timestamp>) {
@@ -214,57 +258,86 @@ impl Engine {
     }
 
     /// Relays an accepted item, or holds it when no copy so far has rounds left.
-    fn accept(&mut self, mut item: HeldItem, now: Timestamp) -> Accepted {
+    fn accept(&mut self, item: HeldItem, now: Timestamp) -> Accepted {
         let id = item.message.id();
         if item.message.item().expires_at <= now {
             self.seen.set(&id, State::Done);
             return Accepted::Expired;
         }
-        if item.message.round() < item.topic.policy.rounds() {
-            self.seen.set(&id, State::Done);
-            self.relay(item);
-            return Accepted::Relayed;
+        self.dependency_arrived(id, now);
+        let is_one_shot = item.policy.is_one_shot();
+        if item.is_at_limit() && item.policy.timing().is_none() {
+            self.stats.round_limited += 1;
+            self.keep(item, Stage::AtLimit, now);
+            return Accepted::AtLimit;
         }
-        self.stats.round_limited += 1;
-        item.stage = Stage::AtLimit;
-        item.until = self.held.until(Stage::AtLimit, now);
-        let index = self.held.insert(item);
-        self.seen.set(&id, State::Held(index));
-        while let Some(excess) = self.held.remove_excess() {
-            self.seen.set(&excess.message.id(), State::Done);
+        self.stats.relayed += 1;
+        if is_one_shot {
+            self.relay_once(item);
+        } else {
+            let index = self.keep(item, Stage::Spreading, now);
+            self.spread(index, now);
         }
-        Accepted::AtLimit
+        Accepted::Relayed
     }
 
-    fn relay(&mut self, item: HeldItem) {
-        self.stats.relayed += 1;
-        let next_round = item.message.round().saturating_add(1);
-        self.push(item.message.at_round(next_round), &item.topic, &item.known_by);
+    /// Holds an accepted item, and lets go of older ones for which there is no room.
+    pub(super) fn keep(&mut self, item: HeldItem, stage: Stage, now: Timestamp) -> u32 {
+        let id = item.message.id();
+        let index = self.held.insert(item, stage, now);
+        self.seen.set(&id, State::Held(index));
+        while let Some(excess) = self.held.excess(index) {
+            if stage == Stage::Spreading {
+                self.finish(excess, Finished::RoomNeeded, now);
+            }
+            _ = self.take_out(excess);
+        }
+        index
+    }
+
+    /// Relays an item of a policy that keeps nothing of it.
+    fn relay_once(&mut self, item: HeldItem) {
+        self.seen.set(&item.message.id(), State::Done);
+        let pushes = self.push(&item);
+        let reached = item.known_by.len().saturating_add(pushes);
+        self.tell_finished(item.message.id(), Tally { reached, pushes, ..item.tally }, Finished::Pushed);
     }
 
     /// A copy of a held item came. `None` when it changes nothing that the sender could see.
-    fn held_copy_received(&mut self, from: Slot, index: u32, round: u32, now: Timestamp) -> Option<Received> {
+    fn held_copy_received(&mut self, from: Slot, index: u32, hop: &Hop, now: Timestamp) -> Option<Received> {
         let item = self.held.get_mut(index)?;
+        item.brought.insert(from);
         item.known_by.insert(from);
-        if round < item.message.round() {
-            item.message = item.message.at_round(round);
-        }
-        let has_rounds_left = item.message.round() < item.topic.policy.rounds();
-        if item.stage == Stage::Pending || !has_rounds_left || item.message.item().expires_at <= now {
+        item.tally.duplicates = item.tally.duplicates.saturating_add(1);
+        if item.stage == Stage::Spreading {
+            self.spreading_copy_received(index, from, hop, now);
             return None;
         }
-        let item = self.held.remove(index)?;
+        if hop.round < item.message.round() {
+            item.shorten(hop.round);
+        }
+        if item.stage != Stage::AtLimit || item.is_at_limit() || item.message.item().expires_at <= now {
+            return None;
+        }
+        let item = self.take_out(index)?;
         self.stats.duplicates += 1;
-        self.seen.set(&item.message.id(), State::Done);
-        self.relay(item);
+        self.stats.relayed += 1;
+        if item.policy.is_one_shot() {
+            self.relay_once(item);
+        } else {
+            let index = self.keep(item, Stage::Spreading, now);
+            self.spread(index, now);
+        }
         Some(Received::RelayedLater)
     }
 
     /// Ends the wait of an item: whatever it is from now on, it is held no more.
-    fn take_out(&mut self, index: u32) -> Option<HeldItem> {
+    pub(super) fn take_out(&mut self, index: u32) -> Option<HeldItem> {
         let item = self.held.remove(index)?;
-        if item.stage == Stage::Pending {
-            self.peers.discharge(item.from, Load::of(&item.message));
+        self.timers.replace(item.due, None, Deadline::Item(index));
+        self.waits_no_more(index, &item);
+        if let Some(from) = item.from.filter(|_| item.stage.is_undecided()) {
+            self.peers.discharge(from, Load::of(&item.message));
         }
         self.seen.set(&item.message.id(), State::Done);
         Some(item)

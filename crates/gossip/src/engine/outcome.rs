@@ -1,10 +1,9 @@
 use std::fmt;
 
-use crate::Topic;
+use crate::{ConfigError, ItemId, Topic};
 
 /// What the application says about an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is good: relay it.
     Accept,
@@ -12,6 +11,70 @@ pub enum Verdict {
     Reject,
     /// Do not relay it; nobody is to blame.
     Ignore,
+    /// Not yet: it depends on what is not here. Judge it again within `hold_timeout`; if `missing` names anything,
+    /// [`Event::Resumed`](crate::Event::Resumed) tells when all of it came.
+    Hold {
+        /// What is missing, items or whatever else has ids of 32 bytes. Of more than 64 the first count.
+        missing: Vec<ItemId>,
+    },
+}
+
+/// The numbers of an item that has finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Tally {
+    /// How many peers have it, as far as is known.
+    pub reached: u32,
+    /// Copies pushed.
+    pub pushes: u32,
+    /// Peers that it was announced to.
+    pub announced: u32,
+    /// Peers that said they had it when it was announced.
+    pub already_had: u32,
+    /// Copies sent because they were asked for.
+    pub answers: u32,
+    /// Copies that came after the first.
+    pub duplicates: u32,
+}
+
+/// Why nothing more is done with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum Finished {
+    /// It was pushed, and that is all that its policy does.
+    Pushed,
+    /// Enough peers got it from here.
+    TargetReached,
+    /// Enough peers had it already.
+    Saturated,
+    /// Enough peers were tried.
+    AttemptsSpent,
+    /// Nobody is left who may lack it.
+    NobodyLeft,
+    /// Its time of being served has passed.
+    TimeOver,
+    /// Newer items needed the room.
+    RoomNeeded,
+}
+
+/// What became of an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnouncementReceived {
+    /// Its ids are known now, those apart for which there is no room.
+    Applied,
+    /// Its topic is not carried here.
+    NotCarried,
+    /// Whoever sent it is connected no more.
+    StalePeer,
+}
+
+/// What became of the news that something came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DependencyArrived {
+    /// So many items had waited for nothing else, and can be judged now.
+    Resumed(usize),
+    /// Nothing had waited for it, or what had lacks more.
+    NothingResumed,
 }
 
 /// What became of a copy that came.
@@ -70,6 +133,10 @@ pub enum Reported {
     Rejected,
     /// Ignored.
     Ignored,
+    /// Held until it is judged again, or its time is over.
+    Held,
+    /// Not held, because too many are: ignored.
+    NoRoom,
     /// The item awaits no verdict: it is not known, has its verdict, or the deadline has passed. Harmless.
     NotPending,
 }
@@ -154,6 +221,9 @@ pub enum PublishError {
     /// The item is known already.
     #[error("the item was published or received before")]
     AlreadyKnown,
+    /// The policy that it should be published by cannot work.
+    #[error(transparent)]
+    Policy(#[from] ConfigError),
     /// No connected peer takes items of this topic; nothing was sent, and the item may be published again.
     #[error("no connected peer takes items of this topic")]
     NoPeers,

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use bruit_core::{Slot, SlotMap};
 
-use super::held::Load;
-use crate::Topic;
+use super::{held::Load, policy::PeerRooms};
+use crate::{ShortId, Topic};
 
 /// The connected peers: what they want, and how much of theirs awaits a verdict.
 #[derive(Debug, Default)]
@@ -19,6 +19,37 @@ pub(super) struct Peer {
     pub(super) told: BTreeSet<Topic>,
     pub(super) pending: Load,
     pub(super) is_paused: bool,
+    pub(super) traits: PeerTraits,
+    /// How many ids it was the first to announce whose items are not here yet.
+    pub(super) first_heard: u32,
+    /// How many items it was asked for and has not sent yet.
+    pub(super) wants: u32,
+    /// What policies remember of it.
+    #[expect(dead_code, reason = "the policies that are built so far remember nothing of peers")]
+    pub(super) rooms: PeerRooms,
+}
+
+/// What a node knows of a peer besides what gossip tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerTraits {
+    /// What others call it in their lists of neighbours.
+    pub short_id: ShortId,
+    /// This node dialled it.
+    pub is_outbound: bool,
+    /// The operator named it: what is pushed to some is pushed to it too.
+    pub is_special: bool,
+    /// Which half of a mixed choice it belongs to.
+    pub class: PeerClass,
+}
+
+/// Which half of a mixed choice a peer belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PeerClass {
+    /// The other one.
+    #[default]
+    Ordinary,
+    /// Those that the network cannot do without, such as validators.
+    Validator,
 }
 
 impl Peers {

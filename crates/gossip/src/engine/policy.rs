@@ -1,69 +1,196 @@
-use bruit_core::{ChaCha8Rng, Slot};
-use rand::RngExt;
+//! Where policies plug in: what each is asked, and when. What they do it with stands in `verbs.rs` and `fetching.rs`.
 
-use super::{known_by::KnownBy, peers::Peers};
-use crate::{Carry, Policy, Topic, TopicConfig};
+use std::time::Duration;
 
-/// Chooses whom an item is pushed to, when it is published or relayed, into `targets`.
-pub(super) fn choose(
-    topic: &Topic,
-    config: &TopicConfig,
-    peers: &Peers,
-    known_by: &KnownBy,
-    rng: &mut ChaCha8Rng,
-    targets: &mut Vec<Slot>,
-) {
-    targets.clear();
-    let wants = |peer_topics: &std::collections::BTreeSet<Topic>| match config.carry {
-        Carry::Everybody => true,
-        Carry::Subscribers => peer_topics.contains(topic),
-    };
-    targets.extend(
-        peers.iter().filter(|(slot, peer)| !known_by.contains(*slot) && wants(&peer.topics)).map(|(slot, _)| slot),
-    );
-    match config.policy {
-        Policy::Fanout { peers, .. } => keep_random(targets, peers as usize, rng),
+use bruit_core::{Slot, Timestamp};
+
+use super::{Engine, fetches::Timing};
+use crate::{Announced, ControlMessage, Hop, Policy};
+
+mod choice;
+mod pushes;
+mod sqrt_announce;
+
+pub(super) use choice::keep_random;
+
+/// What a policy remembers of one item.
+#[derive(Debug, Default)]
+pub(super) enum ItemRoom {
+    /// Nothing.
+    #[default]
+    Empty,
+}
+
+/// What policies remember beyond single items, empty until a topic uses them.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {}
+
+/// What policies remember of a peer.
+#[derive(Debug, Default)]
+pub(super) struct PeerRooms {}
+
+impl Policy {
+    /// Whether all is done when an item was pushed: nothing of it is kept.
+    pub(super) const fn is_one_shot(&self) -> bool {
+        match self {
+            Self::Fanout { .. } | Self::All { .. } | Self::One { .. } => true,
+            Self::Flood { delay } => delay.is_zero(),
+            Self::SqrtAnnounce(_)
+            | Self::Infection(_)
+            | Self::NeighbourCast(_)
+            | Self::Diffusion { .. }
+            | Self::Proxy(_)
+            | Self::Dandelion(_)
+            | Self::Tree(_) => false,
+        }
+    }
+
+    /// When an announced item is asked for; `None` if announcements mean nothing to the policy.
+    pub(super) const fn timing(&self) -> Option<Timing> {
+        match self {
+            Self::SqrtAnnounce(settings) => Some(Timing { wait: settings.wait, per_source: settings.per_source }),
+            Self::Infection(settings) => Some(Timing { wait: Duration::ZERO, per_source: settings.timeout }),
+            Self::NeighbourCast(settings) => {
+                Some(Timing { wait: Duration::ZERO, per_source: settings.step.saturating_mul(3) })
+            }
+            Self::Tree(_) => Some(Timing { wait: Duration::from_millis(3), per_source: Duration::from_millis(80) }),
+            Self::Dandelion(_) | Self::Proxy(_) => None,
+            Self::Fanout { .. } | Self::All { .. } | Self::One { .. } | Self::Flood { .. } | Self::Diffusion { .. } => {
+                None
+            }
+        }
     }
 }
 
-/// Keeps `count` of the slots, every choice being equally likely. Nothing is drawn when all stay.
-fn keep_random(slots: &mut Vec<Slot>, count: usize, rng: &mut ChaCha8Rng) {
-    if slots.len() <= count {
-        return;
+impl Engine {
+    /// An item was published here or accepted, and is held: its policy takes its first steps.
+    pub(super) fn spread(&mut self, index: u32, now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+        self.answer_waiting(index, now);
+        match policy {
+            Policy::Fanout { .. } | Policy::All { .. } | Policy::One { .. } => self.push_once(index, now),
+            Policy::Flood { delay } => self.set_due(index, now.after(delay)),
+            Policy::SqrtAnnounce(_) => self.spread_by_sqrt(index, now),
+            Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
     }
-    for place in 0..count {
-        let chosen = rng.random_range(place..slots.len());
-        slots.swap(place, chosen);
+
+    /// The moment that a policy set for an item with [`set_due`](Self::set_due) has come.
+    pub(super) fn item_due(&mut self, index: u32, now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+        match policy {
+            Policy::Flood { .. } => self.push_once(index, now),
+            Policy::Fanout { .. }
+            | Policy::All { .. }
+            | Policy::One { .. }
+            | Policy::SqrtAnnounce(_)
+            | Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
     }
-    slots.truncate(count);
+
+    /// Another copy of an item that spreads came; who sent it is known to have it already.
+    pub(super) fn spreading_copy_received(&mut self, index: u32, _from: Slot, _hop: &Hop, _now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+        match policy {
+            Policy::Fanout { .. }
+            | Policy::All { .. }
+            | Policy::One { .. }
+            | Policy::Flood { .. }
+            | Policy::SqrtAnnounce(_)
+            | Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
+    }
+
+    /// An item that is held was announced; who did so is known to have it already.
+    pub(super) fn held_announced(&mut self, index: u32, _from: Slot, _announced: &Announced, _now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+        match policy {
+            Policy::Fanout { .. }
+            | Policy::All { .. }
+            | Policy::One { .. }
+            | Policy::Flood { .. }
+            | Policy::SqrtAnnounce(_)
+            | Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
+    }
+
+    /// A peer has an item that was announced to it already; that it has it is noted.
+    pub(super) fn have_received(&mut self, index: u32, _from: Slot, _now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+        match policy {
+            Policy::Fanout { .. }
+            | Policy::All { .. }
+            | Policy::One { .. }
+            | Policy::Flood { .. }
+            | Policy::SqrtAnnounce(_)
+            | Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
+    }
+
+    /// A peer asked for an item that was announced to it, and it was sent.
+    pub(super) fn want_answered(&mut self, index: u32, _to: Slot, _now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+        match policy {
+            Policy::Fanout { .. }
+            | Policy::All { .. }
+            | Policy::One { .. }
+            | Policy::Flood { .. }
+            | Policy::SqrtAnnounce(_)
+            | Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
+    }
+
+    /// A peer said something that only policies understand: `adopt`, `drop`, `neighbours`, `choose`, `unchoose`, `pull`.
+    pub(super) fn policy_control_received(&mut self, _from: Slot, _message: &ControlMessage, _now: Timestamp) {}
+
+    /// An id whose item is not here was announced, for the first time or again; the fetch is timed already.
+    pub(super) fn fetch_heard(&mut self, fetch: u32, policy: &Policy, _from: Slot, _is_first: bool, _now: Timestamp) {
+        let Some(_fetch) = self.fetches.get(fetch) else { return };
+        match policy {
+            Policy::Fanout { .. }
+            | Policy::All { .. }
+            | Policy::One { .. }
+            | Policy::Flood { .. }
+            | Policy::SqrtAnnounce(_)
+            | Policy::Infection(_)
+            | Policy::NeighbourCast(_)
+            | Policy::Diffusion { .. }
+            | Policy::Proxy(_)
+            | Policy::Dandelion(_)
+            | Policy::Tree(_) => {}
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use bruit_core::Seed;
-
-    use super::*;
-
-    #[test]
-    fn every_slot_is_chosen_equally_often() {
-        let mut rng = Seed::from_number(1).rng();
-        let mut counts = [0_u32; 10];
-        for _ in 0..10_000 {
-            let mut slots: Vec<Slot> = (0..10).map(|index| Slot::new(index, 0)).collect();
-            keep_random(&mut slots, 4, &mut rng);
-            assert_eq!(slots.len(), 4);
-            slots.iter().for_each(|slot| counts[slot.index()] += 1);
-        }
-        // 4,000 expected each; five standard deviations are 245.
-        assert!(counts.iter().all(|count| count.abs_diff(4_000) < 245), "{counts:?}");
-    }
-
-    #[test]
-    fn nothing_is_drawn_when_all_stay() {
-        let mut rng = Seed::from_number(1).rng();
-        let mut slots: Vec<Slot> = (0..4).map(|index| Slot::new(index, 0)).collect();
-        keep_random(&mut slots, 4, &mut rng);
-        assert_eq!(slots.len(), 4);
-        assert_eq!(rng, Seed::from_number(1).rng());
-    }
-}
+mod tests;

@@ -38,6 +38,32 @@ pub struct Stats {
     pub frames_refused: u64,
     /// Frames lost on their way out.
     pub frames_lost: u64,
+    /// Announcements that came.
+    pub announcements_received: u64,
+    /// Announcements sent.
+    pub announcements_sent: u64,
+    /// Ids in announcements that came.
+    pub ids_received: u64,
+    /// Ids announced, or about to be, counted once for each peer.
+    pub ids_announced: u64,
+    /// Ids announced by peers for which there was no room.
+    pub ids_refused: u64,
+    /// Items that were asked for here.
+    pub wants_sent: u64,
+    /// Items asked for here that did not come in time.
+    pub wants_unanswered: u64,
+    /// Items that peers asked for.
+    pub wants_received: u64,
+    /// Copies sent because they were asked for.
+    pub wants_answered: u64,
+    /// Items that peers asked for which were not announced to them, or are not served any more.
+    pub wants_refused: u64,
+    /// Announced items that nobody sent.
+    pub fetches_given_up: u64,
+    /// Items held for what they depend on.
+    pub withheld: u64,
+    /// Items for which what they depend on did not come in time.
+    pub withheld_overdue: u64,
     /// Ids forgotten before their time, because the set of seen ids was full.
     pub forgotten_early: u64,
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bruit_core::{Conduct, Slot, Timestamp};
 
-use super::{ControlReceived, Engine, Message, Output, SubscribeError, Subscribed, Unsubscribed};
-use crate::{ControlMessage, Event, Priority, Topic};
+use super::{ControlReceived, Engine, Output, SubscribeError, Subscribed, Unsubscribed};
+use crate::{ControlMessage, Event, Topic};
 
 impl Engine {
     /// Wants the items of a topic from now on.
@@ -33,8 +33,18 @@ impl Engine {
         Unsubscribed::Removed
     }
 
-    /// A peer said which topics it wants.
-    pub fn control_received(&mut self, from: Slot, message: ControlMessage, _now: Timestamp) -> ControlReceived {
+    /// A peer said something on the lane `control`: which topics it wants, which items it wants or has, how it uses trees.
+    pub fn control_received(&mut self, from: Slot, mut message: ControlMessage, now: Timestamp) -> ControlReceived {
+        if !self.peers.contains(from) {
+            return ControlReceived::StalePeer;
+        }
+        self.wants_received(from, std::mem::take(&mut message.want), now);
+        self.haves_received(from, std::mem::take(&mut message.have), now);
+        self.policy_control_received(from, &message, now);
+        self.wishes_received(from, message)
+    }
+
+    fn wishes_received(&mut self, from: Slot, message: ControlMessage) -> ControlReceived {
         let topics_max = self.config.subscriptions_max;
         let Some(peer) = self.peers.get_mut(from) else { return ControlReceived::StalePeer };
         for topic in message.unsubscribe {
@@ -61,6 +71,8 @@ impl Engine {
     }
 
     /// A control message did not leave, because the peer's outbox is full. It is made up for when there is room.
+    ///
+    /// Only subscriptions are: items asked for are asked for again elsewhere, and trees mend themselves.
     pub fn control_refused(&mut self, to: Slot, message: ControlMessage, _now: Timestamp) {
         if let Some(peer) = self.peers.get_mut(to) {
             message.subscribe.iter().for_each(|topic| _ = peer.told.remove(topic));
@@ -92,8 +104,7 @@ impl Engine {
             return;
         }
         peer.told.clone_from(&self.subscriptions);
-        let message = Message::Control(ControlMessage { subscribe, unsubscribe });
-        self.outputs.push_back(Output::Send { to, message, priority: Priority::High });
+        self.send_control(to, ControlMessage { subscribe, unsubscribe, ..ControlMessage::default() });
     }
 
     pub(super) fn repeat_subscriptions(&mut self, to: Slot) {

@@ -5,28 +5,28 @@ use bruit_core::NetworkId;
 use super::*;
 use crate::{Carry, Config, Moment, Policy, Sealer, Validation};
 
-const START: Timestamp = Timestamp::from_secs(1_000);
+pub(super) const START: Timestamp = Timestamp::from_secs(1_000);
 
-struct Node {
-    engine: Engine,
+pub(super) struct Node {
+    pub(super) engine: Engine,
     sealer: Sealer,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
-fn topic(name: &str) -> Topic {
+pub(super) fn topic(name: &str) -> Topic {
     Topic::new(name).unwrap()
 }
 
-fn peer(index: u32) -> Slot {
+pub(super) fn peer(index: u32) -> Slot {
     Slot::new(index, 0)
 }
 
-fn base() -> TopicConfig {
+pub(super) fn base() -> TopicConfig {
     TopicConfig { policy: Policy::Fanout { peers: 3, rounds: 6 }, ..TopicConfig::default() }
 }
 
 /// `blocks` is judged and carried by everybody, `club` judged and for subscribers, `open` needs no verdict.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let topics = BTreeMap::from([
         (topic("blocks"), base()),
         (topic("club"), TopicConfig { carry: Carry::Subscribers, ..base() }),
@@ -36,7 +36,7 @@ fn config() -> Config {
 }
 
 impl Node {
-    fn new(config: Config, peers: u32) -> Self {
+    pub(super) fn new(config: Config, peers: u32) -> Self {
         let engine = Engine::new(config.validate().unwrap(), Seed::from_number(1));
         let mut node = Self { engine, sealer: Sealer::new(&NetworkId::new("test").unwrap()), now: START };
         for index in 0..peers {
@@ -45,7 +45,7 @@ impl Node {
         node
     }
 
-    fn subscribed(names: &[&str], peers: u32) -> Self {
+    pub(super) fn subscribed(names: &[&str], peers: u32) -> Self {
         let mut node = Self::new(config(), peers);
         for name in names {
             node.engine.subscribe(topic(name)).unwrap();
@@ -54,23 +54,23 @@ impl Node {
         node
     }
 
-    fn item(&self, name: &str, payload: &[u8]) -> ItemMessage {
+    pub(super) fn item(&self, name: &str, payload: &[u8]) -> ItemMessage {
         let expires_at = self.now.after(Duration::from_secs(60));
         let item =
             Item { topic: topic(name), author: None, nonce: 0, expires_at, payload: Bytes::copy_from_slice(payload) };
         self.sealer.seal(item, Moment { now: self.now, wall: self.now })
     }
 
-    fn receive(&mut self, from: u32, message: &ItemMessage, round: u32) -> Received {
+    pub(super) fn receive(&mut self, from: u32, message: &ItemMessage, round: u32) -> Received {
         self.engine.item_received(peer(from), message.at_round(round), self.now)
     }
 
-    fn outputs(&mut self) -> Vec<Output> {
+    pub(super) fn outputs(&mut self) -> Vec<Output> {
         std::iter::from_fn(|| self.engine.poll_output()).collect()
     }
 
     /// To whom items go, in the order of slots; asserts their id and round, and that nothing else comes out.
-    fn pushed(&mut self, message: &ItemMessage, round: u32) -> Vec<usize> {
+    pub(super) fn pushed(&mut self, message: &ItemMessage, round: u32) -> Vec<usize> {
         let outputs = self.outputs();
         let mut slots: Vec<usize> = outputs.iter().filter_map(|output| sent_to(output, message, round)).collect();
         assert_eq!(slots.len(), outputs.len(), "{outputs:?}");
@@ -233,7 +233,7 @@ fn items_for_subscribers_go_to_subscribers_only() {
     assert_eq!(node.outputs(), [refused(0, &item, Refusal::NotSubscribed)]);
     assert_eq!(node.engine.publish(item.clone(), START), Err(PublishError::NoPeers));
 
-    let wish = ControlMessage { subscribe: vec![topic("club")], unsubscribe: Vec::new() };
+    let wish = ControlMessage { subscribe: vec![topic("club")], unsubscribe: Vec::new(), ..ControlMessage::default() };
     for index in [1, 3] {
         assert_eq!(node.engine.control_received(peer(index), wish.clone(), START), ControlReceived::Applied);
         let event = Event::PeerSubscribed { peer: peer(index), topic: topic("club") };
@@ -243,7 +243,11 @@ fn items_for_subscribers_go_to_subscribers_only() {
     assert_eq!(node.pushed(&item, 1), [1, 3]);
     assert_eq!(node.engine.publish(item, START), Err(PublishError::AlreadyKnown));
 
-    let end = ControlMessage { subscribe: Vec::new(), unsubscribe: vec![topic("club"), topic("blocks")] };
+    let end = ControlMessage {
+        subscribe: Vec::new(),
+        unsubscribe: vec![topic("club"), topic("blocks")],
+        ..ControlMessage::default()
+    };
     assert_eq!(node.engine.control_received(peer(1), end, START), ControlReceived::Applied);
     let event = Event::PeerUnsubscribed { peer: peer(1), topic: topic("club") };
     assert_eq!(node.outputs(), [Output::Event(event)]);
@@ -256,10 +260,11 @@ fn items_for_subscribers_go_to_subscribers_only() {
 fn subscriptions_are_told_to_who_is_there_and_to_who_comes() {
     let control = |index, subscribe: &[&str], unsubscribe: &[&str]| Output::Send {
         to: peer(index),
-        message: Message::Control(ControlMessage {
+        message: Message::Control(Box::new(ControlMessage {
             subscribe: subscribe.iter().map(|name| topic(name)).collect(),
             unsubscribe: unsubscribe.iter().map(|name| topic(name)).collect(),
-        }),
+            ..ControlMessage::default()
+        })),
         priority: Priority::High,
     };
     let mut node = Node::new(config(), 1);
@@ -280,8 +285,10 @@ fn subscriptions_that_did_not_leave_are_made_up_for() {
     let control = |subscribe: &[&str], unsubscribe: &[&str]| ControlMessage {
         subscribe: subscribe.iter().map(|name| topic(name)).collect(),
         unsubscribe: unsubscribe.iter().map(|name| topic(name)).collect(),
+        ..ControlMessage::default()
     };
-    let sent = |message| Output::Send { to: peer(0), message: Message::Control(message), priority: Priority::High };
+    let sent =
+        |message| Output::Send { to: peer(0), message: Message::Control(Box::new(message)), priority: Priority::High };
     let mut node = Node::subscribed(&["open"], 1);
     node.engine.subscribe(topic("club")).unwrap();
     assert_eq!(node.outputs(), [sent(control(&["club"], &[]))]);
@@ -310,7 +317,7 @@ fn subscriptions_end_at_their_limit_on_both_sides() {
     node.outputs();
     let wish = |names: &[&str]| ControlMessage {
         subscribe: names.iter().map(|name| topic(name)).collect(),
-        unsubscribe: Vec::new(),
+        ..ControlMessage::default()
     };
     let applied = node.engine.control_received(peer(0), wish(&["a", "b", "a"]), START);
     assert_eq!(applied, ControlReceived::Applied);

@@ -24,6 +24,12 @@ fn frame_of(message: &ItemMessage) -> Bytes {
     frame.freeze()
 }
 
+fn item_of(frame: Bytes) -> ItemFrame {
+    let ItemsFrame { item, announcement } = ItemsFrame::decode(frame).unwrap();
+    assert_eq!(announcement, None);
+    item.unwrap()
+}
+
 fn without_prefix(frame: &Bytes) -> Bytes {
     let prefix = bruit_wire::read_prefix(frame, bruit_wire::FRAME_MAX).unwrap().unwrap();
     assert_eq!(prefix.prefix_len + prefix.frame_len, frame.len());
@@ -46,6 +52,7 @@ fn head_and_body_are_the_frame_of_the_schema() {
             id: Bytes::copy_from_slice(message.id().as_bytes()),
             round,
             body: message.body().clone(),
+            ..pb::ItemFrame::default()
         });
         assert_eq!(frame_of(&message), expected);
         assert_eq!(message.encoded_len(), expected.len());
@@ -60,8 +67,8 @@ fn items_survive_the_way_and_times_follow_the_wall_clock() {
     let wire = bruit_wire::decode::<pb::Item>(sent.body().clone()).unwrap();
     assert_eq!(wire.expires_at_ms, 1_630_000);
 
-    let frame = ItemFrame::decode(without_prefix(&frame_of(&sent))).unwrap();
-    assert_eq!((frame.id, frame.round), (sent.id(), 3));
+    let frame = item_of(without_prefix(&frame_of(&sent)));
+    assert_eq!((frame.id, &frame.hop), (sent.id(), sent.hop()));
     let here = Moment { now: Timestamp::from_secs(500), wall: Timestamp::from_secs(490) };
     let received = sealer().open(frame, here).unwrap();
     let expected = Item { expires_at: Timestamp::from_secs(1_640), ..sent.item().clone() };
@@ -73,31 +80,31 @@ fn items_survive_the_way_and_times_follow_the_wall_clock() {
 fn a_small_body_does_not_hold_the_buffer_it_came_in() {
     let sent = sealer().seal(item(b"x"), MOMENT);
     let frame = without_prefix(&frame_of(&sent));
-    let received = sealer().open(ItemFrame::decode(frame.clone()).unwrap(), MOMENT).unwrap();
+    let received = sealer().open(item_of(frame.clone()), MOMENT).unwrap();
     assert!(!frame.as_ptr_range().contains(&received.body().as_ptr()));
 }
 
 #[test]
 fn fault_id_of_another_body() {
     let [a, b] = [b"a", b"b"].map(|payload| sealer().seal(item(payload), MOMENT));
-    let forged = ItemFrame { id: a.id(), round: 1, body: b.body().clone() };
+    let forged = ItemFrame { id: a.id(), hop: Hop::on_round(1), body: b.body().clone() };
     assert_eq!(sealer().open(forged, MOMENT), Err(OpenError::Mismatch));
 }
 
 #[test]
 fn fault_frames_and_bodies_that_are_no_items() {
     let frame = |id: &[u8]| {
-        let message = pb::ItemFrame { id: Bytes::copy_from_slice(id), round: 1, body: Bytes::new() };
-        ItemFrame::decode(bruit_wire::encode(&message))
+        let message = pb::ItemFrame { id: Bytes::copy_from_slice(id), round: 1, ..pb::ItemFrame::default() };
+        ItemsFrame::decode(bruit_wire::encode(&message))
     };
     assert!(frame(&[0; 32]).is_ok());
     assert_eq!(frame(&[0; 31]), Err(MalformedError::IdLength(31)));
     assert_eq!(frame(&[]), Err(MalformedError::IdLength(0)));
-    assert!(matches!(ItemFrame::decode(Bytes::from_static(&[0xff; 9])), Err(MalformedError::Decode(_))));
+    assert!(matches!(ItemsFrame::decode(Bytes::from_static(&[0xff; 9])), Err(MalformedError::Decode(_))));
 
     let open = |item: pb::Item| {
         let body = bruit_wire::encode(&item);
-        sealer().open(ItemFrame { id: sealer().id_of(&body), round: 1, body }, MOMENT).map(|_| ())
+        sealer().open(ItemFrame { id: sealer().id_of(&body), hop: Hop::on_round(1), body }, MOMENT).map(|_| ())
     };
     let good = pb::Item { topic: "blocks".into(), ..pb::Item::default() };
     assert_eq!(open(good.clone()), Ok(()));
@@ -112,10 +119,74 @@ fn fault_frames_and_bodies_that_are_no_items() {
 #[test]
 fn control_messages_survive_the_way() {
     let [a, b] = ["a", "b"].map(|name| Topic::new(name).unwrap());
-    let message = ControlMessage { subscribe: vec![a], unsubscribe: vec![b] };
+    let tag = |number| RootTag::new(number).unwrap();
+    let message = ControlMessage {
+        subscribe: vec![a.clone()],
+        unsubscribe: vec![b.clone()],
+        want: vec![ItemId::new([1; 32])],
+        have: vec![ItemId::new([2; 32]), ItemId::new([3; 32])],
+        adopt: vec![tag(1)],
+        drop: vec![tag(u64::MAX), tag(2)],
+        neighbours: Some(vec![ShortId::new([1, 2, 3]), ShortId::new([4, 5, 6])]),
+        choose: vec![b.clone()],
+        unchoose: vec![a.clone()],
+        pull: vec![a, b],
+    };
     assert_eq!(ControlMessage::decode(without_prefix(&message.frame())), Ok(message));
-    let unnamed = pb::GossipControl { subscribe: vec![String::new()], unsubscribe: Vec::new() };
-    assert_eq!(ControlMessage::decode(bruit_wire::encode(&unnamed)), Err(MalformedError::Topic(TopicError(0))));
+    let nobody = ControlMessage { neighbours: Some(Vec::new()), ..ControlMessage::default() };
+    assert_eq!(ControlMessage::decode(without_prefix(&nobody.frame())), Ok(nobody));
+}
+
+#[test]
+fn fault_control_messages_with_torn_lists() {
+    let refused = |message: pb::GossipControl| ControlMessage::decode(bruit_wire::encode(&message)).unwrap_err();
+    let unnamed = pb::GossipControl { subscribe: vec![String::new()], ..Default::default() };
+    assert_eq!(refused(unnamed), MalformedError::Topic(TopicError(0)));
+    let list = |len: usize| Bytes::from(vec![1; len]);
+    let want = pb::GossipControl { want: list(33), ..Default::default() };
+    assert_eq!(refused(want), MalformedError::IdLength(1));
+    let adopt = pb::GossipControl { adopt: list(9), ..Default::default() };
+    assert_eq!(refused(adopt), MalformedError::ListLength);
+    let neighbours = pb::GossipControl { neighbours: Some(list(4)), ..Default::default() };
+    assert_eq!(refused(neighbours), MalformedError::ListLength);
+}
+
+#[test]
+fn announcements_survive_the_way() {
+    let announced = |byte, round, root| Announced { id: ItemId::new([byte; 32]), round, root };
+    let topic = Topic::new("blocks").unwrap();
+    let plain = vec![announced(1, 1, None), announced(2, 1, None)];
+    let full = vec![announced(1, 2, RootTag::new(9)), announced(2, 6, None)];
+    for (items, is_ahead) in [(plain, false), (full, true)] {
+        let announcement = Announcement { topic: topic.clone(), items, is_ahead };
+        assert_eq!(announcement.frame().len(), announcement.encoded_len());
+        let frame = ItemsFrame::decode(without_prefix(&announcement.frame())).unwrap();
+        assert_eq!(frame, ItemsFrame { item: None, announcement: Some(announcement) });
+    }
+}
+
+#[test]
+fn fault_announcements_with_torn_lists() {
+    let refused = |rounds: usize, roots: usize, ids: usize| {
+        let [ids, rounds, roots] = [ids, rounds, roots].map(|len| Bytes::from(vec![1; len]));
+        let announce = Some(pb::Announce { topic: "a".into(), ids, rounds, roots, is_ahead: false });
+        ItemsFrame::decode(bruit_wire::encode(&pb::ItemFrame { announce, ..Default::default() })).unwrap_err()
+    };
+    assert_eq!(refused(0, 0, 31), MalformedError::IdLength(31));
+    assert_eq!(refused(2, 0, 32), MalformedError::ListLength);
+    assert_eq!(refused(0, 16, 32), MalformedError::ListLength);
+    assert_eq!(refused(0, 7, 32), MalformedError::ListLength);
+}
+
+#[test]
+fn copies_carry_what_they_say_about_their_hop() {
+    let cover = ShortId::join([ShortId::of(b"a"), ShortId::of(b"b")]);
+    let hop = Hop { round: 2, kind: HopKind::Stem, root: RootTag::new(1 << 55), cover };
+    let sent = sealer().seal(item(b"payload"), MOMENT).on(hop.clone());
+    assert_eq!(sent.encoded_len(), frame_of(&sent).len());
+    let received = sealer().open(item_of(without_prefix(&frame_of(&sent))), MOMENT).unwrap();
+    assert_eq!(received.hop(), &hop);
+    assert_eq!(hop.covered().collect::<Vec<_>>(), [ShortId::of(b"a"), ShortId::of(b"b")]);
 }
 
 #[test]
@@ -125,11 +196,11 @@ fn fault_an_item_holds_no_more_of_its_frame_than_its_body() {
         // A field that this version does not know: number 20, 100,000 bytes.
         let padding = [&[0xa2, 0x01, 0xa0, 0x8d, 0x06][..], &[0; 100_000]].concat();
         let frame = Bytes::from([&without_prefix(&frame_of(&sent))[..], &padding].concat());
-        let opened = sealer().open(ItemFrame::decode(frame.clone()).unwrap(), MOMENT).unwrap();
+        let opened = sealer().open(item_of(frame.clone()), MOMENT).unwrap();
         assert_eq!(opened.id(), sent.id());
         assert!(frame.is_unique(), "a body of {} bytes holds all of its frame", opened.body_len());
     }
     let frame = without_prefix(&frame_of(&sealer().seal(item(&[3; 5_000]), MOMENT)));
-    let opened = sealer().open(ItemFrame::decode(frame.clone()).unwrap(), MOMENT).unwrap();
+    let opened = sealer().open(item_of(frame.clone()), MOMENT).unwrap();
     assert!(!frame.is_unique(), "a body of {} bytes is copied without need", opened.body_len());
 }

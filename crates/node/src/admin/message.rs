@@ -260,11 +260,14 @@ pub struct OfPeer {
 /// A ban to be made or lifted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BanRequest {
-    /// A peer id or an IP address.
+    /// A peer id, an IP address or a net.
     pub subject: String,
     /// For how many seconds; a day by default.
     #[serde(default)]
     pub seconds: Option<u64>,
+    /// Whether it may connect while there is room.
+    #[serde(default)]
+    pub discourage: bool,
 }
 
 /// A wish that was carried out.

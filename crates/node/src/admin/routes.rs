@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bruit_stack::{address_book::BanSubject, rpc::Failure};
+use bruit_stack::{
+    address_book::{BanSubject, Severity},
+    rpc::Failure,
+};
 use bytes::Bytes;
 use futures::StreamExt as _;
 
@@ -212,7 +215,8 @@ async fn disconnect(State(handle): State<Handle>, Json(of): Json<OfPeer>) -> Ans
 
 async fn ban(State(handle): State<Handle>, Json(request): Json<BanRequest>) -> Answer<Done> {
     let span = request.seconds.map_or(BAN, Duration::from_secs);
-    handle.ban(subject(&request.subject)?, span).await?;
+    let severity = if request.discourage { Severity::Discouraged } else { Severity::Banned };
+    handle.ban(subject(&request.subject)?, severity, span).await?;
     Ok(Json(Done { done: true }))
 }
 
@@ -222,9 +226,7 @@ async fn unban(State(handle): State<Handle>, Json(request): Json<BanRequest>) ->
 }
 
 fn subject(text: &str) -> Result<BanSubject, Fault> {
-    let ip = text.parse().map(BanSubject::Ip).ok();
-    ip.or_else(|| text.parse().map(BanSubject::Peer).ok())
-        .ok_or_else(|| Fault(StatusCode::BAD_REQUEST, format!("`{text}` is neither a peer id nor an IP address")))
+    text.parse().map_err(|error| Fault(StatusCode::BAD_REQUEST, format!("`{text}`: {error}")))
 }
 
 async fn shutdown(State(handle): State<Handle>) -> Json<Done> {

@@ -1,6 +1,6 @@
 use bruit_core::Timestamp;
 use bruit_stack::{
-    address_book::{BanReason, BanSource, BanSubject, Table},
+    address_book::{BanReason, BanSource, Evidence, Part, Severity, Table},
     gossip::ROUNDS_MAX,
     peering::SlotClass,
 };
@@ -8,8 +8,8 @@ use bruit_stack::{
 use crate::{
     runtime::{Runtime, hint::left_alone},
     status::{
-        BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo,
-        RpcCounts, Status,
+        BanEvidence, BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts,
+        PeerInfo, RpcCounts, Status,
     },
 };
 
@@ -177,15 +177,15 @@ impl Runtime {
         let behaviour = self.swarm.behaviour();
         let now = behaviour.now();
         let bans = behaviour.book().bans(now).map(|ban| BanInfo {
-            subject: match ban.subject {
-                BanSubject::Peer(peer) => peer.to_string(),
-                BanSubject::Ip(ip) => ip.to_string(),
-            },
+            subject: ban.subject.to_string(),
             reason: match ban.reason {
                 BanReason::Requested => "requested",
                 BanReason::WrongNetwork => "wrong network",
                 BanReason::BrokeProtocol => "broke a protocol",
                 BanReason::SentInvalid => "sent what is invalid",
+                BanReason::FailedCalls => "failed calls",
+                BanReason::Application => "the application's judgement",
+                BanReason::BannedPeers => "several banned peers came from there",
             }
             .to_owned(),
             source: match ban.source {
@@ -193,7 +193,14 @@ impl Runtime {
                 BanSource::Operator => "operator",
             }
             .to_owned(),
+            severity: match ban.severity {
+                Severity::Banned => "banned",
+                Severity::Discouraged => "discouraged",
+            }
+            .to_owned(),
+            seconds_ago: now.since(ban.since).as_secs(),
             seconds_left: ban.until.since(now).as_secs(),
+            evidence: ban.evidence.as_ref().map(evidence_of),
         });
         bans.collect()
     }
@@ -217,6 +224,17 @@ impl Runtime {
         if let Some(hint) = status.hint {
             tracing::warn!("{hint}");
         }
+    }
+}
+
+fn evidence_of(evidence: &Evidence) -> BanEvidence {
+    let parts = Part::ALL.into_iter().zip(evidence.parts).filter(|(_, points)| *points != 0);
+    BanEvidence {
+        quality: evidence.total(),
+        below: evidence.below,
+        parts: parts.map(|(part, points)| (part.name().to_owned(), points)).collect(),
+        decided_by: evidence.top().into_iter().map(|part| part.name().to_owned()).collect(),
+        seen_at: evidence.seen_at,
     }
 }
 

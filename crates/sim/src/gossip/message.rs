@@ -1,5 +1,5 @@
 use bruit_core::{NetworkId, Timestamp};
-use bruit_gossip::{ControlMessage, ItemFrame, Message, Moment, Sealer};
+use bruit_gossip::{ControlMessage, Hop, ItemsFrame, Message, Moment, RootTag, Sealer};
 use bytes::Bytes;
 
 use crate::{Frame, Trace};
@@ -13,6 +13,7 @@ impl Frame for Message {
     fn encoded_len(&self) -> usize {
         match self {
             Self::Item(item) => item.encoded_len(),
+            Self::Announce(announcement) => announcement.encoded_len(),
             Self::Control(control) => control.frame().len(),
         }
     }
@@ -20,6 +21,7 @@ impl Frame for Message {
     fn kind(&self) -> &'static str {
         match self {
             Self::Item(_) => "item",
+            Self::Announce(_) => "announce",
             Self::Control(_) => "control",
         }
     }
@@ -27,7 +29,13 @@ impl Frame for Message {
     fn trace(&self, trace: &mut Trace) {
         match self {
             Self::Item(item) => {
-                trace.note(b'i', &[u64::from(item.round())]);
+                let hop = item.hop();
+                trace.note(b'i', &[u64::from(hop.round)]);
+                if *hop != Hop::on_round(hop.round) {
+                    let root = hop.root.map_or(0, RootTag::number);
+                    trace.note(b'k', &[hop.kind as u64, root, hop.cover.len() as u64]);
+                    trace.note_bytes(&hop.cover);
+                }
                 trace.note_bytes(item.id().as_bytes());
             }
             Self::Control(control) => {
@@ -35,6 +43,16 @@ impl Frame for Message {
                 for topic in control.subscribe.iter().chain(&control.unsubscribe) {
                     trace.note(b't', &[topic.as_str().len() as u64]);
                     trace.note_bytes(topic.as_str().as_bytes());
+                }
+                note_said(trace, control);
+            }
+            Self::Announce(announcement) => {
+                let topic = announcement.topic.as_str();
+                trace.note(b's', &[u64::from(announcement.is_ahead), topic.len() as u64]);
+                trace.note_bytes(topic.as_bytes());
+                for announced in &announcement.items {
+                    trace.note(b'#', &[u64::from(announced.round), announced.root.map_or(0, RootTag::number)]);
+                    trace.note_bytes(announced.id.as_bytes());
                 }
             }
         }
@@ -44,10 +62,39 @@ impl Frame for Message {
         match self {
             Self::Item(item) => {
                 let frame = [&item.head()[..], &item.body()[..]].concat();
-                let frame = ItemFrame::decode(without_prefix(frame)?).ok()?;
-                sealer().open(frame, Moment { now, wall: now }).ok().map(Self::Item)
+                let frame = ItemsFrame::decode(without_prefix(frame)?).ok()?;
+                sealer().open(frame.item?, Moment { now, wall: now }).ok().map(Self::Item)
             }
-            Self::Control(control) => ControlMessage::decode(without_prefix(control.frame())?).ok().map(Self::Control),
+            Self::Announce(announcement) => {
+                let frame = ItemsFrame::decode(without_prefix(announcement.frame())?).ok()?;
+                frame.announcement.map(Self::Announce)
+            }
+            Self::Control(control) => {
+                let control = ControlMessage::decode(without_prefix(control.frame())?).ok()?;
+                Some(Self::Control(Box::new(control)))
+            }
+        }
+    }
+}
+
+/// Notes what only some policies say; nothing if nothing of it is said.
+fn note_said(trace: &mut Trace, control: &ControlMessage) {
+    for (kind, ids) in [(b'w', &control.want), (b'h', &control.have)] {
+        for id in ids {
+            trace.note(kind, &[]);
+            trace.note_bytes(id.as_bytes());
+        }
+    }
+    control.adopt.iter().for_each(|root| trace.note(b'a', &[root.number()]));
+    control.drop.iter().for_each(|root| trace.note(b'p', &[root.number()]));
+    if let Some(list) = &control.neighbours {
+        trace.note(b'n', &[list.len() as u64]);
+        list.iter().for_each(|short| trace.note_bytes(short.as_bytes()));
+    }
+    for (kind, topics) in [(b'+', &control.choose), (b'-', &control.unchoose), (b'l', &control.pull)] {
+        for topic in topics {
+            trace.note(kind, &[topic.as_str().len() as u64]);
+            trace.note_bytes(topic.as_str().as_bytes());
         }
     }
 }

@@ -2,7 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bruit_core::{LookupMap, Seed, Slot, Timestamp};
 use bruit_gossip::{
-    Engine, Event, ItemId, Message, Moment, Output, Received, Rounds, Sealer, Topic, ValidConfig, Verdict,
+    Engine, Event, ItemId, Message, Moment, Output, PeerTraits, Received, Rounds, Sealer, ShortId, Topic, ValidConfig,
+    Verdict,
 };
 use bytes::Bytes;
 
@@ -57,7 +58,8 @@ pub struct Reach {
 
 impl GossipNode {
     pub(crate) fn new(rules: Arc<Rules>, number: u32, role: Role) -> Self {
-        let engine = Engine::new(rules.gossip.clone(), rules.seed.derive("node", u64::from(number)));
+        let mut engine = Engine::new(rules.gossip.clone(), rules.seed.derive("node", u64::from(number)));
+        engine.self_described(short_id_of(number));
         Self { engine, rules, role, subscribed: None }
     }
 
@@ -136,7 +138,7 @@ impl Node for GossipNode {
             Message::Item(item) => {
                 let (id, round) = (item.id(), item.round());
                 let received = match self.engine.is_known(&id) {
-                    true => self.engine.copy_received(from, id, round, now),
+                    true => self.engine.copy_received(from, id, item.hop().clone(), now),
                     false => self.engine.item_received(from, item, now),
                 };
                 match received {
@@ -147,7 +149,8 @@ impl Node for GossipNode {
                     Received::Duplicate | Received::RelayedLater | Received::Refused(_) => {}
                 }
             }
-            Message::Control(control) => _ = self.engine.control_received(from, control, now),
+            Message::Announce(announcement) => _ = self.engine.announcement_received(from, announcement, now),
+            Message::Control(control) => _ = self.engine.control_received(from, *control, now),
         }
         self.drain(net);
     }
@@ -172,17 +175,29 @@ impl Node for GossipNode {
     }
 
     fn link_found(&mut self, port: Port, net: &mut Net<Self>) {
-        _ = self.engine.peer_connected(slot(port), net.now());
+        let now = net.now();
+        _ = self.engine.peer_connected(slot(port), now);
+        if let Some(peer) = net.peer(port) {
+            let (short_id, is_outbound) = (short_id_of(peer), net.is_outbound(port));
+            let traits = PeerTraits { short_id, is_outbound, ..PeerTraits::default() };
+            self.engine.peer_described(slot(port), traits, now);
+        }
         self.drain(net);
     }
 
     fn restarted(&mut self, net: &mut Net<Self>) {
         let seed = self.rules.seed.derive("again", u64::from(net.here())).derive("at", net.now().as_micros());
         self.engine = Engine::new(self.rules.gossip.clone(), seed);
+        self.engine.self_described(short_id_of(net.here()));
         if let Some(topic) = self.subscribed.clone() {
             self.subscribe(&topic, net);
         }
     }
+}
+
+/// What the peers of a node call it in their lists of neighbours.
+fn short_id_of(node: u32) -> ShortId {
+    ShortId::of(&node.to_le_bytes())
 }
 
 const fn slot(port: Port) -> Slot {

@@ -1,9 +1,9 @@
 //! What the book is told, and what its judgement leads to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use bruit_address_book::{Ban, BanReason, BanSource, BanSubject};
-use bruit_core::{Conduct, PeerId, Timestamp};
+use bruit_address_book::{Ban, BanReason, BanSource, BanSubject, Evidence, Part};
+use bruit_core::{Conduct, PeerId, Scope, Timestamp, scope_of};
 use bruit_peering::{GoodbyeReason, SlotClass};
 
 use super::Behaviour;
@@ -11,6 +11,8 @@ use crate::coupling::Command;
 
 /// For how long a rule bans.
 const BAN: Duration = Duration::from_secs(3_600);
+/// How many peers from one IP address are banned by rule before the address is. Lighthouse: 5.
+const BANNED_PEERS_PER_IP_MAX: usize = 5;
 /// How often conduct that comes with every item is passed on.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Quality, in thousandths of a point, that counts as one half more or less in the choice of whom to ask.
@@ -92,15 +94,29 @@ impl Behaviour {
         if total >= self.config.ban_below || spared {
             return;
         }
-        let ban = Ban {
-            subject: BanSubject::Peer(peer),
-            reason: BanReason::BrokeProtocol,
-            source: BanSource::Rule,
-            since: now,
-            until: now.after(BAN),
-        };
+        let quality = self.book.quality(&peer, now);
+        let mut parts = [0; Part::ALL.len()];
+        parts.iter_mut().zip(&quality.parts).for_each(|(points, value)| *points = value.points);
+        let seen_at = self.seen_at(&peer).and_then(|remote| remote.ip());
+        let evidence = Evidence { parts, below: self.config.ban_below, seen_at };
+        let reason = evidence.top().first().map_or(BanReason::BrokeProtocol, |part| BanReason::of(*part));
+        let ban = Ban::by_rule(BanSubject::Peer(peer), reason, BAN, now).with_evidence(evidence);
         if self.book.ban(ban, now).is_ok() {
             self.children.peering.say_goodbye(peer, GoodbyeReason::Misconduct);
+            self.ban_ip_of_many(seen_at, now);
+        }
+    }
+
+    /// Identities cost nothing: an address that several banned ones came from is banned with all that are connected from there.
+    fn ban_ip_of_many(&mut self, ip: Option<IpAddr>, now: Timestamp) {
+        let Some(ip) = ip.filter(|ip| scope_of(*ip) == Scope::Global) else { return };
+        let from_there = |ban: &&Ban| {
+            ban.source == BanSource::Rule && ban.evidence.is_some_and(|evidence| evidence.seen_at == Some(ip))
+        };
+        if self.book.bans(now).filter(from_there).count() >= BANNED_PEERS_PER_IP_MAX {
+            let ban = Ban::by_rule(BanSubject::Ip(ip), BanReason::BannedPeers, BAN, now);
+            // A full list of operators' bans is the operator's wish.
+            let _ = self.ban(ban);
         }
     }
 }

@@ -48,15 +48,18 @@ impl Behaviour {
         self.children.peering.say_goodbye(peer, GoodbyeReason::Requested)
     }
 
-    /// Bans, and says goodbye to whom it concerns: for misconduct if a rule bans, by request if a person does, who owes nobody a
-    /// reason. Peers that the operator named are spared, unless the operator bans them.
+    /// Bans, and says goodbye to all whom it concerns, as everybody who is connected from an address: for misconduct if a rule
+    /// bans, by request if a person does, who owes nobody a reason. Peers that the operator named are spared, unless the operator
+    /// bans them; who is only discouraged stays.
     pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
         let now = self.clock.now();
         let banned = self.book.ban(ban, now)?;
         let concerned = |view: &bruit_peering::PeerView| {
             let is_meant = match ban.subject {
                 BanSubject::Peer(peer) => view.peer == peer,
-                BanSubject::Ip(ip) => view.remote.ip() == Some(ip) && view.class != Some(SlotClass::Manual),
+                BanSubject::Ip(_) | BanSubject::Net(_) => {
+                    view.remote.ip().is_some_and(|ip| ban.subject.holds_ip(ip)) && view.class != Some(SlotClass::Manual)
+                }
             };
             is_meant && self.book.is_barred(Some(&view.peer), view.remote.ip(), now)
         };

@@ -18,7 +18,10 @@ struct BannedError;
 
 impl Behaviour {
     fn admit_connection(&self, peer: Option<&PeerId>, remote: &Multiaddr) -> Result<(), ConnectionDenied> {
-        let ip = Endpoint::from_multiaddr(remote).ok().and_then(|(endpoint, _)| endpoint.ip());
+        let endpoint = Endpoint::from_multiaddr(remote).map(|(endpoint, _)| endpoint).ok();
+        // Where the operator named an endpoint, a ban on its address does not hold.
+        let ip =
+            endpoint.filter(|endpoint| !self.book.is_special_endpoint(endpoint)).and_then(|endpoint| endpoint.ip());
         if self.book.is_barred(peer, ip, self.clock.now()) {
             return Err(ConnectionDenied::new(BannedError));
         }
@@ -36,7 +39,10 @@ impl NetworkBehaviour for Behaviour {
         local_addr: &Multiaddr,
         remote_addr: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.admit_connection(None, remote_addr)?;
+        // Who comes from a banned address may be a special peer: only its identity, which comes later, can tell.
+        if !self.book.has_specials() {
+            self.admit_connection(None, remote_addr)?;
+        }
         self.children.handle_pending_inbound_connection(connection_id, local_addr, remote_addr)
     }
 

@@ -121,18 +121,49 @@ pub struct PeerRecordAddr {
     #[prost(bytes = "bytes", tag = "1")]
     pub multiaddr: ::prost::bytes::Bytes,
 }
-/// One copy of an item on its way. A frame of the lane `items` (1).
+/// One copy of an item on its way, or ids that the sender announces, or both. A frame of the lane `items` (1).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ItemFrame {
-    /// BLAKE3 of the item's body, 32 bytes; see docs/protocol.md for the exact input.
+    /// BLAKE3 of the item's body, 32 bytes; see docs/protocol.md for the exact input. Empty: there is no copy in this frame.
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
-    /// Which hop this copy is on: 1 in the copy that the origin sends.
+    /// Which hop this copy is on: 1 in the copy that the origin sends, and in one that was asked for.
     #[prost(uint32, tag = "2")]
     pub round: u32,
+    /// Why it is sent.
+    #[prost(enumeration = "HopKind", tag = "3")]
+    pub kind: i32,
+    /// The root of the tree that it travels on; 0 if on none.
+    #[prost(uint64, tag = "4")]
+    pub root: u64,
+    /// Short ids, 3 bytes each: the neighbours of the origin, whom its own copies cover.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub cover: ::prost::bytes::Bytes,
+    /// Ids of other items that the receiver may ask for.
+    #[prost(message, optional, tag = "6")]
+    pub announce: ::core::option::Option<Announce>,
     /// An encoded `Item`, relayed as it came, byte for byte.
     #[prost(bytes = "bytes", tag = "15")]
     pub body: ::prost::bytes::Bytes,
+}
+/// Ids of items of one topic.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Announce {
+    /// The topic, 1 to 64 bytes of UTF-8.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// The ids, 32 bytes each.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub ids: ::prost::bytes::Bytes,
+    /// On which round a pushed copy from the sender would be, one byte each; empty: 1 for all.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub rounds: ::prost::bytes::Bytes,
+    /// The root of each one's tree, 8 bytes each, the most significant first; empty: none.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub roots: ::prost::bytes::Bytes,
+    /// The sender does not have the bodies yet: it will answer when it has.
+    #[prost(bool, tag = "5")]
+    pub is_ahead: bool,
 }
 /// What is published. Never changed on its way.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -162,6 +193,63 @@ pub struct GossipControl {
     /// Topics that the sender wants no longer.
     #[prost(string, repeated, tag = "2")]
     pub unsubscribe: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Ids of items that the sender wants, 32 bytes each: they were announced to it.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub want: ::prost::bytes::Bytes,
+    /// Ids that the receiver announced and the sender has already, 32 bytes each.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub have: ::prost::bytes::Bytes,
+    /// Roots, 8 bytes each, the most significant first, of trees on which the receiver is now the sender's parent.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub adopt: ::prost::bytes::Bytes,
+    /// Roots of trees on which the receiver is the sender's parent no longer.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub drop: ::prost::bytes::Bytes,
+    /// Short ids of the sender's neighbours, 3 bytes each; replaces what it said before.
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    pub neighbours: ::core::option::Option<::prost::bytes::Bytes>,
+    /// Topics whose items the receiver is asked to announce to the sender, from now on.
+    #[prost(string, repeated, tag = "8")]
+    pub choose: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Topics whose items it is asked to announce no longer.
+    #[prost(string, repeated, tag = "9")]
+    pub unchoose: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Topics of which the receiver is asked to announce, once, what it has.
+    #[prost(string, repeated, tag = "10")]
+    pub pull: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Why a copy is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HopKind {
+    /// Unasked.
+    Push = 0,
+    /// It was asked for.
+    Answer = 1,
+    /// It is on its stem: to be passed to one peer, and to be kept from all others.
+    Stem = 2,
+}
+impl HopKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Push => "HOP_KIND_PUSH",
+            Self::Answer => "HOP_KIND_ANSWER",
+            Self::Stem => "HOP_KIND_STEM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOP_KIND_PUSH" => Some(Self::Push),
+            "HOP_KIND_ANSWER" => Some(Self::Answer),
+            "HOP_KIND_STEM" => Some(Self::Stem),
+            _ => None,
+        }
+    }
 }
 /// The first frame of every lane: says which lane of its protocol the stream is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,137 @@
+//! Ids that peers announced and whose items are not here yet: who has them, who was asked, who is asked next.
+
+use std::time::Duration;
+
+use bruit_core::{LookupMap, Slot, Timestamp};
+
+use super::{known_by::KnownBy, slab::Slab};
+use crate::{Announced, ItemId, RootTag};
+
+/// How many sources of one id are remembered: Iron Fish asks five in turn, trees rarely two.
+const SOURCES_MAX: usize = 16;
+
+/// When who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Timing {
+    /// How long the body may take to come by itself after its id was heard.
+    pub(super) wait: Duration,
+    /// After how long the next source is asked.
+    pub(super) per_source: Duration,
+}
+
+/// An id that is known, and its item not.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) id: ItemId,
+    pub(super) timing: Timing,
+    /// When it was first heard of.
+    pub(super) heard: Timestamp,
+    /// Who announced it, in the order of hearing.
+    pub(super) sources: Vec<Source>,
+    /// Who was asked last and may still answer, and when.
+    pub(super) asked: Option<(Slot, Timestamp)>,
+    /// When the next source is asked.
+    pub(super) next: Option<Timestamp>,
+    /// To whom the id was told ahead of the body.
+    pub(super) told: KnownBy,
+    /// Who asked for it meanwhile.
+    pub(super) wanted_by: KnownBy,
+}
+
+/// Somebody who announced an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) slot: Slot,
+    pub(super) round: u32,
+    pub(super) root: Option<RootTag>,
+    pub(super) was_asked: bool,
+}
+
+/// All fetches, at most `fetches_max`.
+///
+/// # Security
+/// A peer pays for the ids that nobody else announced: it may be the first source of a limited number at a time.
+#[derive(Debug, Default)]
+pub(super) struct Fetches {
+    fetches: Slab<Fetch>,
+    by_id: LookupMap<ItemId, u32>,
+}
+
+/// What became of another announcement of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeardAgain {
+    /// There is one more source.
+    Added,
+    /// The sender said it before, or there are sources enough.
+    Ignored,
+}
+
+impl Fetches {
+    pub(super) fn len(&self) -> usize {
+        self.fetches.len()
+    }
+
+    pub(super) fn index_of(&self, id: &ItemId) -> Option<u32> {
+        if self.fetches.len() == 0 {
+            return None;
+        }
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&Fetch> {
+        self.fetches.get(index)
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Fetch> {
+        self.fetches.get_mut(index)
+    }
+
+    /// Remembers another source of an id that is remembered.
+    pub(super) fn heard_again(&mut self, index: u32, from: Slot, announced: &Announced) -> HeardAgain {
+        let Some(fetch) = self.fetches.get_mut(index) else { return HeardAgain::Ignored };
+        let is_known = fetch.sources.iter().any(|source| source.slot == from);
+        if is_known || fetch.sources.len() >= SOURCES_MAX {
+            return HeardAgain::Ignored;
+        }
+        fetch.sources.push(Source::new(from, announced));
+        HeardAgain::Added
+    }
+
+    /// Remembers a new id.
+    pub(super) fn insert(&mut self, timing: Timing, from: Slot, announced: &Announced, now: Timestamp) -> u32 {
+        let index = self.fetches.insert(Fetch {
+            id: announced.id,
+            timing,
+            heard: now,
+            sources: vec![Source::new(from, announced)],
+            asked: None,
+            next: None,
+            told: KnownBy::default(),
+            wanted_by: KnownBy::default(),
+        });
+        self.by_id.insert(announced.id, index);
+        index
+    }
+
+    pub(super) fn remove(&mut self, index: u32) -> Option<Fetch> {
+        let fetch = self.fetches.remove(index)?;
+        self.by_id.remove(&fetch.id);
+        Some(fetch)
+    }
+
+    /// The fetches of which a peer is a source, or in which it has a part.
+    pub(super) fn sourced_by(&self, slot: Slot) -> Vec<u32> {
+        let has_part = |fetch: &Fetch| {
+            fetch.sources.iter().any(|source| source.slot == slot)
+                || fetch.told.contains(slot)
+                || fetch.wanted_by.contains(slot)
+        };
+        self.fetches.iter().filter(|(_, fetch)| has_part(fetch)).map(|(index, _)| index).collect()
+    }
+}
+
+impl Source {
+    const fn new(slot: Slot, announced: &Announced) -> Self {
+        Self { slot, round: announced.round, root: announced.root, was_asked: false }
+    }
+}

@@ -1,0 +1,253 @@
+//! Announcements that come, and what is asked for: an item that was announced is asked for from one source after the other.
+
+use bruit_core::{Conduct, Slot, Timestamp};
+
+use super::{
+    AnnouncementReceived, Engine, Message, Output,
+    fetches::{Fetch, HeardAgain, Timing},
+    held::Stage,
+    timers::Deadline,
+};
+use crate::{Announced, Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority};
+
+/// The part of what may await a verdict above which announcements are refused, before any reader is paused.
+const REFUSE_PART: usize = 5;
+
+impl Engine {
+    /// A peer announced ids.
+    ///
+    /// # Security
+    /// All of it is a claim. A peer may be the first source of a limited number of ids, and is asked for few at a time; who
+    /// does not send what it was asked for is asked for less.
+    pub fn announcement_received(&mut self, from: Slot, message: Announcement, now: Timestamp) -> AnnouncementReceived {
+        if !self.peers.contains(from) {
+            return AnnouncementReceived::StalePeer;
+        }
+        let Announcement { topic, items, is_ahead } = message;
+        self.stats.announcements_received += 1;
+        self.stats.ids_received += items.len() as u64;
+        let Some(config) = self.config.topic(&topic).copied() else { return AnnouncementReceived::NotCarried };
+        if config.carry == Carry::Subscribers && !self.subscriptions.contains(&topic) {
+            return AnnouncementReceived::NotCarried;
+        }
+        let is_full = self.held.pending().exceeds(REFUSE_PART, &self.config);
+        let mut refused = 0;
+        for announced in items {
+            if let Some(index) = self.held_index(&announced.id) {
+                self.announced_held(index, from, &announced, is_ahead, now);
+            } else if !self.is_known(&announced.id)
+                && let Some(timing) = config.policy.timing()
+            {
+                let is_taken = !is_full && self.announced_unknown(from, &config.policy, timing, &announced, now);
+                refused += usize::from(!is_taken);
+            }
+        }
+        self.send_wants();
+        if refused > 0 {
+            self.stats.ids_refused += refused as u64;
+            self.outputs.push_back(Output::Event(Event::AnnouncementRefused { peer: from, ids: refused }));
+        }
+        AnnouncementReceived::Applied
+    }
+
+    fn announced_held(&mut self, index: u32, from: Slot, announced: &Announced, is_ahead: bool, now: Timestamp) {
+        let Some(item) = self.held.get_mut(index) else { return };
+        if !is_ahead {
+            item.known_by.insert(from);
+        }
+        if item.stage == Stage::Spreading {
+            self.held_announced(index, from, announced, now);
+        }
+    }
+
+    /// Remembers a source of an id; `false` if there is no room.
+    fn announced_unknown(
+        &mut self,
+        from: Slot,
+        policy: &Policy,
+        timing: Timing,
+        announced: &Announced,
+        now: Timestamp,
+    ) -> bool {
+        if let Some(index) = self.fetches.index_of(&announced.id) {
+            if self.fetches.heard_again(index, from, announced) == HeardAgain::Added {
+                self.wake_fetch(index, now);
+                self.fetch_heard(index, policy, from, false, now);
+            }
+            return true;
+        }
+        let Some(peer) = self.peers.get_mut(from) else { return false };
+        if peer.first_heard >= self.config.announced_max || self.fetches.len() >= self.config.fetches_max {
+            return false;
+        }
+        peer.first_heard = peer.first_heard.saturating_add(1);
+        let index = self.fetches.insert(timing, from, announced, now);
+        self.set_next(index, Some(now.after(timing.wait)));
+        if timing.wait.is_zero() {
+            self.fetch_due(index, now);
+        }
+        self.fetch_heard(index, policy, from, true, now);
+        true
+    }
+
+    /// A new source came for a fetch that had run out of them.
+    fn wake_fetch(&mut self, index: u32, now: Timestamp) {
+        let Some(fetch) = self.fetches.get(index) else { return };
+        let waited = fetch.heard.after(fetch.timing.wait) <= now;
+        if fetch.asked.is_none() && waited {
+            self.fetch_due(index, now);
+        }
+    }
+
+    /// Asks the next source of a fetch, or gives it up when its time is over.
+    pub(super) fn fetch_due(&mut self, index: u32, now: Timestamp) {
+        let Some(fetch) = self.fetches.get_mut(index) else { return };
+        let given_up = fetch.heard.after(self.config.fetch_for);
+        if let Some((late, _)) = fetch.asked.take() {
+            self.stats.wants_unanswered += 1;
+            self.promise_broken(late);
+        }
+        if given_up <= now {
+            self.stats.fetches_given_up += 1;
+            self.end_fetch(index);
+            return;
+        }
+        let Some(fetch) = self.fetches.get_mut(index) else { return };
+        let wants_max = self.config.wants_max;
+        let peers = &self.peers;
+        let can_be_asked = |slot: Slot| peers.get(slot).is_some_and(|peer| peer.wants < wants_max);
+        let next = fetch.sources.iter_mut().find(|source| !source.was_asked && can_be_asked(source.slot));
+        let Some(source) = next else {
+            let is_any_left = fetch.sources.iter().any(|source| !source.was_asked);
+            let retry = now.after(fetch.timing.per_source);
+            let next = if is_any_left { retry.min(given_up) } else { given_up };
+            self.set_next(index, Some(next));
+            return;
+        };
+        source.was_asked = true;
+        let (slot, id) = (source.slot, fetch.id);
+        fetch.asked = Some((slot, now));
+        let next = now.after(fetch.timing.per_source);
+        self.set_next(index, Some(next));
+        if let Some(peer) = self.peers.get_mut(slot) {
+            peer.wants = peer.wants.saturating_add(1);
+        }
+        self.wanting.push((slot, id));
+    }
+
+    /// Sends what [`fetch_due`](Self::fetch_due) has gathered: one message to each peer.
+    pub(super) fn send_wants(&mut self) {
+        if self.wanting.is_empty() {
+            return;
+        }
+        let mut wanting = std::mem::take(&mut self.wanting);
+        wanting.sort_by_key(|(slot, _)| *slot);
+        for same in wanting.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((to, _)) = same.first() else { continue };
+            self.stats.wants_sent += same.len() as u64;
+            for part in same.chunks(bruit_wire::limits::WANTED_MAX) {
+                let want: Vec<ItemId> = part.iter().map(|(_, id)| *id).collect();
+                self.send_control(*to, ControlMessage { want, ..ControlMessage::default() });
+            }
+        }
+    }
+
+    pub(super) fn send_control(&mut self, to: Slot, message: ControlMessage) {
+        let message = Message::Control(Box::new(message));
+        self.outputs.push_back(Output::Send { to, message, priority: Priority::High });
+    }
+
+    /// Ends a fetch, because its item came or nobody sends it.
+    pub(super) fn end_fetch(&mut self, index: u32) -> Option<Fetch> {
+        self.set_next(index, None);
+        let fetch = self.fetches.remove(index)?;
+        if let Some(first) = fetch.sources.first().and_then(|source| self.peers.get_mut(source.slot)) {
+            first.first_heard = first.first_heard.saturating_sub(1);
+        }
+        if let Some(asked) = fetch.asked.and_then(|(slot, _)| self.peers.get_mut(slot)) {
+            asked.wants = asked.wants.saturating_sub(1);
+        }
+        Some(fetch)
+    }
+
+    /// A peer is gone: what only it had is given up, and what it was asked for is asked of the next one.
+    pub(super) fn fetches_lose(&mut self, slot: Slot, now: Timestamp) {
+        for index in self.fetches.sourced_by(slot) {
+            let Some(fetch) = self.fetches.get_mut(index) else { continue };
+            let was_first = fetch.sources.first().is_some_and(|source| source.slot == slot);
+            let was_asked = fetch.asked.is_some_and(|(asked, _)| asked == slot);
+            fetch.sources.retain(|source| source.slot != slot);
+            fetch.told.remove(slot);
+            fetch.wanted_by.remove(slot);
+            if was_asked {
+                fetch.asked = None;
+            }
+            let heir = fetch.sources.first().map(|source| source.slot);
+            match heir {
+                None => _ = self.end_fetch(index),
+                Some(heir) => {
+                    if let Some(peer) = self.peers.get_mut(heir).filter(|_| was_first) {
+                        peer.first_heard = peer.first_heard.saturating_add(1);
+                    }
+                    if was_asked {
+                        self.fetch_due(index, now);
+                    }
+                }
+            }
+        }
+        self.send_wants();
+    }
+
+    /// A peer asks for items.
+    pub(super) fn wants_received(&mut self, from: Slot, ids: Vec<ItemId>, now: Timestamp) {
+        self.stats.wants_received += ids.len() as u64;
+        for id in ids {
+            if let Some(index) = self.held_index(&id)
+                && let Some(item) = self.held.get_mut(index)
+                && item.told.contains(from)
+            {
+                item.told.remove(from);
+                if item.stage == Stage::Spreading {
+                    self.answer(index, from, now);
+                } else {
+                    item.wanted_by.insert(from);
+                }
+            } else if let Some(fetch) = self.fetches.index_of(&id).and_then(|index| self.fetches.get_mut(index))
+                && fetch.told.contains(from)
+            {
+                fetch.told.remove(from);
+                fetch.wanted_by.insert(from);
+            } else {
+                self.stats.wants_refused += 1;
+            }
+        }
+    }
+
+    /// Peers say that they have what was announced to them.
+    pub(super) fn haves_received(&mut self, from: Slot, ids: Vec<ItemId>, now: Timestamp) {
+        for id in ids {
+            let Some(index) = self.held_index(&id) else { continue };
+            let Some(item) = self.held.get_mut(index) else { continue };
+            let was_told = item.told.contains(from);
+            item.told.remove(from);
+            item.known_by.insert(from);
+            if was_told {
+                item.tally.already_had = item.tally.already_had.saturating_add(1);
+                self.have_received(index, from, now);
+            }
+        }
+    }
+
+    fn promise_broken(&mut self, late: Slot) {
+        if let Some(peer) = self.peers.get_mut(late) {
+            peer.wants = peer.wants.saturating_sub(1);
+            self.conduct(late, Conduct::TimedOut);
+        }
+    }
+
+    pub(super) fn set_next(&mut self, index: u32, at: Option<Timestamp>) {
+        let Some(fetch) = self.fetches.get_mut(index) else { return };
+        let old = std::mem::replace(&mut fetch.next, at);
+        self.timers.replace(old, at, Deadline::Fetch(index));
+    }
+}
