@@ -5,6 +5,10 @@ use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
 
 use crate::settings::SettingsArgs;
 
+mod calls;
+
+pub(crate) use calls::{CallArgs, Payload, SERVE_HELP, SendArgs, ServeArgs};
+
 const QUALITY_HELP: &str = "QUALITY is in points: 0 for a stranger, more for good conduct (at most about 50), less for bad conduct (at worst \
     about -80). It fades towards 0 within days, and decides who is dialled, kept and asked first; it bans nobody by itself.";
 
@@ -49,8 +53,13 @@ pub(crate) enum Command {
     Unsubscribe(TopicArgs),
     /// Fetches files by calls to peers
     Fetch(FetchArgs),
-    /// Calls a method of a peer
+    /// Calls a method of some peer that serves it, or shows whom a call would ask
     Call(CallArgs),
+    /// Sends a request and waits for no answer
+    Send(SendArgs),
+    /// Serves a method by running a command for each request
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArgs),
     /// Waits until something is so
     Wait(WaitArgs),
     /// Names a peer to be connected to
@@ -161,7 +170,7 @@ pub(crate) struct TopicArgs {
     pub(crate) topic: String,
 }
 
-/// How calls for parts of files, and others, are made.
+/// How calls for parts of files are made.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Tries {
     /// How long one peer may take; `files.try_timeout_ms` of the node unless given
@@ -197,42 +206,6 @@ pub(crate) struct FetchArgs {
     /// Takes what the node holds already from there
     #[arg(long)]
     pub(crate) local: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct CallArgs {
-    #[command(flatten)]
-    pub(crate) api: Api,
-    #[command(flatten)]
-    pub(crate) tries: Tries,
-    /// The method
-    pub(crate) method: String,
-    /// The only peer to be asked; otherwise any, and the next one if that was in vain
-    #[arg(long, value_name = "PEER", conflicts_with = "pin_first")]
-    pub(crate) peer: Option<PeerId>,
-    #[command(flatten)]
-    pub(crate) payload: Payload,
-}
-
-/// The arguments of a call.
-#[derive(Debug, ClapArgs)]
-#[group(multiple = false)]
-pub(crate) struct Payload {
-    /// The arguments, as text
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) payload: Option<String>,
-    /// The arguments, in hexadecimal digits
-    #[arg(long, value_name = "HEX")]
-    pub(crate) payload_hex: Option<String>,
-    /// The arguments, from a file
-    #[arg(long, value_name = "PATH")]
-    pub(crate) file: Option<PathBuf>,
-    /// The arguments of `object`: a manifest, or one of its chunks
-    #[arg(long, value_name = "MANIFEST[:INDEX]")]
-    pub(crate) object: Option<String>,
-    /// The arguments of `recent`: a topic
-    #[arg(long, value_name = "TOPIC")]
-    pub(crate) topic: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -19,6 +19,8 @@ mod operate;
 mod parent;
 mod publish;
 mod run;
+mod script;
+mod serve;
 mod subscribe;
 mod wait;
 
@@ -38,6 +40,8 @@ pub(crate) fn dispatch(command: Command, output: &Output) -> Result<Exit, Failur
         Command::Unsubscribe(args) => operate::unsubscribe(&args, output),
         Command::Fetch(args) => fetch::fetch(&args, output),
         Command::Call(args) => call::call(&args, output),
+        Command::Send(args) => call::send(&args, output),
+        Command::Serve(args) => serve::serve(&args, output),
         Command::Wait(args) => wait::wait(&args, output),
         Command::Addnode(args) => operate::addnode(&args, output),
         Command::Disconnect(args) => operate::disconnect(&args, output),

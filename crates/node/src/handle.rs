@@ -29,7 +29,7 @@ pub(crate) use calls::CallEvent;
 pub use calls::{Answered, CallFailure, CallOptions, JudgedAnswer};
 pub use judging::{Judge, JudgeError, Unjudged};
 pub(crate) use serve::register;
-pub use serve::{Request, Requests, ServeError};
+pub use serve::{Cancellation, Request, Requests, ServeError};
 pub use topics::{Delivery, PublishFailure, SubscribeFailure, Subscription};
 pub(crate) use topics::{TopicFeeds, want};
 pub use waiting::{WaitFor, Waited};

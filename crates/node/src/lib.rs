@@ -52,7 +52,7 @@ pub use bruit_stack::{
     address_book::{BanSubject, Severity},
     core::{Endpoint, NetworkId, PeerId},
     gossip::{ItemId, Topic, Verdict},
-    rpc::{Method, MethodName, Refusal, RefusalKind},
+    rpc::{CancelCause, Candidate, Method, MethodName, Refusal, RefusalKind},
 };
 pub use config::{
     ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES,
@@ -63,7 +63,7 @@ pub use files::{
     FetchReport, FetchWish, Fetched, FileTotals, FileView, Manifest, ManifestError, ManifestId, PublishFileError,
 };
 pub use handle::{
-    Answered, CallFailure, CallOptions, Delivery, Handle, Judge, JudgeError, JudgedAnswer, OperateError,
+    Answered, CallFailure, CallOptions, Cancellation, Delivery, Handle, Judge, JudgeError, JudgedAnswer, OperateError,
     PublishFailure, Request, Requests, ServeError, StoppedError, SubscribeFailure, Subscription, Unjudged, WaitFor,
     Waited,
 };

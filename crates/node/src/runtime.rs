@@ -13,7 +13,7 @@ use bruit_core::{Clock, Endpoint, PeerId, Timestamp, Transport};
 use bruit_stack::{
     Behaviour, Event,
     gossip::{Event as GossipEvent, Topic, Verdict},
-    rpc::{CallId, Event as RpcEvent, MethodName},
+    rpc::{CallId, CancelCause, Event as RpcEvent, MethodName, Ticket},
 };
 use futures::StreamExt as _;
 use libp2p::{
@@ -63,6 +63,8 @@ pub(crate) struct Runtime {
     pub(crate) traffic: Traffic,
     pub(crate) calls: BTreeMap<CallId, mpsc::Sender<CallEvent>>,
     pub(crate) methods: BTreeMap<MethodName, mpsc::Sender<Request>>,
+    /// The requests being served, and how to tell whoever serves that nobody waits any more.
+    pub(crate) serving: BTreeMap<Ticket, watch::Sender<Option<CancelCause>>>,
     pub(crate) subscriptions: BTreeSet<Topic>,
     pub(crate) known: KnownEndpoints,
     pub(crate) counts: Counts,
@@ -229,11 +231,21 @@ impl Runtime {
     fn rpc_told(&mut self, event: RpcEvent<PeerId>) {
         match event {
             RpcEvent::Request { from, method, payload, ticket, time_left, wants_answer, .. } => {
-                let request = Request::new(from, payload, ticket, time_left, wants_answer);
+                let (request, cancel) = Request::new(from, payload, ticket, time_left, wants_answer);
                 let sent = self.methods.get(&method).is_some_and(|server| server.try_send(request).is_ok());
-                if !sent {
+                if sent {
+                    self.serving.insert(ticket, cancel);
+                } else {
                     let refusal = Request::overloaded();
                     let _ = self.swarm.behaviour_mut().rpc().answer(ticket, Err(refusal));
+                }
+            }
+            RpcEvent::Cancelled { ticket, cause } => {
+                if let Some(cancel) = self.serving.get(&ticket) {
+                    cancel.send_replace(Some(cause));
+                }
+                if cause == CancelCause::OutOfTime {
+                    self.serving.remove(&ticket);
                 }
             }
             RpcEvent::Answered { call, from, payload } => {
@@ -311,6 +323,7 @@ impl Runtime {
             traffic,
             calls: BTreeMap::new(),
             methods: BTreeMap::new(),
+            serving: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
             known,
             counts: Counts::default(),

@@ -1,5 +1,6 @@
 use std::{
     io,
+    marker::PhantomData,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,8 +19,9 @@ use tokio::net::UnixStream;
 
 use crate::{
     admin::message::{
-        AddNode, BanRequest, Bans, Book, CallOutcome, CallRequest, Done, FetchRequest, FetchResult, Files, Goodbyes,
-        Line, OfPeer, OfTopic, Peers, PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest,
+        AddNode, AnswerRequest, BanRequest, Bans, Book, CallOutcome, CallRequest, Done, ExplainRequest, FetchRequest,
+        FetchResult, Files, Goodbyes, Line, OfPeer, OfTopic, Peers, Plan, PublishTo, PublishedItem, Recent, RecentWish,
+        Refused, SendRequest, Sent, ServeLine, ServeRequest, WaitRequest,
     },
     files::{FileView, ManifestId},
     handle::Waited,
@@ -60,11 +62,12 @@ impl From<hyper::Error> for ClientError {
     }
 }
 
-/// The lines of a subscription.
+/// Lines as they come: those of a subscription, or of a method that is served.
 #[derive(Debug)]
-pub struct Lines {
+pub struct Lines<T = Line> {
     body: Incoming,
     rest: BytesMut,
+    of: PhantomData<fn() -> T>,
 }
 
 /// How often it is looked whether a node that was asked to stop is gone.
@@ -134,7 +137,7 @@ impl Client {
     pub async fn subscribe(&self, topic: &str) -> Result<Lines, ClientError> {
         let body = serde_json::to_vec(&OfTopic { topic: topic.to_owned() })?;
         let body = self.open(Method::POST, "/v1/subscribe", body.into()).await?;
-        Ok(Lines { body, rest: BytesMut::new() })
+        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
     }
 
     /// Makes the node want a topic no longer.
@@ -159,6 +162,27 @@ impl Client {
     /// Makes a call.
     pub async fn call(&self, request: &CallRequest) -> Result<CallOutcome, ClientError> {
         self.post("/v1/call", request).await
+    }
+
+    /// Says whom a call could ask.
+    pub async fn explain(&self, request: &ExplainRequest) -> Result<Plan, ClientError> {
+        self.post("/v1/explain", request).await
+    }
+
+    /// Sends requests for which no answer is awaited.
+    pub async fn send_request(&self, request: &SendRequest) -> Result<Sent, ClientError> {
+        self.post("/v1/send", request).await
+    }
+
+    /// Serves a method for as long as the lines are kept; each request is answered with [`answer`](Self::answer).
+    pub async fn serve(&self, request: &ServeRequest) -> Result<Lines<ServeLine>, ClientError> {
+        let body = self.open(Method::POST, "/v1/serve", serde_json::to_vec(request)?.into()).await?;
+        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
+    }
+
+    /// Answers a request; `done` is false if nobody waits for it any more.
+    pub async fn answer(&self, answer: &AnswerRequest) -> Result<Done, ClientError> {
+        self.post("/v1/answer", answer).await
     }
 
     /// Waits until something is so.
@@ -238,9 +262,9 @@ impl Client {
     }
 }
 
-impl Lines {
+impl<T: DeserializeOwned> Lines<T> {
     /// The next line; `None` when the node has stopped.
-    pub async fn next(&mut self) -> Result<Option<Line>, ClientError> {
+    pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line = self.rest.split_to(end);

@@ -9,6 +9,13 @@ use crate::{
     status::{BanInfo, BookEntry, GoodbyeInfo, PeerInfo},
 };
 
+mod calls;
+
+pub use calls::{
+    AnswerRequest, Asked, CallOutcome, CallRequest, Declined, ExplainRequest, Plan, PlanEntry, SendRequest, Sent,
+    ServeLine, ServeRequest, Why,
+};
+
 /// All connected peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peers {
@@ -169,67 +176,6 @@ pub struct Recent {
     pub tries: u32,
 }
 
-/// A call to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallRequest {
-    /// The method.
-    pub method: String,
-    /// The arguments in hexadecimal digits.
-    #[serde(default)]
-    pub payload_hex: String,
-    /// The only peer to be asked; any if `None`.
-    #[serde(default)]
-    pub peer: Option<PeerId>,
-    /// Who is asked first.
-    #[serde(default)]
-    pub pin: Option<PeerId>,
-    /// How long one try waits.
-    #[serde(default)]
-    pub timeout_ms: Option<u64>,
-    /// How many peers are asked at most.
-    #[serde(default)]
-    pub tries: Option<u32>,
-}
-
-/// How a call ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallOutcome {
-    /// Whether it brought an answer.
-    pub ok: bool,
-    /// The method.
-    pub method: String,
-    /// Who answered.
-    pub by: Option<PeerId>,
-    /// How many peers were asked.
-    pub tries: u32,
-    /// From the call's start to its end.
-    pub milliseconds: u64,
-    /// How large the answer is.
-    pub bytes: u64,
-    /// The answer, if it is text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The answer in hexadecimal digits, if it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hex: Option<String>,
-    /// Why there is no answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Whether any peer may have executed the request although there is no answer.
-    pub may_have_executed: bool,
-    /// Who was asked in vain; told when the call failed.
-    pub asked: Vec<Asked>,
-}
-
-/// A peer that was asked in vain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// Who.
-    pub peer: PeerId,
-    /// Why it was in vain.
-    pub outcome: String,
-}
-
 /// What is waited for, and how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitRequest {
@@ -273,7 +219,7 @@ pub struct BanRequest {
 /// A wish that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// Always true.
+    /// Whether there was something to do; true where nothing else is said.
     pub done: bool,
 }
 

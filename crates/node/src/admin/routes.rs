@@ -1,37 +1,36 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bruit_stack::{
-    address_book::{BanSubject, Severity},
-    rpc::Failure,
-};
+use bruit_stack::address_book::{BanSubject, Severity};
 use bytes::Bytes;
 use futures::StreamExt as _;
 
 use crate::{
     admin::{
+        calls,
         message::{
-            AddNode, Asked, BanRequest, Bans, Book, CallOutcome, CallRequest, Done, FetchRequest, Files, Goodbyes,
-            Limit, OfPeer, OfTopic, Peers, PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest, shown,
+            AddNode, BanRequest, Bans, Book, Done, FetchRequest, Files, Goodbyes, Limit, OfPeer, OfTopic, Peers,
+            PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest,
         },
+        serving::{self, Sessions},
         stream,
     },
     config::{FILES_TOPIC, FileSettings},
-    files::{ManifestId, unhex},
-    handle::{CallFailure, CallOptions, Handle},
+    files::ManifestId,
+    handle::{CallOptions, Handle},
 };
 
-type Answer<T> = Result<Json<T>, Fault>;
+pub(super) type Answer<T> = Result<Json<T>, Fault>;
 
 /// Why a request is not carried out.
-pub(crate) struct Fault(StatusCode, String);
+pub(crate) struct Fault(pub(super) StatusCode, pub(super) String);
 
 impl<E: std::error::Error> From<E> for Fault {
     fn from(error: E) -> Self {
@@ -64,7 +63,11 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/unsubscribe", post(unsubscribe))
         .route("/v1/fetch", post(fetch))
         .route("/v1/recent", post(recent))
-        .route("/v1/call", post(call))
+        .route("/v1/call", post(calls::call))
+        .route("/v1/explain", post(calls::explain))
+        .route("/v1/send", post(calls::send))
+        .route("/v1/serve", post(serving::serve))
+        .route("/v1/answer", post(serving::answer))
         .route("/v1/wait", post(wait))
         .route("/v1/addnode", post(addnode))
         .route("/v1/disconnect", post(disconnect))
@@ -72,6 +75,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/unban", post(unban))
         .route("/v1/shutdown", post(shutdown))
         .layer(DefaultBodyLimit::max(body_max))
+        .layer(Extension(Sessions::default()))
         .with_state(handle)
 }
 
@@ -140,58 +144,6 @@ async fn recent(State(handle): State<Handle>, Json(wish): Json<RecentWish>) -> A
     let topic = if wish.topic.is_empty() { FILES_TOPIC } else { &wish.topic };
     let (manifests, by, tries) = handle.recent(topic, wish.since_seconds, options).await?;
     Ok(Json(Recent { manifests, by, tries }))
-}
-
-async fn call(State(handle): State<Handle>, Json(request): Json<CallRequest>) -> Answer<CallOutcome> {
-    let Some(payload) = unhex(&request.payload_hex) else {
-        return Err(Fault(StatusCode::BAD_REQUEST, "payload_hex has an even number of hexadecimal digits".to_owned()));
-    };
-    let settings = &handle.config().files;
-    let try_timeout = request.timeout_ms.map_or(settings.try_timeout(), Duration::from_millis);
-    let tries_max = request.tries.unwrap_or(settings.tries_max);
-    let options = CallOptions {
-        try_timeout: Some(try_timeout),
-        tries_max: Some(tries_max),
-        deadline: Some(try_timeout.saturating_mul(tries_max.saturating_add(1))),
-        pin: request.pin,
-        ..CallOptions::idempotent()
-    };
-    #[allow(clippy::disallowed_methods, reason = "how long a person waited is no rule's business")]
-    let started = Instant::now();
-    let method = request.method;
-    let result = match request.peer {
-        Some(peer) => handle.call_peer(peer, &method, payload.into(), options).await,
-        None => handle.call(&method, payload.into(), options).await,
-    };
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let outcome = CallOutcome { method, milliseconds, ..CallOutcome::default() };
-    Ok(Json(match result {
-        Ok(answered) => {
-            let (text, hex) = shown(&answered.payload);
-            let (by, bytes) = (Some(answered.from), answered.payload.len() as u64);
-            CallOutcome { ok: true, by, tries: answered.tries, bytes, text, hex, ..outcome }
-        }
-        Err(failure) => failed(outcome, &failure),
-    }))
-}
-
-fn failed(outcome: CallOutcome, failure: &CallFailure) -> CallOutcome {
-    let asked = match failure {
-        CallFailure::Failed { error, .. } => error.tried.as_slice(),
-        CallFailure::Stopped(_) | CallFailure::Method(_) | CallFailure::NotStarted(_) => &[],
-    };
-    let asked = asked.iter().map(|tried| Asked { peer: tried.peer, outcome: name_of(&tried.failure) }).collect();
-    CallOutcome {
-        error: Some(failure.to_string()),
-        may_have_executed: failure.may_have_run(),
-        tries: failure.tries(),
-        asked,
-        ..outcome
-    }
-}
-
-fn name_of(failure: &Failure) -> String {
-    failure.to_string().split(':').next().unwrap_or_default().replace(' ', "_")
 }
 
 async fn wait(State(handle): State<Handle>, Json(request): Json<WaitRequest>) -> Answer<crate::handle::Waited> {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bruit_core::PeerId;
-use bruit_stack::rpc::{Answer, CallError, CallId, MethodName, MethodNameError, StartError, Verdict};
+use bruit_stack::rpc::{Answer, CallError, CallId, Candidate, MethodName, MethodNameError, StartError, Verdict};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -163,6 +163,24 @@ impl Handle {
         let method = MethodName::new(method)?;
         let sent = self.ask(move |runtime| runtime.swarm.behaviour_mut().rpc().send(&peer, &method, payload));
         Ok(sent.await??)
+    }
+
+    /// Whom a global call of a method could ask now, and how likely each is asked first.
+    ///
+    /// # Errors
+    /// The node has stopped, or the method's name is none.
+    pub async fn explain(&self, method: &str) -> Result<Vec<Candidate<PeerId>>, CallFailure> {
+        let method = MethodName::new(method)?;
+        Ok(self.ask(move |runtime| runtime.swarm.behaviour_mut().rpc().explain(&method)).await?)
+    }
+
+    /// The connected peers that said that they serve a method.
+    ///
+    /// # Errors
+    /// The node has stopped, or the method's name is none.
+    pub async fn peers_serving(&self, method: &str) -> Result<Vec<PeerId>, CallFailure> {
+        let method = MethodName::new(method)?;
+        Ok(self.ask(move |runtime| runtime.swarm.behaviour_mut().rpc().peers_serving(&method)).await?)
     }
 
     async fn start_call(

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use bruit_core::PeerId;
-use bruit_stack::rpc::{Method, MethodName, Refusal, RefusalKind, RegisterError, Ticket};
+use bruit_stack::rpc::{AnswerError, CancelCause, Method, MethodName, Refusal, RefusalKind, RegisterError, Ticket};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     handle::{Handle, StoppedError},
@@ -25,7 +25,12 @@ pub struct Request {
     /// False for a request sent without waiting for its answer.
     pub wants_answer: bool,
     ticket: Ticket,
+    cancelled: watch::Receiver<Option<CancelCause>>,
 }
+
+/// Tells when nobody waits for the answer to a request any more.
+#[derive(Debug)]
+pub struct Cancellation(watch::Receiver<Option<CancelCause>>);
 
 /// The requests for one method. When it is dropped, the method is served no longer.
 #[derive(Debug)]
@@ -50,18 +55,37 @@ pub enum ServeError {
 }
 
 impl Request {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         from: PeerId,
         payload: Bytes,
         ticket: Ticket,
         time_left: Duration,
         wants_answer: bool,
-    ) -> Self {
-        Self { from, payload, time_left, wants_answer, ticket }
+    ) -> (Self, watch::Sender<Option<CancelCause>>) {
+        let (sender, cancelled) = watch::channel(None);
+        (Self { from, payload, time_left, wants_answer, ticket, cancelled }, sender)
+    }
+
+    /// What tells when the caller took the request back, is gone, or has no time left.
+    pub fn cancellation(&self) -> Cancellation {
+        Cancellation(self.cancelled.clone())
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.borrow().is_some()
     }
 
     pub(crate) fn overloaded() -> Refusal {
         Refusal::new(RefusalKind::Overloaded, "too many requests wait")
+    }
+}
+
+impl Cancellation {
+    /// Waits until nobody waits for the answer any more; `None` when it was given before.
+    pub async fn cancelled(mut self) -> Option<CancelCause> {
+        // Its sender goes when the request is answered.
+        self.0.wait_for(Option::is_some).await.ok().and_then(|cause| *cause)
     }
 }
 
@@ -75,6 +99,32 @@ impl Handle {
         let waiting = self.ask(move |runtime| register(runtime, method)).await??;
         Ok(Requests::new(self, name, waiting))
     }
+
+    /// Answers or refuses a request; says whether anybody still waited for it.
+    pub(crate) async fn answer(&self, request: Request, result: Result<Bytes, Refusal>) -> bool {
+        let answered = self.ask(move |runtime| answer(runtime, request.ticket, result)).await;
+        match answered {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "an answer was not sent");
+                false
+            }
+            Err(StoppedError) => false,
+        }
+    }
+
+    /// Refuses a request without waiting for it.
+    pub(crate) fn refuse(&self, request: Request, refusal: Refusal) {
+        self.tell(move |runtime| {
+            // Nobody waits for it any more.
+            let _ = answer(runtime, request.ticket, Err(refusal));
+        });
+    }
+}
+
+fn answer(runtime: &mut Runtime, ticket: Ticket, result: Result<Bytes, Refusal>) -> Result<(), AnswerError> {
+    runtime.serving.remove(&ticket);
+    runtime.swarm.behaviour_mut().rpc().answer(ticket, result)
 }
 
 /// Serves a method from now on; its requests come out of the channel.
@@ -101,11 +151,7 @@ impl Requests {
 
     /// Answers or refuses a request. An answer that nobody waits for any more is dropped.
     pub async fn answer(&self, request: Request, result: Result<Bytes, Refusal>) {
-        let ticket = request.ticket;
-        let answered = self.handle.ask(move |runtime| runtime.swarm.behaviour_mut().rpc().answer(ticket, result));
-        if let Ok(Err(error)) = answered.await {
-            tracing::debug!(method = %self.method, %error, "an answer was not sent");
-        }
+        self.handle.answer(request, result).await;
     }
 }
 

@@ -1,0 +1,172 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use bruit::{
+    PeerId,
+    admin::{
+        Client,
+        message::{AnswerRequest, ServeLine, ServeRequest, Why},
+    },
+};
+use serde::Serialize;
+use serde_json::json;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
+
+use crate::{
+    args::ServeArgs,
+    commands::{block_on, client, script::Script},
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// What a frame carries.
+const ANSWER_MAX: usize = 192 * 1024;
+/// How much longer than the command the node waits, so that the caller is told that it took too long.
+const GRACE_MS: u64 = 1_000;
+
+/// How a request ended.
+#[derive(Serialize)]
+struct Served {
+    event: &'static str,
+    from: PeerId,
+    /// `answered`, or how it was refused; `cancelled` where nobody waited any more.
+    outcome: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    bytes: usize,
+    milliseconds: u64,
+}
+
+/// A request as it was given out.
+struct Given {
+    session: u64,
+    number: u64,
+    from: PeerId,
+    payload_hex: String,
+    limit: Duration,
+}
+
+pub(super) fn serve(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
+    let client = client(&args.api)?;
+    if args.parallel == 0 {
+        return Err(Failure::configuration("--parallel is at least 1"));
+    }
+    block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            exit = serve_requests(args, &client, output) => exit,
+            _ = interrupt.recv() => Ok(Exit::Held),
+            _ = terminate.recv() => Ok(Exit::Held),
+        }
+    })
+}
+
+async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> Result<Exit, Failure> {
+    let request = ServeRequest {
+        method: args.method.clone(),
+        request_bytes_max: args.request_max,
+        answer_bytes_max: args.answer_max,
+        timeout_ms: Some(args.timeout_ms.saturating_add(GRACE_MS)),
+        idempotent: args.idempotent,
+        at_once: args.parallel,
+    };
+    let script = Script {
+        command: args.exec.clone(),
+        method: args.method.clone(),
+        answer_max: args.answer_max.unwrap_or(ANSWER_MAX),
+    };
+    let mut lines = client.serve(&request).await?;
+    let mut session = 0;
+    let mut running: JoinSet<(u64, Result<Served, Failure>)> = JoinSet::new();
+    let mut handles: BTreeMap<u64, (PeerId, AbortHandle)> = BTreeMap::new();
+    let mut left = args.count;
+    while left != Some(0) {
+        tokio::select! {
+            line = lines.next() => match line? {
+                None => return Err(Failure::failed("the node has stopped")),
+                Some(ServeLine::Serving { method, session: id }) => {
+                    session = id;
+                    let serving = json!({ "event": "serving", "method": method });
+                    output.result(&serving, |_| format!("{method} is served; Ctrl-C ends it"));
+                }
+                Some(ServeLine::Request { number, from, payload_hex, time_left_ms, .. }) => {
+                    let limit = Duration::from_millis(time_left_ms.min(args.timeout_ms));
+                    let given = Given { session, number, from, payload_hex, limit };
+                    let handle = running.spawn(answer(script.clone(), client.clone(), given));
+                    handles.insert(number, (from, handle));
+                }
+                Some(ServeLine::Cancelled { number }) => {
+                    if let Some((from, handle)) = handles.remove(&number) {
+                        handle.abort();
+                        output.result(&Served::cancelled(from), Served::text);
+                        left = left.map(|left| left.saturating_sub(1));
+                    }
+                }
+            },
+            Some(ended) = running.join_next() => {
+                // Those that were taken back are told above.
+                if let Ok((number, served)) = ended && handles.remove(&number).is_some() {
+                    output.result(&served?, Served::text);
+                    left = left.map(|left| left.saturating_sub(1));
+                }
+            }
+        }
+    }
+    Ok(Exit::Held)
+}
+
+async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Served, Failure>) {
+    let Given { session, number, from, payload_hex, limit } = given;
+    let started = Instant::now();
+    let result = script.run(from, bytes_of(&payload_hex), limit).await;
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut served = Served::cancelled(from);
+    served.milliseconds = milliseconds;
+    let request = match result {
+        Ok(answer) => {
+            (served.outcome, served.bytes) = ("answered".to_owned(), answer.len());
+            let payload_hex = answer.iter().map(|byte| format!("{byte:02x}")).collect();
+            AnswerRequest { session, number, payload_hex, declined: None }
+        }
+        Err(declined) => {
+            served.outcome = name_of(declined.why).to_owned();
+            served.reason = Some(declined.reason.clone()).filter(|reason| !reason.is_empty());
+            AnswerRequest { session, number, payload_hex: String::new(), declined: Some(declined) }
+        }
+    };
+    let served = match client.answer(&request).await {
+        Ok(done) if done.done => Ok(served),
+        Ok(_) => Ok(Served { milliseconds, ..Served::cancelled(from) }),
+        Err(error) => Err(error.into()),
+    };
+    (number, served)
+}
+
+const fn name_of(why: Why) -> &'static str {
+    match why {
+        Why::CannotSatisfy => "cannot_satisfy",
+        Why::BadRequest => "bad_request",
+        Why::Overloaded => "overloaded",
+        Why::Failed => "failed",
+    }
+}
+
+/// What is no hexadecimal text cannot come from a node.
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
+    hex.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, c| byte << 4 | digit(*c))).collect()
+}
+
+impl Served {
+    fn cancelled(from: PeerId) -> Self {
+        Self { event: "request", from, outcome: "cancelled".to_owned(), reason: None, bytes: 0, milliseconds: 0 }
+    }
+
+    fn text(&self) -> String {
+        let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{} {}{reason} ({} bytes, {} ms)", self.from, self.outcome, self.bytes, self.milliseconds)
+    }
+}
