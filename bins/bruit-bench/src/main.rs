@@ -2,6 +2,7 @@
 
 mod codec;
 mod duel;
+mod gossip;
 mod link;
 mod pair;
 mod report;
@@ -25,12 +26,15 @@ enum Bench {
     Link(link::Args),
     /// Calls from one swarm to another, beside libp2p's request-response and one raw stream.
     Rpc(rpc::Args),
+    /// Messages through a whole network, beside gossipsub or floodsub on the same graph under the same load.
+    Gossip(gossip::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let held = match Args::parse().bench {
         Bench::Link(args) => link::run(&args)?,
         Bench::Rpc(args) => rpc::run(&args)?,
+        Bench::Gossip(args) => gossip::run(&args)?,
     };
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
