@@ -7,6 +7,8 @@ use bruit_wire::limits::{CHUNK_BYTES_MAX, CHUNKS_MAX};
 use multiaddr::Multiaddr;
 use serde::{Deserialize, Serialize};
 
+use crate::methods::BUILTIN_METHODS;
+
 mod error;
 mod layers;
 mod print;
@@ -63,6 +65,9 @@ pub struct Config {
     pub topics: BTreeMap<String, TopicSettings>,
     /// The topics that the node wants from the start.
     pub subscriptions: Vec<String>,
+    /// The built-in methods that the node serves: `ping`, `echo`, `object`, `recent`, `peers` unless said. An application may
+    /// serve those that are left out.
+    pub builtin_methods: Vec<String>,
     /// How files are kept and completed.
     pub files: FileSettings,
     /// The address book; `allow_private_addrs` stands above.
@@ -155,6 +160,7 @@ impl Default for Config {
             carry: Carry::default(),
             topics: BTreeMap::new(),
             subscriptions: vec![FILES_TOPIC.to_owned()],
+            builtin_methods: BUILTIN_METHODS.map(str::to_owned).into(),
             files: FileSettings::default(),
             book: bruit_address_book::Config::default(),
             exchange: bruit_addr_exchange::Config::default(),
@@ -229,6 +235,10 @@ impl Config {
         ];
         if let Some((key, _)) = zero.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Unworkable { key: (*key).to_owned(), reason: "must be at least 1".to_owned() });
+        }
+        if let Some(name) = self.builtin_methods.iter().find(|name| !BUILTIN_METHODS.contains(&name.as_str())) {
+            let reason = format!("there is no built-in method `{name}`; there are {}", BUILTIN_METHODS.join(", "));
+            return Err(ConfigError::Unworkable { key: "builtin_methods".to_owned(), reason });
         }
         if self.listen.is_empty() && self.outbound == 0 && self.addnodes.is_empty() {
             let reason = "the node would neither listen nor dial".to_owned();

@@ -68,7 +68,7 @@ pub use handle::{
     Waited,
 };
 pub use key::{KeyError, create_key, read_key};
-pub use methods::{ECHO, OBJECT, PEERS, PING, RECENT, object_arguments, recent_arguments};
+pub use methods::{BUILTIN_METHODS, ECHO, OBJECT, PEERS, PING, RECENT, object_arguments, recent_arguments};
 pub use multiaddr::Multiaddr;
 pub use node::{Node, StartError};
 pub use status::{

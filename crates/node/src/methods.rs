@@ -23,6 +23,9 @@ pub const RECENT: &str = "recent";
 /// How many peers the node has, by kind.
 pub const PEERS: &str = "peers";
 
+/// All of them.
+pub const BUILTIN_METHODS: [&str; 5] = [PING, ECHO, OBJECT, RECENT, PEERS];
+
 const PING_BYTES_MAX: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,9 @@ pub fn recent_arguments(topic: &str, since_seconds: u64) -> Bytes {
 pub(crate) struct Builtins(Vec<(Builtin, MethodName, mpsc::Receiver<Request>)>);
 
 impl Builtins {
-    /// Registers them: before the first peer is there, or it would learn of them one by one.
+    /// Registers those that the settings name: before the first peer is there, or it would learn of them one by one.
     pub(crate) fn register(runtime: &mut Runtime) -> Result<Self, ServeError> {
+        let wanted = runtime.config.builtin_methods.clone();
         let builtins = [
             (PING, Builtin::Ping),
             (ECHO, Builtin::Echo),
@@ -58,7 +62,7 @@ impl Builtins {
             (PEERS, Builtin::Peers),
         ];
         let mut registered = Vec::new();
-        for (name, builtin) in builtins {
+        for (name, builtin) in builtins.into_iter().filter(|(name, _)| wanted.iter().any(|wanted| wanted == name)) {
             let method = Method::idempotent(name).expect("the names of built-in methods are valid");
             let name = method.name.clone();
             registered.push((builtin, name, register(runtime, method)?));

@@ -169,3 +169,16 @@ fn an_address_that_is_none_is_answered_with_one() {
     let path = file(&dir, "nowhere\n");
     assert!(read_seed_file(&path).unwrap_err().to_string().ends_with(ADDR_EXAMPLE));
 }
+
+#[test]
+fn built_in_methods_are_named_by_their_names() {
+    let check = |names: &[&str]| {
+        Config { builtin_methods: names.iter().map(|name| (*name).to_owned()).collect(), ..Config::default() }.check()
+    };
+    assert!(check(&[]).is_ok() && check(&BUILTIN_METHODS).is_ok());
+    let text = check(&["ping", "pong"]).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "`builtin_methods`: there is no built-in method `pong`; there are ping, echo, object, recent, peers"
+    );
+}

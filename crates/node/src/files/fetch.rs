@@ -56,6 +56,9 @@ pub struct FetchReport {
     pub ok: u32,
     /// Calls that asked a second peer.
     pub retried: u32,
+    /// Peers asked, over all calls.
+    #[serde(default)]
+    pub tries: u32,
     /// Parts taken from the node's own store.
     pub local: u32,
     /// Whether all of the file's chunks were obtained.
@@ -259,5 +262,6 @@ impl FetchReport {
             }
         };
         self.retried += u32::from(tries > 1);
+        self.tries += tries;
     }
 }
