@@ -1,6 +1,6 @@
 //! What a user may say, and whether it can be done.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -35,6 +35,10 @@ pub(crate) enum Command {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    /// The part of the nodes whose application serves objects wrongly, 0 to 0.5: half of them never answer, half answer
+    /// falsely
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) bad_share: f64,
     /// The file that is published first [default: Cargo.lock here, above here or above this program]
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
@@ -97,6 +101,8 @@ pub(crate) struct Settings {
     pub(crate) rounds: u32,
     pub(crate) repair: bool,
     pub(crate) log: String,
+    /// The nodes whose application serves objects instead of the node.
+    pub(crate) bad: BTreeSet<usize>,
 }
 
 impl NetworkArgs {
@@ -127,6 +133,7 @@ impl NetworkArgs {
             rounds: self.rounds,
             repair: !self.no_repair,
             log: self.log.clone(),
+            bad: BTreeSet::new(),
         };
         let counts = [
             ("--out", settings.outbound),
@@ -154,15 +161,19 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn settings(flags: &[&str]) -> Result<Settings, Failure> {
+    pub(crate) fn network(flags: &[&str]) -> NetworkArgs {
         let cli = Cli::try_parse_from(["bruit-testnet", "up"].iter().chain(flags)).expect("the flags are known");
         match cli.command {
-            Command::Up(args) => args.network.settings(),
+            Command::Up(args) => args.network,
             Command::Demo(_) => unreachable!("`up` was asked for"),
         }
+    }
+
+    fn settings(flags: &[&str]) -> Result<Settings, Failure> {
+        network(flags).settings()
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
 
+mod bad;
 mod catch_up;
 mod fetch;
 mod find;
@@ -14,6 +15,7 @@ mod start;
 pub(crate) use find::find_each_other;
 pub(crate) use start::start;
 
+use bad::BadApplications;
 use source::Source;
 
 use crate::{
@@ -49,6 +51,7 @@ struct Demo {
     source: Source,
     report: Report,
     progress: Progress,
+    bad: BadApplications,
     /// Who publishes the first and the last file.
     publisher: usize,
     /// Who is killed and returns: no seed node, and not the publisher.
@@ -84,13 +87,16 @@ pub(crate) async fn run(args: &DemoArgs) -> ExitCode {
 
 impl Demo {
     fn new(args: &DemoArgs) -> Result<Self, Failure> {
-        let settings = args.network.settings()?;
+        let mut settings = args.network.settings()?;
         let source = Source::new(args.file.as_deref())?;
         let nodes = settings.nodes;
-        let terms = Terms::of(&settings);
         // From four nodes on neither is a seed node; below that the publisher has to be one.
         let (publisher, returner) = if nodes < 4 { (0, nodes - 1) } else { (nodes - 1, nodes - 2) };
-        let report = Report { nodes, not_applicable: not_applicable(terms), ..Report::default() };
+        let needed = (0..settings.seeds()).chain([publisher, returner]).collect();
+        settings.bad = bad::choose(&settings, args.bad_share, &needed)?;
+        let terms = Terms::of(&settings);
+        let bad_nodes = settings.bad.len();
+        let report = Report { nodes, bad_nodes, not_applicable: not_applicable(terms), ..Report::default() };
         let network = Network::new(settings, Folder::new(args.network.dir.as_deref())?)?;
         Ok(Self {
             network,
@@ -98,6 +104,7 @@ impl Demo {
             source,
             report,
             progress: Progress::hidden(),
+            bad: BadApplications::default(),
             publisher,
             returner,
             is_interrupted: false,
@@ -151,7 +158,12 @@ impl Demo {
     /// Does what a step is about; the answer is for a person.
     async fn perform(&mut self, step: usize) -> Result<String, Failure> {
         match step {
-            1 => start(&mut self.network, &self.progress).await,
+            1 => {
+                let note = start(&mut self.network, &self.progress).await?;
+                self.bad.start(&self.network).await?;
+                let bad = self.report.bad_nodes;
+                Ok(if bad == 0 { note } else { format!("{note}, {bad} of them bad") })
+            }
             2 => {
                 let found = find_each_other(&mut self.network, &self.progress).await?;
                 self.report.degree_mean = found.degree_mean();

@@ -46,6 +46,15 @@ pub(crate) struct Report {
     pub(crate) rpc_retried: u64,
     /// Those that were answered from the fetcher's own store.
     pub(crate) rpc_local: u64,
+    /// Tries of theirs that were in vain.
+    pub(crate) rpc_wasted: u64,
+    /// Parts that a fetcher took for true and that are not.
+    pub(crate) rpc_false_accepted: u64,
+    /// How many nodes serve objects wrongly.
+    pub(crate) bad_nodes: usize,
+    /// How often they were asked, and how many false answers they gave, in all steps.
+    pub(crate) bad_asked: u64,
+    pub(crate) bad_false_answers: u64,
     /// Whether the restarted node is connected again.
     pub(crate) rejoined: bool,
     /// Whether it came back by dialling an address of its stored book.

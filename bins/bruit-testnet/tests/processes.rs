@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// What the report must have, by name.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 25] = [
     "nodes",
     "degree_mean",
     "hops_max",
@@ -28,6 +28,11 @@ const FIELDS: [&str; 20] = [
     "rpc_ok",
     "rpc_retried",
     "rpc_local",
+    "rpc_wasted",
+    "rpc_false_accepted",
+    "bad_nodes",
+    "bad_asked",
+    "bad_false_answers",
     "rejoined",
     "rejoined_outbound",
     "caught_up",
@@ -68,6 +73,16 @@ fn a_demo_of_three_nodes_is_ok() {
 }
 
 #[test]
+fn fault_nodes_that_serve_wrongly_make_no_call_fail_and_no_lie_true() {
+    let (code, report) = demo(&["--nodes", "9", "--bad-share", "0.34"]);
+    assert_eq!((code, &report["ok"], &report["steps_done"]), (Some(0), &true.into(), &6.into()), "{report}");
+    assert_eq!((&report["bad_nodes"], &report["rpc_false_accepted"]), (&3.into(), &0.into()), "{report}");
+    assert_eq!(report["rpc_ok"], report["rpc_calls"], "{report}");
+    let more = |field: &str, least: u64| report[field].as_u64().is_some_and(|count| count >= least);
+    assert!(more("bad_asked", 1) && more("bad_false_answers", 1) && more("rpc_wasted", 1), "{report}");
+}
+
+#[test]
 fn a_demo_that_cannot_reach_all_nodes_fails_for_that_reason() {
     let (code, report) = demo(&["--nodes", "3", "--fanout", "1", "--rounds", "1", "--no-repair"]);
     assert_eq!((code, &report["ok"], &report["steps_done"]), (Some(1), &false.into(), &2.into()), "{report}");
@@ -80,6 +95,8 @@ fn what_cannot_be_built_is_refused_with_the_reason() {
     for (args, reason) in [
         (&["--nodes", "255"][..], "127.i.0.1"),
         (&["--nodes", "1"], "at least 2"),
+        (&["--bad-share", "0.6"], "--bad-share is 0 to 0.5"),
+        (&["--nodes", "4", "--bad-share", "0.5"], "may be bad at most"),
         (&["--file", "/does/not/exist"], "/does/not/exist"),
     ] {
         let (code, report) = demo(args);

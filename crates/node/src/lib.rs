@@ -68,7 +68,10 @@ pub use handle::{
     Waited,
 };
 pub use key::{KeyError, create_key, read_key};
-pub use methods::{BUILTIN_METHODS, ECHO, OBJECT, PEERS, PING, RECENT, object_arguments, recent_arguments};
+pub use methods::{
+    BUILTIN_METHODS, ECHO, OBJECT, PEERS, PING, RECENT, chunk_answer, object_arguments, read_object_arguments,
+    recent_arguments,
+};
 pub use multiaddr::Multiaddr;
 pub use node::{Node, StartError};
 pub use status::{

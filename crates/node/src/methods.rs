@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::{
-    files::ManifestId,
+    files::{ManifestId, encode_chunk},
     handle::{Handle, Request, Requests, ServeError, register},
     runtime::Runtime,
 };
@@ -40,6 +40,17 @@ pub(crate) enum Builtin {
 /// The arguments of [`OBJECT`]: a manifest, or one of its chunks.
 pub fn object_arguments(manifest: ManifestId, index: Option<u32>) -> Bytes {
     encode(&pb::ObjectRequest { manifest_id: Bytes::copy_from_slice(manifest.as_bytes()), index })
+}
+
+/// Reads the arguments of [`OBJECT`], for an application that serves it in the node's place.
+pub fn read_object_arguments(arguments: &[u8]) -> Option<(ManifestId, Option<u32>)> {
+    let wanted: pb::ObjectRequest = decode(Bytes::copy_from_slice(arguments)).ok()?;
+    Some((ManifestId::new(&wanted.manifest_id)?, wanted.index))
+}
+
+/// The answer of [`OBJECT`] that carries a chunk: which of how many it is, and its bytes.
+pub fn chunk_answer(manifest: ManifestId, (index, count): (u32, u32), data: Bytes) -> Bytes {
+    encode_chunk(manifest, index, count, data)
 }
 
 /// The arguments of [`RECENT`]: files of a topic that came after a moment, in seconds since 1970.

@@ -19,8 +19,10 @@ use crate::{
 
 /// 16 chunks.
 const FILE_BYTES: usize = 512 * 1024;
-/// How many chunks each of the others fetches.
+/// How many chunks each of the others fetches; all, if there are bad nodes, so that the file can be compared.
 const CHUNKS: u32 = 10;
+/// What a chunk has at most.
+const CHUNK_BYTES: usize = 32 * 1024;
 /// How long one try of a call waits.
 const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// For how long a choice of holders is looked for among the links.
@@ -47,7 +49,7 @@ pub(super) async fn fetch_by_calls(demo: &mut Demo) -> Result<String, Failure> {
     publish::wait_until_whole(demo, &file, &others).await?;
 
     let frozen = cast.frozen.and_then(|node| demo.network.node(node).freeze());
-    let reports = fetch(demo, &cast, &file).await;
+    let reports = fetch(demo, &cast, &file, &source).await;
     drop(frozen);
     let reports = reports?;
     let sum: RpcSample = reports.iter().map(sample).sum();
@@ -55,6 +57,9 @@ pub(super) async fn fetch_by_calls(demo: &mut Demo) -> Result<String, Failure> {
     demo.report.rpc_ok = sum.ok;
     demo.report.rpc_retried = sum.retried;
     demo.report.rpc_local = sum.local;
+    demo.report.rpc_wasted = sum.tries.saturating_sub(sum.ok);
+    demo.report.bad_asked = demo.bad.asked();
+    demo.report.bad_false_answers = demo.bad.false_answers();
     if let Some(node) = cast.frozen {
         demo.progress.set(0, 1, format!("node {} to answer again", node + 1));
         demo.network.status(node).await?;
@@ -70,6 +75,7 @@ pub(super) async fn fetch_by_calls(demo: &mut Demo) -> Result<String, Failure> {
 /// Chooses the holders among the links that are there, and looks again as long as they allow no choice.
 async fn cast(demo: &mut Demo) -> Result<Cast, Failure> {
     let nodes = demo.terms.nodes;
+    let bad = demo.network.settings().bad.clone();
     let wanted =
         Wanted { holders: nodes.div_ceil(2), neighbours_min: if demo.terms.has_two_holders() { 2 } else { 1 } };
     let started = Instant::now();
@@ -78,7 +84,7 @@ async fn cast(demo: &mut Demo) -> Result<Cast, Failure> {
         let peers = demo.network.peers().await?;
         let overlay = demo.network.overlay(&peers);
         let seed = seeds.next().expect("there are more numbers than looks");
-        if let Some(holders) = choose_holders(&overlay, wanted, &seed) {
+        if let Some(holders) = choose_holders(&overlay, wanted, &bad, &seed) {
             let fetchers = (0..nodes).filter(|node| !holders.contains(node)).collect();
             let origin = *holders.first().expect("half of the nodes are at least one");
             let frozen = choose_frozen(&overlay, &holders, &BTreeSet::from([origin, demo.returner]));
@@ -125,31 +131,37 @@ async fn subscribe(demo: &mut Demo, cast: &mut Cast) -> Result<(), Failure> {
 }
 
 /// Lets all fetchers fetch at once.
-async fn fetch(demo: &mut Demo, cast: &Cast, file: &FileView) -> Result<Vec<FetchReport>, Failure> {
+async fn fetch(demo: &mut Demo, cast: &Cast, file: &FileView, source: &Source) -> Result<Vec<FetchReport>, Failure> {
+    let is_whole = demo.terms.bad > 0;
+    let chunks = if is_whole { file.chunks } else { CHUNKS };
     let frozen = cast.frozen.and_then(|node| Some((node, *demo.network.node(node).peer_id()?)));
     let mut fetches = JoinSet::new();
     for fetcher in &cast.fetchers {
         let pin = frozen.filter(|(node, _)| cast.overlay.neighbours(*fetcher).contains(node)).map(|(_, peer)| peer);
         let wish = FetchWish {
             manifest: file.manifest,
-            chunks: Some(CHUNKS),
+            chunks: Some(chunks),
             pin,
             try_timeout_ms: u64::try_from(TRY_TIMEOUT.as_millis()).ok(),
             tries_max: u32::try_from(cast.overlay.degree_max()).ok(),
             use_own: false,
         };
         let (client, number) = (demo.network.node(*fetcher).client(), fetcher + 1);
-        fetches.spawn(async move { (number, client.fetch(&FetchRequest { wish, with_content: false }).await) });
+        fetches.spawn(async move { (number, client.fetch(&FetchRequest { wish, with_content: is_whole }).await) });
     }
     let all = fetches.len();
     let mut reports = Vec::new();
     demo.progress.set(0, all, "the fetchers");
     while let Some(joined) = fetches.join_next().await {
         let (number, answer) = joined.map_err(|error| Failure::claim(format!("a fetcher was lost: {error}")))?;
-        let (report, _) = answer.map_err(|error| Failure::claim(format!("node {number}, asked to fetch: {error}")))?;
-        if report.fetched < CHUNKS {
+        let (report, content) =
+            answer.map_err(|error| Failure::claim(format!("node {number}, asked to fetch: {error}")))?;
+        if report.fetched < chunks {
             let (fetched, why) = (report.fetched, report.failures.join("; "));
-            return Err(Failure::claim(format!("node {number} fetched {fetched} of {CHUNKS} chunks: {why}")));
+            return Err(Failure::claim(format!("node {number} fetched {fetched} of {chunks} chunks: {why}")));
+        }
+        if is_whole {
+            demo.report.rpc_false_accepted += different(&source.bytes, &content);
         }
         reports.push(report);
         demo.progress.set(reports.len(), all, format!("{} more fetchers", all - reports.len()));
@@ -163,5 +175,14 @@ fn sample(report: &FetchReport) -> RpcSample {
         ok: report.ok.into(),
         retried: report.retried.into(),
         local: report.local.into(),
+        tries: report.tries.into(),
     }
+}
+
+/// How many chunks of a fetched file are not the original's; one at least, if the node itself found the file false and gave none.
+fn different(original: &[u8], fetched: &[u8]) -> u64 {
+    if original.len() != fetched.len() {
+        return 1;
+    }
+    original.chunks(CHUNK_BYTES).zip(fetched.chunks(CHUNK_BYTES)).filter(|(a, b)| a != b).count() as u64
 }

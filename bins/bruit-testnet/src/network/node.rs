@@ -145,6 +145,10 @@ impl Node {
         if !settings.repair {
             args.push("--no-repair".to_owned());
         }
+        if settings.bad.contains(&(self.number - 1)) {
+            let others = bruit::BUILTIN_METHODS.into_iter().filter(|method| *method != bruit::OBJECT);
+            args.extend(["--set".to_owned(), format!("builtin_methods={}", others.collect::<Vec<_>>().join(","))]);
+        }
         args
     }
 

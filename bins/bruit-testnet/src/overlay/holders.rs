@@ -26,9 +26,14 @@ pub(crate) struct Wanted {
     pub(crate) neighbours_min: usize,
 }
 
-/// Chooses the holders; `None` if no set was found that holds.
-pub(crate) fn choose_holders(overlay: &Overlay, wanted: Wanted, seed: &Seed) -> Option<BTreeSet<usize>> {
-    let mut search = Search { overlay, wanted, rng: seed.rng(), effort: 0 };
+/// Chooses the holders, none of them barred; `None` if no set was found that holds.
+pub(crate) fn choose_holders(
+    overlay: &Overlay,
+    wanted: Wanted,
+    barred: &BTreeSet<usize>,
+    seed: &Seed,
+) -> Option<BTreeSet<usize>> {
+    let mut search = Search { overlay, wanted, barred, rng: seed.rng(), effort: 0 };
     if wanted.holders == 0 || wanted.holders > overlay.nodes() {
         return None;
     }
@@ -57,6 +62,7 @@ pub(crate) fn choose_frozen(overlay: &Overlay, holders: &BTreeSet<usize>, spare:
 struct Search<'o, R> {
     overlay: &'o Overlay,
     wanted: Wanted,
+    barred: &'o BTreeSet<usize>,
     rng: R,
     effort: u32,
 }
@@ -65,13 +71,14 @@ impl<'o, R: Rng> Search<'o, R> {
     /// Grows a connected set of the wanted size from one node, each step by the neighbour that leaves the least lacking.
     fn grow(&mut self) -> Option<Candidate<'o>> {
         self.effort += 1;
-        let start = (0..self.overlay.nodes()).choose(&mut self.rng)?;
+        let nodes = (0..self.overlay.nodes()).filter(|node| !self.barred.contains(node));
+        let start = nodes.choose(&mut self.rng)?;
         let mut set = Candidate::new(self.overlay, self.wanted.neighbours_min);
         set.add(start);
         while set.members.len() < self.wanted.holders {
             let mut best = Vec::new();
             let mut least = usize::MAX;
-            for next in set.border() {
+            for next in set.border().difference(self.barred).copied() {
                 let lacking = set.with(next);
                 if lacking < least {
                     least = lacking;
@@ -100,7 +107,9 @@ impl<'o, R: Rng> Search<'o, R> {
     fn best_swap(&mut self, set: &mut Candidate<'o>) -> Option<(usize, usize)> {
         let mut least = set.lacking;
         let mut better = None;
-        let others: Vec<usize> = (0..self.overlay.nodes()).filter(|node| !set.members.contains(node)).collect();
+        let others: Vec<usize> = (0..self.overlay.nodes())
+            .filter(|node| !set.members.contains(node) && !self.barred.contains(node))
+            .collect();
         for out in set.members.clone() {
             set.remove(out);
             for other in &others {

@@ -9,13 +9,15 @@ pub(crate) struct Terms {
     pub(crate) outbound: usize,
     pub(crate) fanout: u32,
     pub(crate) rounds: u32,
+    /// How many nodes are bad.
+    pub(crate) bad: usize,
 }
 
 impl Terms {
     /// What follows from a network's settings.
     pub(crate) fn of(settings: &Settings) -> Self {
         let &Settings { nodes, outbound, fanout, rounds, .. } = settings;
-        Self { nodes, outbound, fanout, rounds }
+        Self { nodes, outbound, fanout, rounds, bad: settings.bad.len() }
     }
 
     /// Whether there are so many nodes that a message must be relayed at least once.
@@ -57,6 +59,11 @@ pub(crate) fn failed_claims(step: usize, report: &Report, terms: Terms) -> Vec<S
             claim(calls > 0, "rpc_calls is 0: nothing was fetched".to_owned());
             claim(ok == calls, format!("rpc_ok is {ok}, not {calls}"));
             claim(report.rpc_retried > 0 || !terms.has_two_holders(), "rpc_retried is 0".to_owned());
+            let accepted = report.rpc_false_accepted;
+            claim(accepted == 0, format!("rpc_false_accepted is {accepted}, not 0"));
+            claim(terms.bad == 0 || report.bad_asked > 0, "bad_asked is 0: nobody asked a bad node".to_owned());
+            let lies = terms.bad < 2 || report.bad_false_answers > 0;
+            claim(lies, "bad_false_answers is 0: no bad node lied".to_owned());
             claim(report.rpc_local == 0, format!("rpc_local is {}, not 0", report.rpc_local));
         }
         5 => {
@@ -97,7 +104,8 @@ pub(crate) fn not_applicable(terms: Terms) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { nodes: 16, outbound: 4, fanout: 4, rounds: 6 };
+    const TERMS: Terms = Terms { nodes: 16, outbound: 4, fanout: 4, rounds: 6, bad: 0 };
+    const BAD: Terms = Terms { bad: 6, ..TERMS };
 
     fn good() -> Report {
         Report {
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn each_bad_number_fails_its_step() {
-        let bad: [(usize, Report); 11] = [
+        let bad: [(usize, Report); 12] = [
             (3, Report { coverage: 0.9999, ..good() }),
             (3, Report { sha256_ok: 14, ..good() }),
             (3, Report { hops_max: 7, ..good() }),
@@ -136,6 +144,7 @@ mod tests {
             (4, Report { rpc_ok: 87, ..good() }),
             (4, Report { rpc_retried: 0, ..good() }),
             (4, Report { rpc_local: 1, ..good() }),
+            (4, Report { rpc_false_accepted: 1, ..good() }),
             (5, Report { rejoined: false, ..good() }),
             (5, Report { rejoined_outbound: false, ..good() }),
             (5, Report { caught_up: false, ..good() }),
@@ -144,6 +153,14 @@ mod tests {
             assert_eq!(failures(&report, TERMS), vec![step], "{report:?}");
             assert_eq!(failed_claims(step, &report, TERMS).len(), 1, "{report:?}");
         }
+    }
+
+    #[test]
+    fn bad_nodes_that_nobody_meets_prove_nothing() {
+        assert_eq!(failures(&good(), BAD), vec![4]);
+        let met = Report { bad_asked: 9, bad_false_answers: 4, ..good() };
+        assert_eq!(failures(&met, BAD), Vec::<usize>::new());
+        assert_eq!(failed_claims(4, &Report { bad_false_answers: 0, ..met }, BAD).len(), 1);
     }
 
     #[test]

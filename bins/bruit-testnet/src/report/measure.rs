@@ -28,6 +28,7 @@ pub(crate) struct RpcSample {
     pub(crate) ok: u64,
     pub(crate) retried: u64,
     pub(crate) local: u64,
+    pub(crate) tries: u64,
 }
 
 /// How something spread between two moments.
@@ -54,6 +55,7 @@ impl std::iter::Sum for RpcSample {
             ok: sum.ok + sample.ok,
             retried: sum.retried + sample.retried,
             local: sum.local + sample.local,
+            tries: sum.tries + sample.tries,
         })
     }
 }
@@ -147,9 +149,9 @@ mod tests {
 
     #[test]
     fn calls_add_up() {
-        let one = RpcSample { calls: 11, ok: 10, retried: 3, local: 0 };
-        let other = RpcSample { calls: 1, ok: 1, retried: 0, local: 1 };
+        let one = RpcSample { calls: 11, ok: 10, retried: 3, local: 0, tries: 15 };
+        let other = RpcSample { calls: 1, ok: 1, retried: 0, local: 1, tries: 1 };
         let sum: RpcSample = [one, other].into_iter().sum();
-        assert_eq!(sum, RpcSample { calls: 12, ok: 11, retried: 3, local: 1 });
+        assert_eq!(sum, RpcSample { calls: 12, ok: 11, retried: 3, local: 1, tries: 16 });
     }
 }

@@ -48,9 +48,10 @@ fn rows(report: &Report) -> Vec<(usize, &'static str, String)> {
     let yes_no = |value: bool| if value { "yes" } else { "no" };
     let hops = report.hops_histogram.iter().enumerate().skip(1);
     let hops = hops.map(|(round, count)| format!("{round}: {count}")).collect::<Vec<_>>().join(", ");
-    let Report { rpc_calls, rpc_ok, rpc_retried, rpc_local, .. } = report;
-    let calls =
-        format!("{rpc_calls}, {rpc_ok} succeeded, {rpc_retried} asked more than one peer, {rpc_local} were local");
+    let Report { rpc_calls, rpc_ok, rpc_retried, rpc_local, rpc_wasted, .. } = report;
+    let calls = format!(
+        "{rpc_calls}, {rpc_ok} succeeded, {rpc_retried} asked more than one peer ({rpc_wasted} tries in vain), {rpc_local} were local"
+    );
     let (rejoined, by_book) = (yes_no(report.rejoined), yes_no(report.rejoined_outbound));
     let returned =
         format!("connected: {rejoined}, by its stored book: {by_book}, caught up: {}", yes_no(report.caught_up));
@@ -68,6 +69,11 @@ fn rows(report: &Report) -> Vec<(usize, &'static str, String)> {
         (4, "calls", calls),
         (5, "restarted node", returned),
     ];
+    if report.bad_nodes > 0 {
+        let Report { bad_nodes, bad_asked, bad_false_answers, rpc_false_accepted, .. } = report;
+        let text = format!("{bad_nodes}, asked {bad_asked} times, {bad_false_answers} false answers");
+        rows.push((4, "bad nodes", format!("{text}, {rpc_false_accepted} taken for true")));
+    }
     if let Some(mib) = report.rss_mib_max {
         rows.push((1, "memory of a node", format!("{mib:.1} MiB at most")));
     }

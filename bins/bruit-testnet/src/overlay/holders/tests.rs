@@ -60,7 +60,7 @@ fn in_small_graphs_a_set_is_found_where_one_exists_and_only_there() {
         let pairs = (0..nodes).flat_map(|one| (one + 1..nodes).map(move |other| (one, other)));
         let links: Vec<(usize, usize)> = pairs.filter(|_| rng.random_bool(0.5)).collect();
         let overlay = overlay(nodes, &links);
-        let holders = choose_holders(&overlay, half(nodes), &Seed::from_number(number));
+        let holders = choose_holders(&overlay, half(nodes), &BTreeSet::new(), &Seed::from_number(number));
         assert_eq!(holders.is_some(), exists(&overlay, half(nodes)), "graph {number}: {links:?}");
         match holders {
             Some(holders) => {
@@ -78,7 +78,7 @@ fn in_networks_as_nodes_build_them_a_set_is_found() {
     for (nodes, outbound) in [(16, 4), (50, 8), (254, 8), (16, 3)] {
         for number in 0..10 {
             let overlay = dialled(nodes, outbound, number);
-            let holders = choose_holders(&overlay, half(nodes), &Seed::from_number(number));
+            let holders = choose_holders(&overlay, half(nodes), &BTreeSet::new(), &Seed::from_number(number));
             let holders = holders.unwrap_or_else(|| panic!("none for {nodes} nodes, network {number}"));
             assert!(holds(&overlay, half(nodes), &holders), "{nodes} nodes, network {number}");
         }
@@ -88,7 +88,7 @@ fn in_networks_as_nodes_build_them_a_set_is_found() {
 #[test]
 fn equal_networks_and_seeds_give_equal_sets() {
     let overlay = dialled(16, 4, 1);
-    let choose = || choose_holders(&overlay, half(16), &Seed::from_number(7));
+    let choose = || choose_holders(&overlay, half(16), &BTreeSet::new(), &Seed::from_number(7));
     assert!(choose().is_some());
     assert_eq!(choose(), choose());
 }
@@ -96,15 +96,21 @@ fn equal_networks_and_seeds_give_equal_sets() {
 #[test]
 fn a_ring_has_no_such_set() {
     let ring: Vec<(usize, usize)> = (0..8).map(|node| (node, (node + 1) % 8)).collect();
-    assert_eq!(choose_holders(&overlay(8, &ring), half(8), &Seed::from_number(1)), None);
+    assert_eq!(choose_holders(&overlay(8, &ring), half(8), &BTreeSet::new(), &Seed::from_number(1)), None);
 }
 
 #[test]
 fn what_cannot_be_is_not_searched_for() {
     let pair = overlay(2, &[(0, 1)]);
-    assert_eq!(choose_holders(&pair, Wanted { holders: 3, neighbours_min: 1 }, &Seed::from_number(1)), None);
-    assert_eq!(choose_holders(&pair, Wanted { holders: 0, neighbours_min: 0 }, &Seed::from_number(1)), None);
-    let one = choose_holders(&pair, Wanted { holders: 1, neighbours_min: 1 }, &Seed::from_number(1));
+    assert_eq!(
+        choose_holders(&pair, Wanted { holders: 3, neighbours_min: 1 }, &BTreeSet::new(), &Seed::from_number(1)),
+        None
+    );
+    assert_eq!(
+        choose_holders(&pair, Wanted { holders: 0, neighbours_min: 0 }, &BTreeSet::new(), &Seed::from_number(1)),
+        None
+    );
+    let one = choose_holders(&pair, Wanted { holders: 1, neighbours_min: 1 }, &BTreeSet::new(), &Seed::from_number(1));
     assert_eq!(one.map(|holders| holders.len()), Some(1));
 }
 
