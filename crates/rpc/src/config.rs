@@ -62,6 +62,10 @@ pub struct Config {
     /// further failure, at most a day. Default 30 s (a guess: a restart).
     #[cfg_attr(feature = "serde", serde(rename = "rest_ms", with = "millis"))]
     pub rest: Duration,
+    /// How often somebody who has rested is tried again, while more than half of those that could be asked are fit. Default
+    /// 2 min: at ten calls a second, one try in 1,200.
+    #[cfg_attr(feature = "serde", serde(rename = "second_chance_every_ms", with = "millis"))]
+    pub second_chance_every: Duration,
     /// The answer time at which the weight of a peer is halved. Default 100 ms (a guess: a typical round trip).
     #[cfg_attr(feature = "serde", serde(rename = "latency_scale_ms", with = "millis"))]
     pub latency_scale: Duration,
@@ -96,6 +100,7 @@ impl Default for Config {
             methods_max: METHODS_MAX as usize,
             floor: 0.005,
             rest: Duration::from_secs(30),
+            second_chance_every: Duration::from_secs(120),
             latency_scale: Duration::from_millis(100),
             record_half_life: Duration::from_secs(600),
             peers_max: 256,
@@ -118,6 +123,7 @@ impl Config {
             ("serving_per_peer_max", self.serving_per_peer_max == 0),
             ("serving_bytes_max", self.serving_bytes_max == 0),
             ("idle_timeout", self.idle_timeout.is_zero()),
+            ("second_chance_every", self.second_chance_every.is_zero()),
             ("rest", self.rest.is_zero()),
             ("latency_scale", self.latency_scale.is_zero()),
             ("record_half_life", self.record_half_life.is_zero()),

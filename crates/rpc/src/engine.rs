@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{ChaCha8Rng, Conduct, Seed, Slot, SlotMap, Timestamp};
+use bruit_core::{ChaCha8Rng, Conduct, Seed, Slot, SlotMap, Timestamp, TokenBucket};
 use bruit_wire::limits::METHODS_MAX;
 
 use crate::{
@@ -148,6 +148,8 @@ pub struct Engine {
     serving: Serving,
     timers: BTreeSet<(Timestamp, Timer)>,
     latencies: BTreeMap<MethodName, Latencies>,
+    /// When somebody who failed and has rested may be tried again.
+    second_chances: TokenBucket,
     is_shutting_down: bool,
     has_told_drained: bool,
     /// Never starts anew, so that an answer of an earlier connection fits no request of a later one.
@@ -162,13 +164,18 @@ enum Timer {
     Ticket(Ticket),
 }
 
+/// How many second chances may be saved up (a guess: hardly noticed by callers).
+const SECOND_CHANCES_MAX: u64 = 2;
 /// How many timers one call of `handle_timeout` works off.
 const TIMERS_AT_ONCE: usize = 256;
 
 impl Engine {
     /// Makes an engine that knows nobody.
     pub fn new(config: ValidConfig, seed: Seed) -> Self {
+        let per_second = config.second_chance_every.as_secs_f64().recip();
+        let second_chances = TokenBucket::new(per_second, SECOND_CHANCES_MAX, 1, Timestamp::default());
         Self {
+            second_chances,
             config,
             rng: seed.rng(),
             methods: BTreeMap::new(),

@@ -363,6 +363,7 @@ impl Engine {
         self.stats.ok = self.stats.ok.saturating_add(1);
         let elapsed = call.stream.as_ref().and_then(InStream::first_after).unwrap_or(answer.elapsed);
         self.note_latency(&call.method, elapsed);
+        self.note_overtaken(&asks, &call.method, &answer, now);
         if let Some(peer) = self.peers.get_mut(answer.from) {
             peer.note(&call.method, Outcome::Good(elapsed), &self.config, now);
             self.conduct(answer.from, Conduct::Answered { elapsed });

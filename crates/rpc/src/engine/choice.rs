@@ -105,6 +105,11 @@ impl Record {
         now < self.rests_until
     }
 
+    /// Whether it failed more than it answered, and nothing better is known since.
+    pub(super) fn has_rested(&self, now: Timestamp) -> bool {
+        self.rests > 0 && self.success < SUCCESS_LEAST && !self.is_resting(now)
+    }
+
     pub(super) fn rests_for(&self, now: Timestamp) -> Duration {
         self.rests_until.since(now)
     }
@@ -113,8 +118,7 @@ impl Record {
     pub(super) fn success_at(&self, config: &Config, now: Timestamp) -> f64 {
         let half_lives = now.since(self.at).as_secs_f64() / config.record_half_life.as_secs_f64();
         let success = SUCCESS_UNKNOWN + (self.success - SUCCESS_UNKNOWN) * halved(half_lives);
-        let has_rested = self.rests > 0 && !self.is_resting(now);
-        if has_rested { success.max(SUCCESS_LEAST) } else { success }
+        if self.has_rested(now) { success.max(SUCCESS_LEAST) } else { success }
     }
 
     pub(super) fn latency(&self) -> Duration {
@@ -143,6 +147,22 @@ fn halved(exponent: f64) -> f64 {
     let whole = exponent.floor();
     let power = 1.0 / (1_u64 << whole as u32) as f64;
     power * (1.0 - (exponent - whole) / 2.0)
+}
+
+/// What speaks for a candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Weight {
+    pub(super) weight: f64,
+    /// It failed before, and is worth one try.
+    pub(super) has_rested: bool,
+}
+
+/// Leaves out who has rested, unless it is their turn, or most of the others are unfit too: after an outage of our own
+/// everybody has rested.
+pub(super) fn admit_rested(weights: &[Weight], is_their_turn: bool) -> Vec<f64> {
+    let fit = weights.iter().filter(|weight| weight.weight > 0.0 && !weight.has_rested).count();
+    let are_in = is_their_turn || fit.saturating_mul(2) < weights.len();
+    weights.iter().map(|weight| if weight.has_rested && !are_in { 0.0 } else { weight.weight }).collect()
 }
 
 /// The chance of each candidate: `floor` of all choices made evenly, the rest by weight, but nobody far above an even share.

@@ -8,7 +8,7 @@ use std::{
 
 use bruit_core::{Timestamp, TokenBucket};
 
-use super::choice::{Outcome, Record};
+use super::choice::{Outcome, Record, Weight};
 use crate::{
     config::Config,
     event::{CallId, Ticket},
@@ -133,8 +133,10 @@ impl Peer {
         self.records.get(method).copied().unwrap_or(Record::unknown(now))
     }
 
-    pub(super) fn weight(&self, method: &MethodName, config: &Config, now: Timestamp) -> f64 {
-        self.record(method, now).weight(self.asked.len(), self.quality, config, now)
+    pub(super) fn weight(&self, method: &MethodName, config: &Config, now: Timestamp) -> Weight {
+        let record = self.record(method, now);
+        let weight = record.weight(self.asked.len(), self.quality, config, now);
+        Weight { weight, has_rested: record.has_rested(now) }
     }
 
     pub(super) fn note(&mut self, method: &MethodName, outcome: Outcome, config: &Config, now: Timestamp) {

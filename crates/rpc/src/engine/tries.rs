@@ -8,11 +8,11 @@ use bruit_core::{Conduct, Slot, Timestamp};
 use super::{
     Engine, Output, Peer, Timer,
     calls::{Ask, Call, Target},
-    choice::{Outcome, chances, draw},
+    choice::{Outcome, Weight, admit_rested, chances, draw},
     latencies::Latencies,
 };
 use crate::{
-    event::{CallId, EndCause, Failure, Tried},
+    event::{Answer, CallId, EndCause, Failure, Tried},
     message::{Chunk, RefusalKind, Request, RpcMessage},
     method::MethodName,
 };
@@ -86,7 +86,11 @@ impl Engine {
             }
         }
         let chances = self.chances_of(&slots, &call.method, now);
-        draw(&chances, &mut self.rng).and_then(|position| slots.get(position)).copied()
+        let slot = draw(&chances, &mut self.rng).and_then(|position| slots.get(position)).copied()?;
+        if self.peers.get(slot).is_some_and(|peer| peer.record(&call.method, now).has_rested(now)) {
+            self.second_chances.take(1, now);
+        }
+        Some(slot)
     }
 
     fn is_pin_usable(&self, call: &Call, pin: Slot) -> bool {
@@ -106,9 +110,11 @@ impl Engine {
     }
 
     pub(super) fn chances_of(&self, slots: &[Slot], method: &MethodName, now: Timestamp) -> Vec<f64> {
-        let weight = |slot: &Slot| self.peers.get(*slot).map_or(0.0, |peer| peer.weight(method, &self.config, now));
-        let weights: Vec<f64> = slots.iter().map(weight).collect();
-        chances(&weights, self.config.floor)
+        let nothing = Weight { weight: 0.0, has_rested: false };
+        let weight = |slot: &Slot| self.peers.get(*slot).map_or(nothing, |peer| peer.weight(method, &self.config, now));
+        let weights: Vec<Weight> = slots.iter().map(weight).collect();
+        let is_their_turn = self.second_chances.clone().available(now) > 0;
+        chances(&admit_rested(&weights, is_their_turn), self.config.floor)
     }
 
     fn ask(&mut self, id: CallId, slot: Slot, now: Timestamp) {
@@ -242,6 +248,16 @@ impl Engine {
         call.tried.push(Tried { peer: ask.peer, failure: Failure::GivenUp, elapsed });
         let lane = call.lane();
         self.withdraw(&[ask], lane, now);
+    }
+
+    /// Who was slow enough for somebody else to be asked, and was overtaken, counts as out of time: it may be silent, and with
+    /// hedges nobody would ever wait long enough to see it.
+    pub(super) fn note_overtaken(&mut self, asks: &[Ask], method: &MethodName, answer: &Answer<Slot>, now: Timestamp) {
+        for ask in asks.iter().filter(|ask| now.since(ask.since) > answer.elapsed) {
+            if let Some(peer) = self.peers.get_mut(ask.peer) {
+                peer.note(method, Outcome::TimedOut, &self.config, now);
+            }
+        }
     }
 
     pub(super) fn note_latency(&mut self, method: &MethodName, elapsed: Duration) {
