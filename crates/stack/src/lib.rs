@@ -1,12 +1,14 @@
 //! More than one engine, less than a node: profiles, coupling and the composed behaviour.
 //!
-//! The engines do not know each other. [`coupling`] says what an event of one means for the others; [`Behaviour`] (feature
-//! `behaviour`) owns the address book, passes events through the coupling and carries the commands out. [`Profile`] names the
+//! The engines do not know each other. [`coupling`] says what an event of one means for the others; [`Coupler`] owns the
+//! address book, passes events through the coupling and carries the commands out, for [`Behaviour`] (feature `behaviour`) in a swarm
+//! and for a simulator over bare engines. [`Profile`] names the
 //! settings under which all of them behave as one of the source systems does.
 
 #[cfg(feature = "behaviour")]
 mod behaviour;
 mod config;
+mod coupler;
 pub mod coupling;
 #[cfg(feature = "behaviour")]
 mod event;
@@ -17,6 +19,7 @@ mod view;
 #[cfg(feature = "behaviour")]
 pub use behaviour::{Behaviour, Seeds};
 pub use config::{Config, ConfigError, ValidConfig};
+pub use coupler::{Coupler, Engines};
 #[cfg(feature = "behaviour")]
 pub use event::Event;
 pub use profile::{Profile, UnknownProfileError};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bruit_address_book::{
-    AddressBook, Ban, BanSource, BanSubject, Banned, BansFullError, Changes, Records, RestoreReport, Unbanned,
+    AddressBook, Ban, BanSubject, Banned, BansFullError, Changes, Records, RestoreReport, Unbanned,
 };
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_gossip::{ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed};
@@ -24,8 +24,8 @@ impl Behaviour {
     pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
         let is_added = self.children.peering.add_node(endpoint.clone(), peer);
         if is_added {
-            self.book.mark_special_endpoint(endpoint);
-            peer.into_iter().for_each(|peer| self.book.mark_special(peer));
+            self.coupler.book_mut().mark_special_endpoint(endpoint);
+            peer.into_iter().for_each(|peer| self.coupler.book_mut().mark_special(peer));
         }
         is_added
     }
@@ -34,11 +34,11 @@ impl Behaviour {
     pub fn remove_node(&mut self, endpoint: &Endpoint) -> bool {
         let known = self.children.peering.engine().manual().find(|(named, _)| *named == endpoint);
         let peer = known.and_then(|(_, peer)| peer);
-        self.book.unmark_special_endpoint(endpoint);
+        self.coupler.book_mut().unmark_special_endpoint(endpoint);
         let is_removed = self.children.peering.remove_node(endpoint);
         let is_named = |peer| self.children.peering.engine().manual().any(|(_, named)| named == Some(peer));
         if let Some(peer) = peer.filter(|peer| !is_named(*peer)) {
-            self.book.unmark_special(&peer);
+            self.coupler.book_mut().unmark_special(&peer);
         }
         is_removed
     }
@@ -53,30 +53,12 @@ impl Behaviour {
     /// bans them; who is only discouraged stays.
     pub fn ban(&mut self, ban: Ban) -> Result<Banned, BansFullError> {
         let now = self.clock.now();
-        let banned = self.book.ban(ban, now)?;
-        let concerned = |view: &bruit_peering::PeerView| {
-            let is_meant = match ban.subject {
-                BanSubject::Peer(peer) => view.peer == peer,
-                BanSubject::Ip(_) | BanSubject::Net(_) => {
-                    view.remote.ip().is_some_and(|ip| ban.subject.holds_ip(ip)) && view.class != Some(SlotClass::Manual)
-                }
-            };
-            is_meant && self.book.is_barred(Some(&view.peer), view.remote.ip(), now)
-        };
-        let reason = match ban.source {
-            BanSource::Rule => GoodbyeReason::Misconduct,
-            BanSource::Operator => GoodbyeReason::Requested,
-        };
-        let peers: Vec<_> = self.children.peering.peers().filter(concerned).map(|view| view.peer).collect();
-        for peer in peers {
-            self.children.peering.say_goodbye(peer, reason);
-        }
-        Ok(banned)
+        self.coupler.ban(ban, &mut self.children, now)
     }
 
     /// Lifts a ban.
     pub fn unban(&mut self, subject: BanSubject) -> Unbanned {
-        self.book.unban(subject)
+        self.coupler.book_mut().unban(subject)
     }
 
     /// Says goodbye to everybody and dials nobody any more; [`Event::Drained`](crate::Event::Drained) follows.
@@ -100,17 +82,17 @@ impl Behaviour {
 
     /// The address book.
     pub const fn book(&self) -> &AddressBook {
-        &self.book
+        self.coupler.book()
     }
 
     /// What changed in the book since the last call.
     pub fn book_changes(&mut self) -> Changes {
-        self.book.changes()
+        self.coupler.book_mut().changes()
     }
 
     /// Puts what was stored back into the book.
     pub fn book_restore(&mut self, records: Records) -> RestoreReport {
-        let report = self.book.restore(records, self.clock.now());
+        let report = self.coupler.book_mut().restore(records, self.clock.now());
         self.children.peering.addresses_learned();
         report
     }
@@ -133,7 +115,7 @@ impl Behaviour {
                 listen: hello.listen,
                 agent: hello.agent,
                 connected_secs: now.since(view.since).as_secs(),
-                quality: self.book.quality(&view.peer, now).total,
+                quality: self.coupler.book().quality(&view.peer, now).total,
                 topics: topics.into_iter().flatten().map(ToString::to_string).collect(),
             }
         });
@@ -159,7 +141,7 @@ impl Behaviour {
                 observed.entry(endpoint).or_default().push(view.peer);
             }
         }
-        let counts = self.book.counts();
+        let counts = self.coupler.book().counts();
         StatusView {
             peer: self.local,
             network: self.config.network.to_string(),
@@ -220,8 +202,8 @@ impl Behaviour {
     /// Sets what the application thinks of a peer, in thousandths of a point; bounded and fading as every part of quality.
     pub fn judge_peer(&mut self, peer: PeerId, points: i32) {
         let now = self.clock.now();
-        self.book.judged(peer, points, now);
-        self.judge(peer, now);
+        self.coupler.book_mut().judged(peer, points, now);
+        self.coupler.judge(peer, &mut self.children, now);
     }
 
     /// How long the oldest connection may still take to drain after [`stop`](Self::stop).

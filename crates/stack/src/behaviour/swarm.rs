@@ -20,9 +20,10 @@ impl Behaviour {
     fn admit_connection(&self, peer: Option<&PeerId>, remote: &Multiaddr) -> Result<(), ConnectionDenied> {
         let endpoint = Endpoint::from_multiaddr(remote).map(|(endpoint, _)| endpoint).ok();
         // Where the operator named an endpoint, a ban on its address does not hold.
-        let ip =
-            endpoint.filter(|endpoint| !self.book.is_special_endpoint(endpoint)).and_then(|endpoint| endpoint.ip());
-        if self.book.is_barred(peer, ip, self.clock.now()) {
+        let ip = endpoint
+            .filter(|endpoint| !self.coupler.book().is_special_endpoint(endpoint))
+            .and_then(|endpoint| endpoint.ip());
+        if self.coupler.book().is_barred(peer, ip, self.clock.now()) {
             return Err(ConnectionDenied::new(BannedError));
         }
         Ok(())
@@ -40,7 +41,7 @@ impl NetworkBehaviour for Behaviour {
         remote_addr: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         // Who comes from a banned address may be a special peer: only its identity, which comes later, can tell.
-        if !self.book.has_specials() {
+        if !self.coupler.book().has_specials() {
             self.admit_connection(None, remote_addr)?;
         }
         self.children.handle_pending_inbound_connection(connection_id, local_addr, remote_addr)
@@ -86,7 +87,7 @@ impl NetworkBehaviour for Behaviour {
         match event {
             FromSwarm::NewListenAddr(NewListenAddr { addr, .. }) => {
                 if let Ok((endpoint, _)) = Endpoint::from_multiaddr(addr) {
-                    self.book.own_endpoint(endpoint.clone());
+                    self.coupler.book_mut().own_endpoint(endpoint.clone());
                     self.listen.push(endpoint);
                 }
             }
@@ -112,8 +113,9 @@ impl NetworkBehaviour for Behaviour {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
             for _ in 0..COMMANDS_PER_TURN {
-                let Some(command) = self.commands.pop_front() else { break };
-                self.apply(command);
+                if !self.coupler.carry_out_next(&mut self.children, self.clock.now()) {
+                    break;
+                }
             }
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(ToSwarm::GenerateEvent(event));
@@ -127,15 +129,15 @@ impl NetworkBehaviour for Behaviour {
                 Poll::Pending => {}
             }
             let now = self.clock.now();
-            if self.alarm.poll_until(cx, self.conducts.flush_at(), now).is_ready() {
-                self.flush_conducts(now);
+            if self.alarm.poll_until(cx, self.coupler.flush_at(), now).is_ready() {
+                self.coupler.flush(&mut self.children, now);
                 continue;
             }
             if self.stopping == Stopping::Draining && self.children.peering.engine().connected() == 0 {
                 self.stopping = Stopping::Drained;
                 return Poll::Ready(ToSwarm::GenerateEvent(Event::Drained));
             }
-            if self.commands.is_empty() {
+            if self.coupler.is_idle() {
                 self.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
