@@ -73,11 +73,11 @@ pub struct Engine {
     fetches: Fetches,
     announcements: Announcements,
     timers: Timers,
-    #[expect(dead_code, reason = "the policies that are built so far remember nothing beyond single items")]
     rooms: Rooms,
     short_id: ShortId,
     targets: Vec<Slot>,
     wanting: Vec<(Slot, ItemId)>,
+    having: Vec<ItemId>,
     outputs: VecDeque<Output>,
     stats: Stats,
 }
@@ -136,6 +136,7 @@ impl Engine {
             short_id: ShortId::default(),
             targets: Vec::new(),
             wanting: Vec::new(),
+            having: Vec::new(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
             config,
@@ -154,6 +155,7 @@ impl Engine {
         }
         self.peers.insert(slot);
         self.tell_subscriptions(slot);
+        self.peers_changed(slot, now);
         PeerConnected::Added
     }
 
@@ -164,6 +166,8 @@ impl Engine {
             self.held.peer_disconnected(slot);
             self.announcements.peer_disconnected(slot);
             self.fetches_lose(slot, now);
+            self.rooms.stems.peer_gone(slot);
+            self.peers_changed(slot, now);
         }
     }
 

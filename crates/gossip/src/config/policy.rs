@@ -132,7 +132,7 @@ pub struct Dandelion {
     pub embargo: Duration,
     /// How many items of one inbound peer may be on their stem here. 64.
     pub stem_items_max: u32,
-    /// How items spread after their stem. The tree.
+    /// How items spread after their stem. Fan-out.
     pub inner: Inner,
 }
 
@@ -198,7 +198,7 @@ impl Default for Dandelion {
             relays: 1,
             embargo: Duration::from_secs(39),
             stem_items_max: 64,
-            inner: Inner::Tree,
+            inner: Inner::Fanout,
         }
     }
 }
@@ -255,15 +255,32 @@ impl Policy {
             Self::SqrtAnnounce(settings) => settings.rounds,
             Self::NeighbourCast(settings) => settings.rounds,
             Self::Tree(settings) => settings.rounds,
-            Self::Flood { .. } | Self::Infection(_) | Self::Diffusion { .. } | Self::Proxy(_) | Self::Dandelion(_) => {
-                ROUNDS_MAX
-            }
+            Self::Proxy(settings) => settings.inner.rounds(),
+            Self::Dandelion(settings) => settings.inner.rounds(),
+            Self::Flood { .. } | Self::Infection(_) | Self::Diffusion { .. } => ROUNDS_MAX,
+        }
+    }
+
+    /// What an item spreads by once it is no secret any more where it is.
+    pub(crate) fn public(self) -> Self {
+        match self {
+            Self::Proxy(settings) => settings.inner.policy(),
+            Self::Dandelion(settings) => settings.inner.policy(),
+            Self::Fanout { .. }
+            | Self::All { .. }
+            | Self::One { .. }
+            | Self::Flood { .. }
+            | Self::SqrtAnnounce(_)
+            | Self::Infection(_)
+            | Self::NeighbourCast(_)
+            | Self::Diffusion { .. }
+            | Self::Tree(_) => self,
         }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        if !BUILT.contains(&self.name()) {
-            return Err(ConfigError::NotBuilt(self.name()));
+        if let Some(missing) = [*self, self.public()].iter().find(|policy| !BUILT.contains(&policy.name())) {
+            return Err(ConfigError::NotBuilt(missing.name()));
         }
         within("policy.rounds", self.rounds() as usize, 1, ROUNDS_MAX as usize)?;
         match self {
@@ -293,6 +310,13 @@ impl Policy {
 }
 
 impl Inner {
+    const fn rounds(self) -> u32 {
+        match self {
+            Self::Fanout | Self::Tree => 6,
+            Self::Flood | Self::Diffusion => ROUNDS_MAX,
+        }
+    }
+
     /// The policy that it stands for.
     pub fn policy(self) -> Policy {
         match self {
@@ -305,7 +329,8 @@ impl Inner {
 }
 
 /// The policies that the engine knows by now; the others are names on the wire and in settings only.
-const BUILT: &[&str] = &["fanout", "all", "one", "flood", "sqrt_announce"];
+const BUILT: &[&str] =
+    &["fanout", "all", "one", "flood", "sqrt_announce", "infection", "diffusion", "proxy", "dandelion"];
 
 const DIFFUSION_MEAN: Duration = Duration::from_secs(2);
 

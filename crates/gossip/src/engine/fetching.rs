@@ -33,6 +33,11 @@ impl Engine {
         let is_full = self.held.pending().exceeds(REFUSE_PART, &self.config);
         let mut refused = 0;
         for announced in items {
+            if self.is_known(&announced.id)
+                && let Policy::Infection(settings) = &config.policy
+            {
+                self.have_soon(announced.id, settings);
+            }
             if let Some(index) = self.held_index(&announced.id) {
                 self.announced_held(index, from, &announced, is_ahead, now);
             } else if !self.is_known(&announced.id)
@@ -43,6 +48,7 @@ impl Engine {
             }
         }
         self.send_wants();
+        self.send_haves(from);
         if refused > 0 {
             self.stats.ids_refused += refused as u64;
             self.outputs.push_back(Output::Event(Event::AnnouncementRefused { peer: from, ids: refused }));
@@ -229,7 +235,10 @@ impl Engine {
             let Some(index) = self.held_index(&id) else { continue };
             let Some(item) = self.held.get_mut(index) else { continue };
             let was_told = item.told.contains(from);
-            item.told.remove(from);
+            if !matches!(item.policy, Policy::Infection(_)) {
+                // By that rule who asks elsewhere first may ask here later.
+                item.told.remove(from);
+            }
             item.known_by.insert(from);
             if was_told {
                 item.tally.already_had = item.tally.already_had.saturating_add(1);

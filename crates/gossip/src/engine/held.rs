@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use bruit_core::{Slot, Timestamp};
 
 use super::{known_by::KnownBy, outcome::Tally, policy::ItemRoom, slab::Slab};
-use crate::{Hop, ItemId, ItemMessage, Policy, TopicConfig, ValidConfig};
+use crate::{Hop, HopKind, ItemId, ItemMessage, Policy, TopicConfig, ValidConfig};
 
 /// What is charged for an item besides its body, in bytes.
 const OVERHEAD_BYTES: usize = 256;
@@ -37,13 +37,13 @@ pub(super) struct HeldItem {
     pub(super) tally: Tally,
     pub(super) is_finished: bool,
     /// What its policy remembers of it.
-    #[expect(dead_code, reason = "the policies that are built so far remember nothing more of an item")]
     pub(super) room: ItemRoom,
 }
 
 impl HeldItem {
     pub(super) fn new(message: ItemMessage, from: Option<Slot>, topic: TopicConfig) -> Self {
         let brought = from.map(KnownBy::of).unwrap_or_default();
+        let policy = policy_of(&message, from, &topic);
         let mut item = Self {
             message,
             from,
@@ -51,7 +51,7 @@ impl HeldItem {
             brought,
             told: KnownBy::default(),
             wanted_by: KnownBy::default(),
-            policy: topic.policy,
+            policy,
             topic,
             onward: Hop::default(),
             stage: Stage::Spreading,
@@ -81,6 +81,14 @@ impl HeldItem {
         let round = if self.from.is_some() { self.message.round().saturating_add(1) } else { 1 };
         self.onward = Hop { round, ..Hop::on_round(round) };
     }
+}
+
+/// The topic's policy. Its private beginning is for own items, and for those on their stem.
+fn policy_of(message: &ItemMessage, from: Option<Slot>, topic: &TopicConfig) -> Policy {
+    let is_stem = message.hop().kind == HopKind::Stem;
+    let is_secret = matches!(topic.policy, Policy::Dandelion(_)) && (from.is_none() || is_stem)
+        || matches!(topic.policy, Policy::Proxy(_)) && from.is_none();
+    if is_secret { topic.policy } else { topic.policy.public() }
 }
 
 /// What an item is held for.
@@ -233,6 +241,12 @@ impl Held {
             let is_too_much = queue.bytes > bytes_max || queue.deadlines.len() > items_max;
             is_too_much.then(|| queue.deadlines.iter().map(|(_, index)| *index).find(|index| *index != newest))?
         })
+    }
+
+    /// What spreads or is served, the oldest first.
+    pub(super) fn spreading(&self) -> Vec<u32> {
+        let [.., queue] = &self.queues;
+        queue.deadlines.iter().map(|(_, index)| *index).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {

@@ -10,7 +10,7 @@ use super::{
     seen::{Known, State},
     timers::Deadline,
 };
-use crate::{Carry, Event, Hop, ItemId, ItemMessage, TopicConfig, Validation};
+use crate::{Carry, Event, Hop, HopKind, ItemId, ItemMessage, TopicConfig, Validation};
 
 /// The part of what may await a verdict above which the reader of who used most is paused. The room between this and
 /// [`PEER_PART`] takes what was read already when the pause began.
@@ -116,6 +116,7 @@ impl Engine {
             }
             match self.timers.pop_due(now) {
                 None => break,
+                Some(Deadline::Choosing) => self.choosing_due(now),
                 Some(Deadline::Announcements) => self.flush_announcements(now),
                 Some(Deadline::Fetch(index)) => {
                     self.fetches.get_mut(index).map(|fetch| fetch.next.take());
@@ -133,8 +134,14 @@ impl Engine {
 
     /// The time that an item has in its stage is over.
     fn stage_over(&mut self, index: u32, now: Timestamp) {
-        let Some(stage) = self.held.get(index).map(|item| item.stage) else { return };
+        let Some(item) = self.held.get(index) else { return };
+        let stage = item.stage;
         if stage == Stage::Spreading {
+            if item.due.is_some() {
+                // Its policy has more to do than its time of being served allows.
+                self.held.move_to(index, stage, now);
+                return;
+            }
             self.finish(index, Finished::TimeOver, now);
         }
         let Some(item) = self.take_out(index) else { return };
@@ -288,6 +295,7 @@ impl Engine {
         self.seen.set(&id, State::Held(index));
         while let Some(excess) = self.held.excess(index) {
             if stage == Stage::Spreading {
+                self.reveal(excess, now);
                 self.finish(excess, Finished::RoomNeeded, now);
             }
             _ = self.take_out(excess);
@@ -313,6 +321,9 @@ impl Engine {
             self.spreading_copy_received(index, from, hop, now);
             return None;
         }
+        if hop.kind != HopKind::Stem {
+            item.policy = item.policy.public();
+        }
         if hop.round < item.message.round() {
             item.shorten(hop.round);
         }
@@ -336,6 +347,7 @@ impl Engine {
         let item = self.held.remove(index)?;
         self.timers.replace(item.due, None, Deadline::Item(index));
         self.waits_no_more(index, &item);
+        self.left_stem(&item);
         if let Some(from) = item.from.filter(|_| item.stage.is_undecided()) {
             self.peers.discharge(from, Load::of(&item.message));
         }

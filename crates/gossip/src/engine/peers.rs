@@ -25,7 +25,6 @@ pub(super) struct Peer {
     /// How many items it was asked for and has not sent yet.
     pub(super) wants: u32,
     /// What policies remember of it.
-    #[expect(dead_code, reason = "the policies that are built so far remember nothing of peers")]
     pub(super) rooms: PeerRooms,
 }
 

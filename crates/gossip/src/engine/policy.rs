@@ -5,9 +5,14 @@ use std::time::Duration;
 use bruit_core::{Slot, Timestamp};
 
 use super::{Engine, fetches::Timing};
-use crate::{Announced, ControlMessage, Hop, Policy};
+use crate::{Announced, ControlMessage, Hop, HopKind, Policy};
 
+mod chance;
 mod choice;
+mod dandelion;
+mod diffusion;
+mod infection;
+mod proxy;
 mod pushes;
 mod sqrt_announce;
 
@@ -19,15 +24,31 @@ pub(super) enum ItemRoom {
     /// Nothing.
     #[default]
     Empty,
+    /// It is on its stem.
+    Stem,
+    /// Whom it was announced to, and how they answered.
+    Infection(infection::Attempts),
+    /// Whom it goes to, and when.
+    Diffusion(Vec<(Timestamp, Slot)>),
 }
 
 /// What policies remember beyond single items, empty until a topic uses them.
 #[derive(Debug, Default)]
-pub(super) struct Rooms {}
+pub(super) struct Rooms {
+    pub(super) stems: dandelion::Stems,
+    pub(super) choosing: infection::Choosing,
+    /// When all inbound peers get what waits for them by diffusion.
+    inbound_at: Timestamp,
+}
 
 /// What policies remember of a peer.
 #[derive(Debug, Default)]
-pub(super) struct PeerRooms {}
+pub(super) struct PeerRooms {
+    /// How many of its items are on their stem here.
+    stem_items: u32,
+    /// It asked to be told of these, and for all there is at this moment last.
+    wishes: Option<Box<infection::Wishes>>,
+}
 
 impl Policy {
     /// Whether all is done when an item was pushed: nothing of it is kept.
@@ -46,18 +67,21 @@ impl Policy {
     }
 
     /// When an announced item is asked for; `None` if announcements mean nothing to the policy.
-    pub(super) const fn timing(&self) -> Option<Timing> {
-        match self {
+    pub(super) fn timing(&self) -> Option<Timing> {
+        match &self.public() {
             Self::SqrtAnnounce(settings) => Some(Timing { wait: settings.wait, per_source: settings.per_source }),
             Self::Infection(settings) => Some(Timing { wait: Duration::ZERO, per_source: settings.timeout }),
             Self::NeighbourCast(settings) => {
                 Some(Timing { wait: Duration::ZERO, per_source: settings.step.saturating_mul(3) })
             }
             Self::Tree(_) => Some(Timing { wait: Duration::from_millis(3), per_source: Duration::from_millis(80) }),
-            Self::Dandelion(_) | Self::Proxy(_) => None,
-            Self::Fanout { .. } | Self::All { .. } | Self::One { .. } | Self::Flood { .. } | Self::Diffusion { .. } => {
-                None
-            }
+            Self::Dandelion(_)
+            | Self::Proxy(_)
+            | Self::Fanout { .. }
+            | Self::All { .. }
+            | Self::One { .. }
+            | Self::Flood { .. }
+            | Self::Diffusion { .. } => None,
         }
     }
 }
@@ -69,14 +93,14 @@ impl Engine {
         self.answer_waiting(index, now);
         match policy {
             Policy::Fanout { .. } | Policy::All { .. } | Policy::One { .. } => self.push_once(index, now),
+            Policy::Flood { delay } if delay.is_zero() => self.push_once(index, now),
             Policy::Flood { delay } => self.set_due(index, now.after(delay)),
             Policy::SqrtAnnounce(_) => self.spread_by_sqrt(index, now),
-            Policy::Infection(_)
-            | Policy::NeighbourCast(_)
-            | Policy::Diffusion { .. }
-            | Policy::Proxy(_)
-            | Policy::Dandelion(_)
-            | Policy::Tree(_) => {}
+            Policy::Diffusion { mean } => self.spread_by_diffusion(index, mean, now),
+            Policy::Proxy(settings) => self.spread_by_proxy(index, &settings, now),
+            Policy::Dandelion(settings) => self.spread_by_dandelion(index, &settings, now),
+            Policy::Infection(settings) => self.spread_by_infection(index, &settings, now),
+            Policy::NeighbourCast(_) | Policy::Tree(_) => {}
         }
     }
 
@@ -85,23 +109,24 @@ impl Engine {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
             Policy::Flood { .. } => self.push_once(index, now),
+            Policy::Infection(settings) => self.infection_due(index, &settings, now),
+            Policy::Diffusion { .. } => self.diffusion_due(index, now),
+            Policy::Proxy(_) | Policy::Dandelion(_) => self.go_public(index, 1, now),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
             | Policy::SqrtAnnounce(_)
-            | Policy::Infection(_)
             | Policy::NeighbourCast(_)
-            | Policy::Diffusion { .. }
-            | Policy::Proxy(_)
-            | Policy::Dandelion(_)
             | Policy::Tree(_) => {}
         }
     }
 
     /// Another copy of an item that spreads came; who sent it is known to have it already.
-    pub(super) fn spreading_copy_received(&mut self, index: u32, _from: Slot, _hop: &Hop, _now: Timestamp) {
+    pub(super) fn spreading_copy_received(&mut self, index: u32, _from: Slot, hop: &Hop, now: Timestamp) {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
+            Policy::Dandelion(_) if hop.kind == HopKind::Stem => self.go_public(index, 1, now),
+            Policy::Proxy(_) | Policy::Dandelion(_) => self.go_public(index, hop.round.saturating_add(1), now),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
@@ -110,16 +135,15 @@ impl Engine {
             | Policy::Infection(_)
             | Policy::NeighbourCast(_)
             | Policy::Diffusion { .. }
-            | Policy::Proxy(_)
-            | Policy::Dandelion(_)
             | Policy::Tree(_) => {}
         }
     }
 
     /// An item that is held was announced; who did so is known to have it already.
-    pub(super) fn held_announced(&mut self, index: u32, _from: Slot, _announced: &Announced, _now: Timestamp) {
+    pub(super) fn held_announced(&mut self, index: u32, _from: Slot, announced: &Announced, now: Timestamp) {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
+            Policy::Proxy(_) | Policy::Dandelion(_) => self.go_public(index, announced.round.saturating_add(1), now),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
@@ -128,22 +152,20 @@ impl Engine {
             | Policy::Infection(_)
             | Policy::NeighbourCast(_)
             | Policy::Diffusion { .. }
-            | Policy::Proxy(_)
-            | Policy::Dandelion(_)
             | Policy::Tree(_) => {}
         }
     }
 
     /// A peer has an item that was announced to it already; that it has it is noted.
-    pub(super) fn have_received(&mut self, index: u32, _from: Slot, _now: Timestamp) {
+    pub(super) fn have_received(&mut self, index: u32, from: Slot, now: Timestamp) {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
+            Policy::Infection(settings) => self.had_it(index, from, &settings, now),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
             | Policy::Flood { .. }
             | Policy::SqrtAnnounce(_)
-            | Policy::Infection(_)
             | Policy::NeighbourCast(_)
             | Policy::Diffusion { .. }
             | Policy::Proxy(_)
@@ -153,15 +175,15 @@ impl Engine {
     }
 
     /// A peer asked for an item that was announced to it, and it was sent.
-    pub(super) fn want_answered(&mut self, index: u32, _to: Slot, _now: Timestamp) {
+    pub(super) fn want_answered(&mut self, index: u32, to: Slot, now: Timestamp) {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
+            Policy::Infection(settings) => self.infected(index, to, &settings, now),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
             | Policy::Flood { .. }
             | Policy::SqrtAnnounce(_)
-            | Policy::Infection(_)
             | Policy::NeighbourCast(_)
             | Policy::Diffusion { .. }
             | Policy::Proxy(_)
@@ -171,12 +193,15 @@ impl Engine {
     }
 
     /// A peer said something that only policies understand: `adopt`, `drop`, `neighbours`, `choose`, `unchoose`, `pull`.
-    pub(super) fn policy_control_received(&mut self, _from: Slot, _message: &ControlMessage, _now: Timestamp) {}
+    pub(super) fn policy_control_received(&mut self, from: Slot, message: &ControlMessage, now: Timestamp) {
+        self.choices_received(from, message, now);
+    }
 
     /// An id whose item is not here was announced, for the first time or again; the fetch is timed already.
-    pub(super) fn fetch_heard(&mut self, fetch: u32, policy: &Policy, _from: Slot, _is_first: bool, _now: Timestamp) {
-        let Some(_fetch) = self.fetches.get(fetch) else { return };
+    pub(super) fn fetch_heard(&mut self, fetch: u32, policy: &Policy, _from: Slot, is_first: bool, _now: Timestamp) {
+        let Some(id) = self.fetches.get(fetch).map(|fetch| fetch.id) else { return };
         match policy {
+            Policy::Infection(settings) if !is_first => self.have_soon(id, settings),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }

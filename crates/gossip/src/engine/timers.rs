@@ -9,6 +9,8 @@ pub(super) enum Deadline {
     Item(u32),
     /// The next source of an item that was announced.
     Fetch(u32),
+    /// Peers are asked to announce to this node.
+    Choosing,
     /// Ids that wait to be announced.
     Announcements,
 }

@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// A node with one topic, `open`, that needs no verdict.
-fn node(policy: Policy, peers: u32) -> Node {
+pub(super) fn node(policy: Policy, peers: u32) -> Node {
     let open = TopicConfig { policy, validation: Validation::Automatic, ..base() };
     let topics = BTreeMap::from([(topic("open"), open)]);
     Node::new(Config { topics, other_topics: None, finished_events: true, ..Config::default() }, peers)
 }
 
-fn sent(outputs: &[Output], expected: &ItemMessage) -> Vec<(usize, HopKind, u32)> {
+pub(super) fn sent(outputs: &[Output], expected: &ItemMessage) -> Vec<(usize, HopKind, u32)> {
     let mut sent: Vec<_> = outputs
         .iter()
         .filter_map(|output| match output {
@@ -33,7 +33,7 @@ fn sent(outputs: &[Output], expected: &ItemMessage) -> Vec<(usize, HopKind, u32)
     sent
 }
 
-fn announced(outputs: &[Output]) -> Vec<(usize, ItemId, u32)> {
+pub(super) fn announced(outputs: &[Output]) -> Vec<(usize, ItemId, u32)> {
     let ids = |output: &Output| match output {
         Output::Send { to, message: Message::Announce(message), .. } => {
             message.items.iter().map(|item| (to.index(), item.id, item.round)).collect()
@@ -43,7 +43,7 @@ fn announced(outputs: &[Output]) -> Vec<(usize, ItemId, u32)> {
     outputs.iter().flat_map(ids).collect()
 }
 
-fn wanted(outputs: &[Output]) -> Vec<(usize, Vec<ItemId>)> {
+pub(super) fn wanted(outputs: &[Output]) -> Vec<(usize, Vec<ItemId>)> {
     let want = |output: &Output| match output {
         Output::Send { to, message: Message::Control(message), .. } => Some((to.index(), message.want.clone())),
         Output::Send { .. } | Output::Pause { .. } | Output::Resume { .. } | Output::Event(_) => None,
@@ -51,20 +51,20 @@ fn wanted(outputs: &[Output]) -> Vec<(usize, Vec<ItemId>)> {
     outputs.iter().filter_map(want).collect()
 }
 
-fn announcement(ids: &[ItemId]) -> Announcement {
+pub(super) fn announcement(ids: &[ItemId]) -> Announcement {
     let items = ids.iter().map(|id| Announced { id: *id, round: 2, root: None }).collect();
     Announcement { topic: topic("open"), items, is_ahead: false }
 }
 
-fn hear(engine: &mut Engine, from: u32, ids: &[ItemId], now: bruit_core::Timestamp) {
+pub(super) fn hear(engine: &mut Engine, from: u32, ids: &[ItemId], now: bruit_core::Timestamp) {
     assert_eq!(engine.announcement_received(peer(from), announcement(ids), now), AnnouncementReceived::Applied);
 }
 
-fn want(ids: &[ItemId]) -> ControlMessage {
+pub(super) fn want(ids: &[ItemId]) -> ControlMessage {
     ControlMessage { want: ids.to_vec(), ..ControlMessage::default() }
 }
 
-fn finished(message: &ItemMessage, tally: Tally, why: Finished) -> Output {
+pub(super) fn finished(message: &ItemMessage, tally: Tally, why: Finished) -> Output {
     Output::Event(Event::Finished { id: message.id(), tally, why })
 }
 

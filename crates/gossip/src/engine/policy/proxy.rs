@@ -1,0 +1,76 @@
+//! `proxy`: an own item goes to one outbound peer, which spreads it as if it were its own.
+//!
+//! If it does not come back in time, this node spreads it after all.
+
+use std::time::Duration;
+
+use bruit_core::{Slot, Timestamp};
+
+use super::{
+    super::{Engine, held::HeldItem, timers::Deadline},
+    ItemRoom,
+    chance::exponential,
+    keep_random,
+};
+use crate::{Hop, Policy, Proxy};
+
+impl Engine {
+    /// Own items come here only.
+    pub(super) fn spread_by_proxy(&mut self, index: u32, settings: &Proxy, now: Timestamp) {
+        self.choose_for(index);
+        self.keep_outbound();
+        keep_random(&mut self.targets, 1, &mut self.rng);
+        let Some(proxy) = self.targets.first().copied() else { return self.go_public(index, 1, now) };
+        let embargo = exponential(settings.embargo, &mut self.rng);
+        self.set_due(index, now.after(embargo));
+        self.push_to(index, proxy);
+    }
+
+    /// Keeps those of the targets that this node has dialled: whom an attacker cannot choose.
+    pub(super) fn keep_outbound(&mut self) {
+        let peers = &self.peers;
+        let is_outbound = |slot: Slot| peers.get(slot).is_some_and(|peer| peer.traits.is_outbound);
+        self.targets.retain(|slot| is_outbound(*slot));
+    }
+
+    /// The private beginning of an item is over: from now on it spreads by the inner policy.
+    pub(super) fn go_public(&mut self, index: u32, round: u32, now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy.public()) else { return };
+        self.spread_openly(index, policy, round, now);
+    }
+
+    fn spread_openly(&mut self, index: u32, policy: Policy, round: u32, now: Timestamp) {
+        let Some(item) = self.held.get_mut(index) else { return };
+        item.policy = policy;
+        item.onward = Hop::on_round(round);
+        self.timers.replace(item.due.take(), None, Deadline::Item(index));
+        let (from, room) = (item.from, std::mem::take(&mut item.room));
+        self.discharge_stem(from, &room);
+        self.spread(index, now);
+    }
+
+    /// An item must go, but nobody else may have it yet: it is pushed to everybody while it is here.
+    pub(in crate::engine) fn reveal(&mut self, index: u32, now: Timestamp) {
+        let is_secret = |item: &HeldItem| matches!(item.policy, Policy::Proxy(_) | Policy::Dandelion(_));
+        if self.held.get(index).is_some_and(is_secret) {
+            self.spread_openly(index, Policy::Flood { delay: Duration::ZERO }, 1, now);
+        }
+    }
+
+    /// An item is held no more.
+    pub(in crate::engine) fn left_stem(&mut self, item: &HeldItem) {
+        self.discharge_stem(item.from, &item.room);
+    }
+
+    fn discharge_stem(&mut self, from: Option<Slot>, room: &ItemRoom) {
+        if !matches!(room, ItemRoom::Stem) {
+            return;
+        }
+        if let Some(peer) = from.and_then(|from| self.peers.get_mut(from)) {
+            peer.rooms.stem_items = peer.rooms.stem_items.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
