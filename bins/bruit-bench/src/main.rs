@@ -1,5 +1,6 @@
 //! `bruit-bench`: speeds, side by side with what others offer, measured in one run.
 
+mod address_book;
 mod codec;
 mod duel;
 mod gossip;
@@ -24,6 +25,8 @@ struct Args {
 enum Bench {
     /// Frames from one swarm to another, beside gossipsub's handler and one raw stream.
     Link(link::Args),
+    /// The address book, at Bitcoin Core's bench workload and with a million entries.
+    AddressBook(address_book::Args),
     /// Calls from one swarm to another, beside libp2p's request-response and one raw stream.
     Rpc(rpc::Args),
     /// Messages through a whole network, beside gossipsub or floodsub on the same graph under the same load.
@@ -33,6 +36,7 @@ enum Bench {
 fn main() -> anyhow::Result<ExitCode> {
     let held = match Args::parse().bench {
         Bench::Link(args) => link::run(&args)?,
+        Bench::AddressBook(args) => address_book::run(&args)?,
         Bench::Rpc(args) => rpc::run(&args)?,
         Bench::Gossip(args) => gossip::run(&args)?,
     };

@@ -56,6 +56,11 @@ impl AsnMap {
         Ok(Self { nets: Arc::new(nets) })
     }
 
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.nets.is_empty()
+    }
+
     /// The autonomous system of an address: of the longest net that it is in.
     pub fn number_of(&self, ip: IpAddr) -> Option<u32> {
         let ip = ip.to_canonical();
@@ -65,7 +70,7 @@ impl AsnMap {
 
     /// The group of an endpoint: its autonomous system where the map knows it, else what [`NetGroup::of`] says.
     pub fn group_of(&self, endpoint: &Endpoint) -> NetGroup {
-        if self.nets.is_empty() {
+        if self.is_empty() {
             return endpoint.group();
         }
         let number = endpoint.ip().and_then(|ip| self.number_of(ip));

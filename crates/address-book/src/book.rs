@@ -299,7 +299,11 @@ impl AddressBook {
         Some(Explanation {
             peer: *peer,
             quality: self.quality(peer, now),
-            endpoints: self.entries_of(peer).map(|entry| self.view(entry, now)).collect(),
+            endpoints: known
+                .into_iter()
+                .flat_map(|peer| &peer.entries)
+                .filter_map(|number| Some(self.view(*number, self.entries.get(*number)?, now)))
+                .collect(),
             connected_since: known.and_then(|peer| peer.connected_since),
             methods: known.map_or_else(Vec::new, |peer| peer.parts.methods_at(now)),
             standing: self.standing(peer, now),
@@ -357,13 +361,13 @@ impl AddressBook {
 
     /// All entries.
     pub fn entries(&self, now: Timestamp) -> impl Iterator<Item = EntryView> {
-        self.entries.iter().map(move |(_, entry)| self.view(entry, now))
+        self.entries.iter().map(move |(number, entry)| self.view(number, entry, now))
     }
 
     /// The entry of an endpoint.
     pub fn entry(&self, endpoint: &Endpoint, now: Timestamp) -> Option<EntryView> {
         let number = self.entries.find(endpoint)?;
-        self.entries.get(number).map(|entry| self.view(entry, now))
+        self.entries.get(number).map(|entry| self.view(number, entry, now))
     }
 
     /// Where a peer can be dialled: what was reached first, then what it claims itself, then hearsay.
@@ -402,14 +406,14 @@ impl AddressBook {
         self.entries.bytes() + self.new.bytes() + self.tried.bytes()
     }
 
-    fn view(&self, entry: &Entry, now: Timestamp) -> EntryView {
+    fn view(&self, number: u32, entry: &Entry, now: Timestamp) -> EntryView {
         EntryView {
             endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
             group: self.entries.group(entry),
             table: select::table_of(entry),
             places: entry.places(),
-            source_group: self.entries.sources(entry).next(),
+            source_group: self.entries.sources(number).next(),
             told_by: self.entries.told_by(entry),
             first_seen: entry.first_seen.at(),
             last_seen: entry.last_seen.at(),
@@ -424,6 +428,12 @@ impl AddressBook {
     fn is_special_entry(&self, entry: &Entry) -> bool {
         self.special_endpoints.contains(&entry.spot.endpoint())
             || self.peer_of(entry).is_some_and(|peer| self.is_special(&peer.id))
+    }
+
+    /// The group of an entry: read off its address unless there is a map of autonomous systems.
+    #[inline]
+    fn group_of_entry(&self, entry: &Entry) -> NetGroup {
+        if self.asn_map.is_empty() { entry.spot.endpoint().group() } else { self.entries.group(entry) }
     }
 
     #[inline]

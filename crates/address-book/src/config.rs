@@ -91,6 +91,8 @@ pub enum ConfigError {
 const BUCKETS_MAX: u32 = 65_536;
 /// How many entries a bucket may hold. 256: a position is kept in eight bits.
 const BUCKET_SIZE_MAX: u32 = 256;
+/// In how many buckets one entry may be allowed to stand. 64: a guess, eight times Bitcoin Core's.
+const PLACES_PER_ENTRY_MAX: usize = 64;
 /// How many places both tables together may have. 16,777,214: an entry's number is kept in 24 bits.
 const PLACES_MAX: u64 = NUMBERS_MAX as u64 - 1;
 const DAY_SECS: u64 = 24 * 3_600;
@@ -112,8 +114,10 @@ impl Config {
                 _ => {}
             }
         }
-        if self.places_per_entry_max == 0 {
-            return Err(ConfigError::Zero("places_per_entry_max"));
+        match self.places_per_entry_max {
+            0 => return Err(ConfigError::Zero("places_per_entry_max")),
+            1..=PLACES_PER_ENTRY_MAX => {}
+            _ => return Err(ConfigError::TooLarge { name: "places_per_entry_max", max: PLACES_PER_ENTRY_MAX as u32 }),
         }
         if self.endpoints_per_peer_max == 0 {
             return Err(ConfigError::Zero("endpoints_per_peer_max"));
@@ -171,6 +175,7 @@ mod tests {
         assert_eq!([65_535, 65_536, 65_537].map(buckets), [Ok(()), Ok(()), too_large("new_buckets", 65_536)]);
         let places = |places_per_entry_max| check(Config { places_per_entry_max, ..Config::default() });
         assert_eq!([0, 1].map(places), [Err(ConfigError::Zero("places_per_entry_max")), Ok(())]);
+        assert_eq!([63, 64, 65].map(places), [Ok(()), Ok(()), too_large("places_per_entry_max", 64)]);
         let endpoints = |endpoints_per_peer_max| check(Config { endpoints_per_peer_max, ..Config::default() });
         assert_eq!([0, 1].map(endpoints), [Err(ConfigError::Zero("endpoints_per_peer_max")), Ok(())]);
     }

@@ -215,7 +215,7 @@ impl AddressBook {
     /// Moves an entry from *tried* back to its first place in *new*; false if that is taken.
     fn demote(&mut self, number: u32, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get(number) else { return false };
-        let source = self.entries.sources(entry).next().unwrap_or_else(|| self.entries.group(entry));
+        let source = self.entries.sources(number).next().unwrap_or_else(|| self.entries.group(entry));
         let place = self.place_in_new(entry, source);
         if !self.can_take_for_first(place, now) {
             return false;

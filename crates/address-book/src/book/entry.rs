@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bruit_core::{Endpoint, NetGroup, PeerId, Seed, Timestamp};
+use bruit_core::{Endpoint, LookupMap, NetGroup, PeerId, Seed, Timestamp};
 
 use super::{
     index::Index,
@@ -9,13 +9,12 @@ use super::{
     spot::{Secs, Spot},
 };
 
-/// What is known of one endpoint, in 72 bytes. Whoever and whatever many entries name stands elsewhere, under a number.
+/// What is known of one endpoint, in the 64 bytes that a processor fetches at once. Whoever and whatever many entries name stands
+/// elsewhere, under a number.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Entry {
     pub(crate) spot: Spot,
-    /// The groups of the places in *new* beyond the first.
-    #[allow(clippy::box_collection, reason = "nearly all entries have none, and an entry is kept small")]
-    more_sources: Option<Box<Vec<u32>>>,
     group: u32,
     /// Where it was first heard from.
     source: u32,
@@ -28,6 +27,8 @@ pub(crate) struct Entry {
     /// When a failure was last counted.
     pub(crate) counted: Secs,
     pub(crate) failures: u16,
+    /// How many places in *new* it has beyond the first.
+    more_places: u8,
     flags: u8,
 }
 
@@ -88,7 +89,7 @@ impl Entry {
 
     /// In how many buckets it stands.
     pub(crate) fn places(&self) -> usize {
-        if self.is_tried() { 1 } else { 1 + self.more_sources.as_ref().map_or(0, |more| more.len()) }
+        if self.is_tried() { 1 } else { 1 + usize::from(self.more_places) }
     }
 
     /// What it rests on: 2 when this node reached it, 1 when its peer named it, 0 when others did.
@@ -154,6 +155,8 @@ pub(crate) struct Entries {
     groups: Interned<NetGroup>,
     sources: Interned<NetGroup>,
     tellers: Interned<PeerId>,
+    /// The groups of the places in *new* beyond the first, of the few entries that have such places.
+    more_sources: LookupMap<u32, Vec<u32>>,
     /// How many entries belong to nobody.
     orphans: usize,
 }
@@ -167,6 +170,7 @@ impl Entries {
             groups: Interned::new(),
             sources: Interned::new(),
             tellers: Interned::new(),
+            more_sources: LookupMap::new(),
             orphans: 0,
         }
     }
@@ -183,7 +187,6 @@ impl Entries {
     pub(crate) fn insert(&mut self, new: NewEntry) -> u32 {
         let entry = Entry {
             spot: Spot::of(&new.endpoint),
-            more_sources: None,
             group: self.groups.hold(new.group),
             source: self.sources.hold(new.source),
             peer: new.peer.unwrap_or(NOBODY),
@@ -194,6 +197,7 @@ impl Entries {
             last_success: Secs::NEVER,
             counted: Secs::NEVER,
             failures: 0,
+            more_places: 0,
             flags: if new.is_own_claim { Mark::OwnClaim as u8 } else { 0 },
         };
         self.orphans += usize::from(entry.peer == NOBODY);
@@ -212,7 +216,10 @@ impl Entries {
         self.orphans -= usize::from(entry.peer == NOBODY);
         self.groups.release(entry.group);
         self.sources.release(entry.source);
-        entry.more_sources.iter().flat_map(|more| more.iter()).for_each(|source| self.sources.release(*source));
+        if entry.more_places > 0 {
+            let more = self.more_sources.remove(&number).unwrap_or_default();
+            more.into_iter().for_each(|source| self.sources.release(source));
+        }
         if entry.told_by != NOBODY {
             self.tellers.release(entry.told_by);
         }
@@ -265,46 +272,57 @@ impl Entries {
         self.groups.iter()
     }
 
-    /// Where an entry was heard from: one group for each place in *new*; the first also in *tried*.
-    pub(crate) fn sources(&self, entry: &Entry) -> impl Iterator<Item = NetGroup> {
-        let more = entry.more_sources.iter().flat_map(|more| more.iter());
-        std::iter::once(&entry.source).chain(more).filter_map(|source| self.sources.get(*source))
+    fn more_sources(&self, number: u32, entry: &Entry) -> &[u32] {
+        if entry.more_places == 0 {
+            return &[];
+        }
+        self.more_sources.get(&number).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn has_source(&self, entry: &Entry, source: NetGroup) -> bool {
-        self.sources.find(&source).is_some_and(|source| {
-            entry.source == source || entry.more_sources.as_ref().is_some_and(|more| more.contains(&source))
-        })
+    /// Where an entry was heard from: one group for each place in *new*; the first also in *tried*.
+    pub(crate) fn sources(&self, number: u32) -> impl Iterator<Item = NetGroup> {
+        let entry = self.slab.get(number);
+        let all = entry
+            .into_iter()
+            .flat_map(move |entry| std::iter::once(&entry.source).chain(self.more_sources(number, entry)));
+        all.filter_map(|source| self.sources.get(*source))
+    }
+
+    pub(crate) fn has_source(&self, number: u32, source: NetGroup) -> bool {
+        let Some((entry, source)) = self.slab.get(number).zip(self.sources.find(&source)) else { return false };
+        entry.source == source || self.more_sources(number, entry).contains(&source)
     }
 
     pub(crate) fn add_source(&mut self, number: u32, source: NetGroup) {
-        let source = self.sources.hold(source);
-        match self.slab.get_mut(number) {
-            Some(entry) => entry.more_sources.get_or_insert_default().push(source),
-            None => self.sources.release(source),
-        }
+        let Some(entry) = self.slab.get_mut(number) else { return };
+        entry.more_places = entry.more_places.saturating_add(1);
+        self.more_sources.entry(number).or_default().push(self.sources.hold(source));
     }
 
     /// Keeps the sources that are wanted, or the first one if none is.
     pub(crate) fn retain_sources(&mut self, number: u32, is_wanted: impl Fn(&Spot, NetGroup) -> bool) {
         let Some(entry) = self.slab.get_mut(number) else { return };
-        let all: Vec<u32> =
-            std::iter::once(entry.source).chain(entry.more_sources.take().into_iter().flat_map(|more| *more)).collect();
-        let (mut kept, mut gone): (Vec<u32>, Vec<u32>) = all
-            .into_iter()
+        let more = self.more_sources.remove(&number).unwrap_or_default();
+        let (mut kept, mut gone): (Vec<u32>, Vec<u32>) = std::iter::once(entry.source)
+            .chain(more)
             .partition(|source| self.sources.get(*source).is_some_and(|group| is_wanted(&entry.spot, group)));
         if kept.is_empty() {
             kept.push(gone.remove(0));
         }
         entry.source = kept.remove(0);
-        entry.more_sources = (!kept.is_empty()).then(|| Box::new(kept));
+        entry.more_places = u8::try_from(kept.len()).unwrap_or(u8::MAX);
+        if !kept.is_empty() {
+            self.more_sources.insert(number, kept);
+        }
         gone.into_iter().for_each(|source| self.sources.release(source));
     }
 
     /// Keeps the first source only.
     pub(crate) fn forget_more_sources(&mut self, number: u32) {
-        let more = self.slab.get_mut(number).and_then(|entry| entry.more_sources.take());
-        more.into_iter().flat_map(|more| *more).for_each(|source| self.sources.release(source));
+        let Some(entry) = self.slab.get_mut(number).filter(|entry| entry.more_places > 0) else { return };
+        entry.more_places = 0;
+        let more = self.more_sources.remove(&number).unwrap_or_default();
+        more.into_iter().for_each(|source| self.sources.release(source));
     }
 
     /// Who answers for an entry until it was reached or found dead.

@@ -272,7 +272,7 @@ impl AddressBook {
         let places = entry.places();
         if entry.is_tried()
             || places >= self.config.settings().places_per_entry_max
-            || self.entries.has_source(entry, source_group)
+            || self.entries.has_source(number, source_group)
         {
             return false;
         }
@@ -382,7 +382,7 @@ impl AddressBook {
     pub(super) fn clear_new(&mut self, number: u32) {
         let Some(entry) = self.entries.get(number) else { return };
         let group = self.entries.group(entry);
-        for source in self.entries.sources(entry) {
+        for source in self.entries.sources(number) {
             self.new.clear(self.placement.in_new(&entry.spot, group, source), number);
         }
     }

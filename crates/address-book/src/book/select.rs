@@ -166,7 +166,7 @@ impl AddressBook {
         let candidate = Candidate {
             endpoint: &endpoint,
             peer: self.peer_of(entry).map(|peer| &peer.id),
-            group: self.entries.group(entry),
+            group: self.group_of_entry(entry),
             table: table_of(entry),
             last_attempt: entry.last_attempt.option(),
             failures: u32::from(entry.failures),
@@ -198,7 +198,7 @@ impl AddressBook {
         Choice {
             endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
-            group: self.entries.group(entry),
+            group: self.group_of_entry(entry),
             table: table_of(entry),
         }
     }

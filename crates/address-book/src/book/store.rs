@@ -120,7 +120,7 @@ impl AddressBook {
             let Some(entry) = self.entries.get_mut(number).filter(|entry| entry.is(Mark::Unsaved)) else { continue };
             entry.mark(Mark::Unsaved, false);
             entry.mark(Mark::Stored, true);
-            changes.entries.extend(self.entries.get(number).map(|entry| self.record(entry)));
+            changes.entries.extend(self.entries.get(number).map(|entry| self.record(number, entry)));
         }
         for number in unsaved.peers {
             let Some(peer) = self.peers.get_mut(number).filter(|peer| peer.is_unsaved) else { continue };
@@ -139,7 +139,7 @@ impl AddressBook {
     pub fn records(&self, now: Timestamp) -> Records {
         Records {
             version: FORMAT_VERSION,
-            entries: self.entries.iter().map(|(_, entry)| self.record(entry)).collect(),
+            entries: self.entries.iter().map(|(number, entry)| self.record(number, entry)).collect(),
             peers: self
                 .peers
                 .iter()
@@ -296,12 +296,12 @@ impl AddressBook {
         report.peers += 1;
     }
 
-    fn record(&self, entry: &Entry) -> EntryRecord {
+    fn record(&self, number: u32, entry: &Entry) -> EntryRecord {
         EntryRecord {
             endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
             is_tried: entry.is_tried(),
-            source_groups: self.entries.sources(entry).collect(),
+            source_groups: self.entries.sources(number).collect(),
             told_by: self.entries.told_by(entry),
             is_own_claim: entry.is(Mark::OwnClaim),
             first_seen: entry.first_seen.at(),
