@@ -95,6 +95,7 @@ const BUCKET_SIZE_MAX: u32 = 256;
 const PLACES_PER_ENTRY_MAX: usize = 64;
 /// How many places both tables together may have. 16,777,214: an entry's number is kept in 24 bits.
 const PLACES_MAX: u64 = NUMBERS_MAX as u64 - 1;
+/// How near the horizon may be. A day: a guess; working entries must not be forgotten between two connections.
 const DAY_SECS: u64 = 24 * 3_600;
 
 impl Config {

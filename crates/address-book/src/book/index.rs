@@ -7,7 +7,7 @@ pub(crate) struct Index {
     len: usize,
 }
 
-/// How many numbers there can be: the other bits of a place hold a part of the hash.
+/// How many numbers there can be. 24 bits: the other eight of a place hold a part of the hash.
 pub(crate) const NUMBERS_MAX: u32 = (1 << NUMBER_BITS) - 1;
 const NUMBER_BITS: u32 = 24;
 const EMPTY: u32 = u32::MAX;

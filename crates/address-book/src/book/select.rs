@@ -218,3 +218,47 @@ fn factor(points: i32) -> f64 {
 pub(super) fn table_of(entry: &Entry) -> Table {
     if entry.is_tried() { Table::Tried } else { Table::New }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, net::Ipv4Addr};
+
+    use bruit_core::Seed;
+
+    use super::*;
+    use crate::{Config, Hearsay, Source};
+
+    fn book(entries: u32) -> AddressBook {
+        let mut book = AddressBook::new(Config::default().validate().unwrap(), Seed::from_number(1));
+        let now = Timestamp::from_secs(1_800_000_000);
+        let mut number = 0;
+        while book.len() < entries as usize {
+            let endpoint = Endpoint::tcp(Ipv4Addr::from_bits(0x0b00_0001 + number * 4_099).into(), 9);
+            let _ = book.heard(Hearsay { peer: None, endpoint, last_seen: None, source: Source::Seed }, now);
+            number += 1;
+        }
+        book
+    }
+
+    /// How many candidates are looked at when nobody is eligible.
+    fn looked_at(entries: u32) -> u32 {
+        let seen = Cell::new(0);
+        let nobody = |_: &Candidate<'_>| {
+            seen.set(seen.get() + 1);
+            false
+        };
+        assert_eq!(book(entries).select(Wanted::Any, nobody, Timestamp::from_secs(1_800_000_000)), None);
+        seen.get()
+    }
+
+    #[test]
+    fn so_many_are_drawn_before_all_are_looked_at() {
+        assert_eq!([49, 50, 51].map(looked_at), [49, 50, 51].map(|entries| DRAWS_MAX + entries));
+    }
+
+    #[test]
+    fn so_many_are_looked_at_when_drawing_finds_none() {
+        let scanned = [SCAN_MAX - 1, SCAN_MAX, SCAN_MAX + 1].map(|entries| looked_at(entries) - DRAWS_MAX);
+        assert_eq!(scanned, [SCAN_MAX - 1, SCAN_MAX, SCAN_MAX]);
+    }
+}

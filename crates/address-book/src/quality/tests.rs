@@ -106,3 +106,15 @@ fn the_cheapest_method_buys_little() {
     let state = one.methods_at(at(0)).into_iter().find(|view| view.method == "state").unwrap();
     assert_eq!((state.answered, state.failed, state.success_permille), (1_000, 1, 999));
 }
+
+#[test]
+fn so_many_times_of_answers_count_at_once() {
+    // A part that is far off moves by an eighth with each answer: only so many steps are taken.
+    let after = |count| {
+        let mut parts = Parts::default();
+        parts.conduct(Conduct::Answered { elapsed: Duration::ZERO }, count, at(0));
+        parts.known.unwrap().fading[Part::Latency as usize].billionths
+    };
+    assert!(after(63) < after(64));
+    assert_eq!(after(65), after(64));
+}
