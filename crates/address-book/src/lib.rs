@@ -3,6 +3,7 @@
 //! This crate decides which endpoints a node remembers, which one to dial next, which ones to tell others, and what a peer's
 //! conduct makes of its quality. It does not decide when to dial, how many connections to keep, or how addresses travel; it
 //! reads no clock, opens no file and knows no network: its owner tells it facts, and stores what [`AddressBook::changes`] gives.
+//! With feature `behaviour`, `Behaviour` does the telling in a libp2p swarm, whose own dialling then asks the book.
 //!
 //! Endpoints are kept in two tables after Bitcoin Core's design: *new* holds what was heard, *tried* what this node reached.
 //! A secret decides an endpoint's place, so that nobody can aim at a place; and whoever tells addresses from one part of the
@@ -36,6 +37,8 @@
 
 mod asn;
 mod bans;
+#[cfg(feature = "behaviour")]
+mod behaviour;
 mod book;
 mod config;
 mod net;
@@ -47,6 +50,8 @@ pub use asn::{AsnMap, AsnMapError};
 pub use bans::{
     Ban, BanReason, BanSource, BanSubject, BanSubjectError, Banned, BansFullError, Evidence, Severity, Unbanned,
 };
+#[cfg(feature = "behaviour")]
+pub use behaviour::{Behaviour, Event};
 pub use book::{
     AddressBook, Called, Candidate, Choice, ChoiceExplanation, ChoicePart, ChoiceReason, Failed, Heard, HeardRefusal,
     Hearsay, Rebound, Resolved, SampleOrder, SampleRules, Shareable, Source, Succeeded, Wanted, Without,

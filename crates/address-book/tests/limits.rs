@@ -106,7 +106,9 @@ fn a_source_group_fills_its_buckets_and_no_more() {
     for limit in [1, 2, 3] {
         let config = Config { bucket_size: 1, new_buckets_per_source_group: limit, ..Config::default() };
         let mut book = book_of(config);
-        (0..2_000).for_each(|number| drop(book.heard(told(number, Some(at(0)), 9), at(0))));
+        for number in 0..2_000 {
+            let _ = book.heard(told(number, Some(at(0)), 9), at(0));
+        }
         assert_eq!(book.len(), limit as usize);
     }
 }
@@ -130,10 +132,14 @@ fn a_group_fills_its_buckets_of_tried_and_no_more() {
 fn tables_hold_their_buckets_and_no_more() {
     for [buckets, bucket_size] in [[1, 1], [1, 2], [2, 2], [3, 2]] {
         let mut book = book_of(Config { new_buckets: buckets, bucket_size, ..Config::default() });
-        (0..2_000).for_each(|number| drop(book.heard(told(number, Some(at(0)), number as u16), at(0))));
+        for number in 0..2_000 {
+            let _ = book.heard(told(number, Some(at(0)), number as u16), at(0));
+        }
         assert_eq!(book.counts().new as u32, buckets * bucket_size);
         let mut book = book_of(Config { tried_buckets: buckets, bucket_size, ..Config::default() });
-        (0..250_u8).for_each(|number| drop(book.dial_succeeded(&spread(u32::from(number)), peer(number), at(0))));
+        for number in 0..250_u8 {
+            let _ = book.dial_succeeded(&spread(u32::from(number)), peer(number), at(0));
+        }
         assert_eq!(book.counts().tried as u32, buckets * bucket_size);
     }
 }

@@ -75,8 +75,12 @@ fn carry_out(book: &mut AddressBook, deed: &Deed, now: Timestamp) {
             book.method_conduct(who, called, deed.count, now);
         }
         11 => book.judged(who, i32::try_from(deed.count).unwrap_or(i32::MIN), now),
-        12 => drop(book.dial_succeeded(&at, who, now)),
-        _ => drop(book.dial_failed(&at, now)),
+        12 => {
+            let _ = book.dial_succeeded(&at, who, now);
+        }
+        _ => {
+            let _ = book.dial_failed(&at, now);
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub enum Endpoint {
     /// Behind a relay: no IP of its own, so no rule about IPs applies.
     Relayed {
         /// The relay.
-        relay: PeerId,
+        relay: Box<PeerId>,
         /// How the relay is dialled, without any peer id.
         via: Multiaddr,
     },
@@ -128,7 +128,7 @@ impl Endpoint {
                 };
                 with_transport(Multiaddr::empty().with(host), *port, *transport)
             }
-            Self::Relayed { relay, via } => via.clone().with(Protocol::P2p(*relay)).with(Protocol::P2pCircuit),
+            Self::Relayed { relay, via } => via.clone().with(Protocol::P2p(**relay)).with(Protocol::P2pCircuit),
             Self::Other(addr) => addr.clone(),
         }
     }
@@ -179,7 +179,7 @@ fn relayed(addr: Multiaddr) -> Endpoint {
     let mut via = Multiaddr::empty();
     for part in &addr {
         if let Protocol::P2p(relay) = part {
-            return Endpoint::Relayed { relay, via };
+            return Endpoint::Relayed { relay: Box::new(relay), via };
         }
         via.push(part);
     }

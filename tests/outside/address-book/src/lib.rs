@@ -1,45 +1,45 @@
-//! An address book that says what libp2p dials, and learns from what came of it.
-//!
-//! The book is a data structure, not a behaviour: who owns the swarm tells it facts and asks it whom to dial.
+//! A swarm whose address book says where libp2p dials, and learns from what came of it and from what pings tell.
 
-use bruit_address_book::{AddressBook, Conduct, Endpoint, Timestamp, Wanted};
+use bruit_address_book::{AddressBook, Behaviour as Book, Conduct, Config, ConfigError, Endpoint, Heard, Seed};
 use libp2p::{
-    ping,
-    swarm::{
-        Swarm, SwarmEvent,
-        dial_opts::{DialOpts, PeerCondition},
-    },
+    PeerId, ping,
+    swarm::{DialError, NetworkBehaviour, Swarm, SwarmEvent},
 };
 
-/// Dials the endpoint that the book proposes; `None` when it has none to propose.
-pub fn dial(swarm: &mut Swarm<ping::Behaviour>, book: &mut AddressBook, now: Timestamp) -> Option<Endpoint> {
-    let choice = book.select(Wanted::Any, |_| true, now)?;
-    let addr = choice.endpoint.to_multiaddr();
-    let opts = match choice.peer {
-        Some(peer) => DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![addr]).build(),
-        None => DialOpts::unknown_peer_id().address(addr).build(),
-    };
-    book.dial_started(&choice.endpoint, now);
-    if swarm.dial(opts).is_err() {
-        book.dial_failed(&choice.endpoint, now);
-    }
-    Some(choice.endpoint)
+/// The book, and something of the application's own.
+#[derive(NetworkBehaviour)]
+pub struct Behaviour {
+    book: Book,
+    ping: ping::Behaviour,
 }
 
-/// Tells the book what came of a dial, and how fast a peer answers.
-#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
-pub fn learn(book: &mut AddressBook, dialled: &Endpoint, event: &SwarmEvent<ping::Event>, now: Timestamp) {
-    match event {
-        SwarmEvent::ConnectionEstablished { peer_id, .. } => {
-            book.dial_succeeded(dialled, *peer_id, now);
-            book.connected(*peer_id, now);
-        }
-        SwarmEvent::OutgoingConnectionError { .. } => {
-            book.dial_failed(dialled, now);
-        }
-        SwarmEvent::Behaviour(ping::Event { peer, result: Ok(elapsed), .. }) => {
-            book.conduct(*peer, Conduct::Answered { elapsed: *elapsed }, 1, now);
-        }
-        _ => {}
+/// Makes the behaviour; private addresses are welcome only on a local network. The seed stays secret.
+pub fn behaviour(own: PeerId, seed: Seed, allow_private_addrs: bool) -> Result<Behaviour, ConfigError> {
+    let config = Config { allow_private_addrs, ..Config::default() }.validate()?;
+    let mut book = AddressBook::new(config, seed);
+    book.own_peer(own);
+    Ok(Behaviour { book: Book::new(book), ping: ping::Behaviour::default() })
+}
+
+/// Names an endpoint to start from.
+pub fn start_from(swarm: &mut Swarm<Behaviour>, endpoint: Endpoint) -> Heard {
+    swarm.behaviour_mut().book.add_seed(endpoint, None)
+}
+
+/// Dials whom the book proposes; false when it has nobody to propose.
+pub fn dial(swarm: &mut Swarm<Behaviour>) -> Result<bool, DialError> {
+    let Some(dial) = swarm.behaviour_mut().book.next_dial(|_| true) else { return Ok(false) };
+    swarm.dial(dial).map(|()| true)
+}
+
+/// Tells the book what the application learns of a peer: here, how fast it answers.
+pub fn learn(swarm: &mut Swarm<Behaviour>, event: &SwarmEvent<BehaviourEvent>) {
+    if let SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, result: Ok(elapsed), .. })) = event {
+        swarm.behaviour_mut().book.conduct(*peer, Conduct::Answered { elapsed: *elapsed }, 1);
     }
+}
+
+/// What the book knows.
+pub fn book(swarm: &Swarm<Behaviour>) -> &AddressBook {
+    swarm.behaviour().book.book()
 }

@@ -3,32 +3,29 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bruit_address_book::{AddressBook, Config, Endpoint, Heard, Hearsay, Seed, Source, Table, Timestamp};
+use bruit_address_book::{Endpoint, Heard, Part, Seed, Table, Timestamp};
 use libp2p::{futures::StreamExt, ping, swarm::SwarmEvent};
-use outside_address_book::{dial, learn};
+use outside_address_book::{BehaviourEvent, behaviour, book, dial, learn, start_from};
 use outside_net::{in_time, listen, swarm};
 
 fn now() -> Timestamp {
-    Timestamp::from_secs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
+    Timestamp::from_secs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 1)
 }
 
 #[tokio::test]
 async fn what_the_book_proposes_is_dialled() {
-    let (mut alice, mut bob) = (swarm(|_| ping::Behaviour::default()), swarm(|_| ping::Behaviour::default()));
-    let config = Config { allow_private_addrs: true, ..Config::default() };
-    let mut book = AddressBook::new(config.validate().unwrap(), Seed::from_number(1));
+    let mut alice = swarm(|key| behaviour(key.public().to_peer_id(), Seed::from_number(1), true).unwrap());
+    let mut bob = swarm(|_| ping::Behaviour::default());
     let (endpoint, _) = Endpoint::from_multiaddr(&listen(&mut bob).await).unwrap();
-    let news = Hearsay { peer: None, endpoint: endpoint.clone(), last_seen: None, source: Source::Seed };
-    assert_eq!(book.heard(news, now()), Heard::Added);
-    let before = book.quality(bob.local_peer_id(), now());
-
-    assert_eq!(dial(&mut alice, &mut book, now()), Some(endpoint.clone()));
+    assert!(!dial(&mut alice).unwrap());
+    assert_eq!(start_from(&mut alice, endpoint.clone()), Heard::Added);
+    assert!(dial(&mut alice).unwrap());
     in_time(async {
         loop {
             tokio::select! {
                 event = alice.select_next_some() => {
-                    learn(&mut book, &endpoint, &event, now());
-                    if matches!(event, SwarmEvent::Behaviour(ping::Event { result: Ok(_), .. })) {
+                    learn(&mut alice, &event);
+                    if matches!(event, SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { result: Ok(_), .. }))) {
                         break;
                     }
                 }
@@ -37,7 +34,9 @@ async fn what_the_book_proposes_is_dialled() {
         }
     })
     .await;
-    let entry = book.entry(&endpoint, now()).unwrap();
+    let entry = book(&alice).entry(&endpoint, now()).unwrap();
     assert_eq!((entry.peer, entry.table), (Some(*bob.local_peer_id()), Table::Tried));
-    assert_ne!(book.quality(bob.local_peer_id(), now()), before);
+    let quality = book(&alice).quality(bob.local_peer_id(), now());
+    assert!(quality.parts.iter().any(|value| value.part == Part::Rpc && value.points > 0));
+    assert_eq!(quality.parts.iter().map(|value| value.points).sum::<i32>(), quality.total);
 }
