@@ -291,6 +291,8 @@ fn worth_of(conduct: Conduct) -> Option<(Part, i64)> {
         Conduct::Answered { .. } => Some((Part::Rpc, POINT / 2)),
         Conduct::AnsweredFalsely => Some((Part::Rpc, -5 * POINT)),
         Conduct::TimedOut => Some((Part::Rpc, -POINT)),
+        // Whoever relays in good faith can be misled; many such items cannot be an accident.
+        Conduct::WithheldDependency => Some((Part::Invalid, -POINT / 2)),
         Conduct::SharedLiveAddr => Some((Part::Addresses, POINT / 5)),
         Conduct::SharedDeadAddr => Some((Part::Addresses, -POINT / 5)),
         // A duplicate says that somebody else was faster: counted, it would let one peer lower another's quality. An honest

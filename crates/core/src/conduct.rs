@@ -25,6 +25,9 @@ pub enum Conduct {
     CouldNotSatisfy,
     /// Its answer was false: it failed the caller's check.
     AnsweredFalsely,
+    /// What an item that it brought depends on could not be had, from it or from others, within the time for that. It may have
+    /// been told a lie itself.
+    WithheldDependency,
     /// It did not answer in time.
     TimedOut,
     /// It shared an address at which somebody could be reached.

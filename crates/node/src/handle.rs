@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use crate::{
     config::Config,
     files::{Manifest, ManifestId, SharedFiles},
+    holding::Holding,
     runtime::{Command, Runtime, Stopping},
     status::{BanInfo, BookEntry, GoodbyeInfo, PeerInfo, Status},
     storage::StorageStatus,
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) api: Option<PathBuf>,
     pub(crate) files: SharedFiles,
     pub(crate) feeds: TopicFeeds,
+    pub(crate) holding: Holding,
     pub(crate) changed: watch::Receiver<u64>,
     pub(crate) ended: Mutex<Ended>,
 }
@@ -116,6 +118,10 @@ impl Handle {
 
     pub(crate) fn files(&self) -> &SharedFiles {
         &self.shared.files
+    }
+
+    pub(crate) fn holding(&self) -> &Holding {
+        &self.shared.holding
     }
 
     pub(crate) fn feeds(&self) -> &TopicFeeds {

@@ -8,19 +8,22 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use crate::{
     files::{Part, Taken, Via},
     handle::{Delivery, Handle},
+    holding::{arrived, hold},
+    objects::object_id,
 };
 
 /// How many items may wait to be judged: as many as gossip lets await a verdict.
 pub(crate) const WAITING_MAX: usize = 4_096;
 
-/// An item that came.
-#[derive(Debug)]
+/// An item that came, or an object that was fetched because another depends on it.
+#[derive(Clone, Debug)]
 pub(crate) struct Incoming {
     pub(crate) id: ItemId,
     pub(crate) from: PeerId,
     pub(crate) topic: Topic,
     pub(crate) payload: Bytes,
     pub(crate) awaits_verdict: bool,
+    pub(crate) is_fetched: bool,
 }
 
 /// Has items judged until the node stops: by the application's judge of the topic, if there is one.
@@ -41,11 +44,30 @@ pub(crate) async fn run(handle: Handle, mut waiting: mpsc::Receiver<Incoming>) {
 
 /// Takes in what the application accepts, and tells gossip the verdict.
 pub(crate) async fn report(handle: &Handle, item: Incoming, verdict: Verdict) {
-    let verdict = if verdict == Verdict::Accept { take_in(handle, &item) } else { verdict };
+    if let Verdict::Hold { missing } = verdict {
+        return hold(handle, item, missing).await;
+    }
+    let verdict = if verdict == Verdict::Accept { take_in_once(handle, &item).await } else { verdict };
     if item.awaits_verdict {
         // A node that has stopped relays nothing, and a verdict may come too late.
         let _ = handle.ask(move |runtime| runtime.swarm.behaviour_mut().report(item.id, verdict)).await;
     }
+}
+
+/// What others may depend on is kept, and taken in once, however often and by whatever way it comes.
+async fn take_in_once(handle: &Handle, item: &Incoming) -> Verdict {
+    if handle.feeds().judge_of(&item.topic).is_none() {
+        return take_in(handle, item);
+    }
+    let id = object_id(&item.payload);
+    if handle.holding().lock().objects.has(&id) {
+        return Verdict::Accept;
+    }
+    let verdict = take_in(handle, item);
+    if verdict == Verdict::Accept && handle.holding().lock().objects.keep(id, &item.payload) {
+        arrived(handle, id).await;
+    }
+    verdict
 }
 
 /// Parts of files are held to their manifests; all else is delivered.

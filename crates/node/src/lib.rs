@@ -35,11 +35,13 @@ mod config;
 mod data_dir;
 mod files;
 mod handle;
+mod holding;
 mod intake;
 mod key;
 mod methods;
 mod metrics;
 mod node;
+mod objects;
 mod runtime;
 mod status;
 mod storage;
@@ -74,6 +76,7 @@ pub use methods::{
 };
 pub use multiaddr::Multiaddr;
 pub use node::{Node, StartError};
+pub use objects::object_id;
 pub use status::{
     BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo, RpcCounts,
     Status, TrafficCounts,

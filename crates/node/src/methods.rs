@@ -1,7 +1,10 @@
 //! The methods that every node serves.
 
 use bruit_core::Clock;
-use bruit_stack::rpc::{Method, MethodName, Refusal, RefusalKind};
+use bruit_stack::{
+    gossip::ItemId,
+    rpc::{Method, MethodName, Refusal, RefusalKind},
+};
 use bruit_wire::{decode, encode, pb};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -107,7 +110,9 @@ fn object(handle: &Handle, request: &Request, clock: &Clock) -> Result<Bytes, Re
     let wanted: pb::ObjectRequest = decode(request.payload.clone()).map_err(|_| bad_request("no object request"))?;
     let manifest = ManifestId::new(&wanted.manifest_id).ok_or_else(|| bad_request("an id has 32 bytes"))?;
     let found = handle.files().lock().object(manifest, wanted.index, clock.now());
-    found.ok_or_else(|| Refusal::cannot_satisfy("not held here"))
+    let object = || handle.holding().lock().objects.get(&ItemId::new(*manifest.as_bytes()));
+    let object = found.or_else(|| if wanted.index.is_none() { object() } else { None });
+    object.ok_or_else(|| Refusal::cannot_satisfy("not held here"))
 }
 
 async fn recent(handle: &Handle, request: &Request) -> Result<Bytes, Refusal> {

@@ -18,6 +18,7 @@ use crate::{
     data_dir::{DataDir, DataDirError},
     files::{SharedFiles, repair},
     handle::{Ended, Handle, OperateError, ServeError, Shared, TopicFeeds, endpoint_of, want},
+    holding::Holding,
     intake,
     methods::Builtins,
     metrics,
@@ -129,6 +130,7 @@ impl Node {
 
         let api = config.api_path();
         let files = SharedFiles::new(&config.files);
+        let holding = Holding::default();
         let (intake, items) = mpsc::channel(intake::WAITING_MAX);
         let (changed, watch_changed) = watch::channel(0);
         let mut runtime = Runtime::new(Parts {
@@ -136,6 +138,7 @@ impl Node {
             config: config.clone(),
             api: api.clone(),
             files: files.clone(),
+            holding: holding.clone(),
             traffic,
             known,
             intake,
@@ -165,6 +168,7 @@ impl Node {
                 api,
                 files,
                 feeds: TopicFeeds::default(),
+                holding,
                 changed: watch_changed,
                 ended: Mutex::new(Ended::NotYet(end)),
             },

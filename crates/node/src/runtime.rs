@@ -12,7 +12,7 @@ use std::{
 use bruit_core::{Clock, Endpoint, PeerId, Timestamp, Transport};
 use bruit_stack::{
     Behaviour, Event,
-    gossip::{Event as GossipEvent, Topic, Verdict},
+    gossip::{Event as GossipEvent, ItemId, Topic, Verdict},
     rpc::{CallId, CancelCause, Event as RpcEvent, MethodName, Ticket},
 };
 use futures::StreamExt as _;
@@ -30,6 +30,7 @@ use crate::{
     data_dir::DataDir,
     files::SharedFiles,
     handle::{CallEvent, Request},
+    holding::Holding,
     intake::Incoming,
     storage::{Storage, StorageStatus},
     transport::Traffic,
@@ -60,6 +61,7 @@ pub(crate) struct Runtime {
     pub(crate) clock: Clock,
     pub(crate) started: Timestamp,
     pub(crate) files: SharedFiles,
+    pub(crate) holding: Holding,
     pub(crate) traffic: Traffic,
     pub(crate) calls: BTreeMap<CallId, mpsc::Sender<CallEvent>>,
     pub(crate) methods: BTreeMap<MethodName, mpsc::Sender<Request>>,
@@ -215,16 +217,36 @@ impl Runtime {
             }
             Event::Gossip(GossipEvent::Item { id, from, topic, payload, deadline, .. }) => {
                 let awaits_verdict = deadline.is_some();
-                if self.intake.try_send(Incoming { id, from, topic, payload, awaits_verdict }).is_err() {
+                if self
+                    .intake
+                    .try_send(Incoming { id, from, topic, payload, awaits_verdict, is_fetched: false })
+                    .is_err()
+                {
                     self.counts.intake_overflows += 1;
                     let _ = self.swarm.behaviour_mut().report(id, Verdict::Ignore);
                 }
             }
+            Event::Gossip(GossipEvent::Resumed { id, .. }) => self.judge_again(id),
+            Event::Gossip(GossipEvent::DependencyWithheld { peer, id, missing }) => {
+                tracing::debug!(%peer, %id, missing = missing.len(), "what an item depends on did not come");
+                self.holding.lock().released(&id);
+                self.has_changed();
+            }
+            Event::Gossip(GossipEvent::Forgotten { id, .. }) => drop(self.holding.lock().released(&id)),
             Event::Gossip(GossipEvent::PeerSubscribed { .. }) => self.has_changed(),
             Event::Gossip(event) => tracing::trace!(?event, "gossip"),
             Event::Rpc(event) => self.rpc_told(event),
             Event::Drained => self.stopping = Stopping::Done,
             _ => {}
+        }
+    }
+
+    /// What an item had waited for is there.
+    fn judge_again(&mut self, id: ItemId) {
+        let item = self.holding.lock().released(&id);
+        if item.is_none_or(|item| self.intake.try_send(item).is_err()) {
+            self.counts.intake_overflows += 1;
+            let _ = self.swarm.behaviour_mut().report(id, Verdict::Ignore);
         }
     }
 
@@ -302,6 +324,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) api: Option<PathBuf>,
     pub(crate) files: SharedFiles,
+    pub(crate) holding: Holding,
     pub(crate) traffic: Traffic,
     pub(crate) known: KnownEndpoints,
     pub(crate) intake: mpsc::Sender<Incoming>,
@@ -311,7 +334,7 @@ pub(crate) struct Parts {
 
 impl Runtime {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { swarm, config, api, files, traffic, known, intake, storage, changed } = parts;
+        let Parts { swarm, config, api, files, holding, traffic, known, intake, storage, changed } = parts;
         let clock = Clock::start();
         Self {
             swarm,
@@ -320,6 +343,7 @@ impl Runtime {
             clock,
             started: clock.now(),
             files,
+            holding,
             traffic,
             calls: BTreeMap::new(),
             methods: BTreeMap::new(),

@@ -155,6 +155,12 @@ pub struct GossipCounts {
     pub rejected: u64,
     /// Copies that a peer's full outbox did not take.
     pub frames_refused: u64,
+    /// Items that were held for what they depend on.
+    #[serde(default)]
+    pub withheld: u64,
+    /// Those of them whose dependencies did not come in time.
+    #[serde(default)]
+    pub withheld_overdue: u64,
 }
 
 /// What rpc did.

@@ -101,7 +101,7 @@ impl Engine {
         let (id, missing) = (item.message.id(), item.missing);
         let Some(peer) = item.from.filter(|peer| self.peers.contains(*peer)) else { return };
         self.outputs.push_back(Output::Event(Event::DependencyWithheld { peer, id, missing }));
-        self.conduct(peer, Conduct::CouldNotSatisfy);
+        self.conduct(peer, Conduct::WithheldDependency);
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
             node.outputs(),
             [
                 Output::Event(Event::DependencyWithheld { peer: peer(0), id: item.id(), missing: vec![id(1)] }),
-                Output::Event(Event::Conduct { peer: peer(0), conduct: Conduct::CouldNotSatisfy }),
+                Output::Event(Event::Conduct { peer: peer(0), conduct: Conduct::WithheldDependency }),
             ]
         );
         assert_eq!(node.engine.report(item.id(), Verdict::Accept, end), Reported::NotPending);

@@ -123,9 +123,34 @@ impl Handle {
         method: &str,
         payload: Bytes,
         options: CallOptions,
+        judge: impl FnMut(PeerId, Bytes) -> Result<T, Verdict>,
+    ) -> Result<JudgedAnswer<T>, CallFailure> {
+        self.judged(None, (method, payload), options, judge).await
+    }
+
+    /// As [`call_peer`](Self::call_peer), with a judge of the answer.
+    ///
+    /// # Errors
+    /// The peer did not give an answer that the judge accepts.
+    pub async fn call_peer_judged<T>(
+        &self,
+        peer: PeerId,
+        method: &str,
+        payload: Bytes,
+        options: CallOptions,
+        judge: impl FnMut(PeerId, Bytes) -> Result<T, Verdict>,
+    ) -> Result<JudgedAnswer<T>, CallFailure> {
+        self.judged(Some(peer), (method, payload), options, judge).await
+    }
+
+    async fn judged<T>(
+        &self,
+        peer: Option<PeerId>,
+        (method, payload): (&str, Bytes),
+        options: CallOptions,
         mut judge: impl FnMut(PeerId, Bytes) -> Result<T, Verdict>,
     ) -> Result<JudgedAnswer<T>, CallFailure> {
-        let mut pending = self.start_call(None, method, payload, CallOptions { validate: true, ..options }).await?;
+        let mut pending = self.start_call(peer, method, payload, CallOptions { validate: true, ..options }).await?;
         let mut accepted = None;
         let mut judge = |from, payload| match judge(from, payload) {
             Ok(value) => {

@@ -11,7 +11,9 @@ use tokio::sync::{broadcast, mpsc};
 use crate::{
     files::FileView,
     handle::{Handle, StoppedError},
+    holding::arrived,
     intake::Incoming,
+    objects::object_id,
     runtime::Runtime,
 };
 
@@ -166,7 +168,15 @@ pub(crate) fn want(runtime: &mut Runtime, topic: Topic) -> Result<(), SubscribeE
 
 pub(super) async fn publish(handle: &Handle, topic: &str, payload: Bytes) -> Result<ItemId, PublishFailure> {
     let topic = Topic::new(topic)?;
-    Ok(handle.ask(move |runtime| runtime.swarm.behaviour_mut().publish(topic, payload)).await??)
+    // Others may depend on it, and ask for it before it reached them.
+    let object = handle.feeds().judge_of(&topic).map(|_| (object_id(&payload), payload.clone()));
+    let id = handle.ask(move |runtime| runtime.swarm.behaviour_mut().publish(topic, payload)).await??;
+    if let Some((object, payload)) = object
+        && handle.holding().lock().objects.keep(object, &payload)
+    {
+        arrived(handle, object).await;
+    }
+    Ok(id)
 }
 
 impl Subscription {

@@ -88,6 +88,8 @@ impl Runtime {
             pushes_max: stats.pushes_per_item_max,
             rejected: stats.rejected,
             frames_refused: stats.frames_refused,
+            withheld: stats.withheld,
+            withheld_overdue: stats.withheld_overdue,
         }
     }
 

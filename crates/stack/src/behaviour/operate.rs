@@ -6,7 +6,9 @@ use bruit_address_book::{
     AddressBook, Ban, BanSubject, Banned, BansFullError, Changes, Records, RestoreReport, Unbanned,
 };
 use bruit_core::{Endpoint, PeerId, Timestamp};
-use bruit_gossip::{ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed};
+use bruit_gossip::{
+    DependencyArrived, ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed,
+};
 use bruit_peering::{GoodbyeReason, SlotClass};
 use bytes::Bytes;
 use libp2p_identity::Keypair;
@@ -177,6 +179,11 @@ impl Behaviour {
     /// Says what the application thinks of an item.
     pub fn report(&mut self, id: ItemId, verdict: bruit_gossip::Verdict) -> Reported {
         self.children.gossip.report(id, verdict)
+    }
+
+    /// Says that what items may depend on has come, by whatever way.
+    pub fn dependency_arrived(&mut self, id: ItemId) -> DependencyArrived {
+        self.children.gossip.dependency_arrived(id)
     }
 
     /// Says that an item came by another way: copies that come by gossip are duplicates.
