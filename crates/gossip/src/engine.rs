@@ -155,7 +155,8 @@ impl Engine {
         }
         self.peers.insert(slot);
         self.tell_subscriptions(slot);
-        self.peers_changed(slot, now);
+        self.peer_came(now);
+        self.list_changed(now);
         PeerConnected::Added
     }
 
@@ -167,7 +168,8 @@ impl Engine {
             self.announcements.peer_disconnected(slot);
             self.fetches_lose(slot, now);
             self.rooms.stems.peer_gone(slot);
-            self.peers_changed(slot, now);
+            self.peer_gone(slot, now);
+            self.list_changed(now);
         }
     }
 
@@ -177,9 +179,10 @@ impl Engine {
     }
 
     /// Something became known of a peer besides what gossip tells; it replaces what was known before.
-    pub fn peer_described(&mut self, slot: Slot, traits: PeerTraits, _now: Timestamp) {
+    pub fn peer_described(&mut self, slot: Slot, traits: PeerTraits, now: Timestamp) {
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.traits = traits;
+            self.list_changed(now);
         }
     }
 

@@ -7,7 +7,7 @@ mod node;
 mod section;
 
 pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
-pub use measures::{Measures, Spread};
+pub use measures::{Measures, Spread, Unmasking};
 pub use node::{GossipNode, Reach, Rules, Spreads};
 pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
 pub(crate) use section::{check, run};

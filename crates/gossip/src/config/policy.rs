@@ -329,8 +329,18 @@ impl Inner {
 }
 
 /// The policies that the engine knows by now; the others are names on the wire and in settings only.
-const BUILT: &[&str] =
-    &["fanout", "all", "one", "flood", "sqrt_announce", "infection", "diffusion", "proxy", "dandelion"];
+const BUILT: &[&str] = &[
+    "fanout",
+    "all",
+    "one",
+    "flood",
+    "sqrt_announce",
+    "infection",
+    "neighbour_cast",
+    "diffusion",
+    "proxy",
+    "dandelion",
+];
 
 const DIFFUSION_MEAN: Duration = Duration::from_secs(2);
 

@@ -117,6 +117,7 @@ impl Engine {
             match self.timers.pop_due(now) {
                 None => break,
                 Some(Deadline::Choosing) => self.choosing_due(now),
+                Some(Deadline::Lists) => self.lists_due(now),
                 Some(Deadline::Announcements) => self.flush_announcements(now),
                 Some(Deadline::Fetch(index)) => {
                     self.fetches.get_mut(index).map(|fetch| fetch.next.take());

@@ -12,6 +12,7 @@ mod choice;
 mod dandelion;
 mod diffusion;
 mod infection;
+mod neighbour_cast;
 mod proxy;
 mod pushes;
 mod sqrt_announce;
@@ -37,6 +38,7 @@ pub(super) enum ItemRoom {
 pub(super) struct Rooms {
     pub(super) stems: dandelion::Stems,
     pub(super) choosing: infection::Choosing,
+    lists: neighbour_cast::Lists,
     /// When all inbound peers get what waits for them by diffusion.
     inbound_at: Timestamp,
 }
@@ -46,6 +48,8 @@ pub(super) struct Rooms {
 pub(super) struct PeerRooms {
     /// How many of its items are on their stem here.
     stem_items: u32,
+    /// Whom it names as its neighbours.
+    neighbours: Option<neighbour_cast::NamedNeighbours>,
     /// It asked to be told of these, and for all there is at this moment last.
     wishes: Option<Box<infection::Wishes>>,
 }
@@ -100,7 +104,8 @@ impl Engine {
             Policy::Proxy(settings) => self.spread_by_proxy(index, &settings, now),
             Policy::Dandelion(settings) => self.spread_by_dandelion(index, &settings, now),
             Policy::Infection(settings) => self.spread_by_infection(index, &settings, now),
-            Policy::NeighbourCast(_) | Policy::Tree(_) => {}
+            Policy::NeighbourCast(settings) => self.spread_by_neighbour_cast(index, &settings, now),
+            Policy::Tree(_) => {}
         }
     }
 
@@ -109,6 +114,7 @@ impl Engine {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
             Policy::Flood { .. } => self.push_once(index, now),
+            Policy::NeighbourCast(_) => self.neighbour_cast_due(index, now),
             Policy::Infection(settings) => self.infection_due(index, &settings, now),
             Policy::Diffusion { .. } => self.diffusion_due(index, now),
             Policy::Proxy(_) | Policy::Dandelion(_) => self.go_public(index, 1, now),
@@ -116,7 +122,6 @@ impl Engine {
             | Policy::All { .. }
             | Policy::One { .. }
             | Policy::SqrtAnnounce(_)
-            | Policy::NeighbourCast(_)
             | Policy::Tree(_) => {}
         }
     }
@@ -195,6 +200,7 @@ impl Engine {
     /// A peer said something that only policies understand: `adopt`, `drop`, `neighbours`, `choose`, `unchoose`, `pull`.
     pub(super) fn policy_control_received(&mut self, from: Slot, message: &ControlMessage, now: Timestamp) {
         self.choices_received(from, message, now);
+        self.list_received(from, message);
     }
 
     /// An id whose item is not here was announced, for the first time or again; the fetch is timed already.

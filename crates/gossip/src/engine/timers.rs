@@ -11,6 +11,8 @@ pub(super) enum Deadline {
     Fetch(u32),
     /// Peers are asked to announce to this node.
     Choosing,
+    /// This node's list of neighbours is told.
+    Lists,
     /// Ids that wait to be announced.
     Announcements,
 }

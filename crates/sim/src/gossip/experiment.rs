@@ -7,6 +7,7 @@ use rand::RngExt;
 
 use super::{
     Measures, Spread,
+    measures::Unmasking,
     message::sealer,
     node::{GossipNode, Reach, Rules, Spreads},
 };
@@ -60,6 +61,10 @@ pub enum Role {
     Honest,
     /// It takes and never relays.
     Silent,
+    /// It takes and never relays, and claims everybody as its neighbour.
+    Liar,
+    /// It does as its engine does, and all of its kind together look who told them of each item first.
+    Spy,
 }
 
 /// Who subscribes.
@@ -141,11 +146,16 @@ impl Experiment {
 
         let published = self.load(&mut world, &topic);
         let wanted: Vec<u32> = (0..self.overlay.nodes()).filter(|node| !world.net().is_down(*node)).collect();
-        let messages = published.into_iter().map(|published| self.spread(&world, &published, &wanted)).collect();
+        let messages: Vec<Spread> =
+            published.into_iter().map(|published| self.spread(&world, &published, &wanted)).collect();
+        let ids_announced = world.nodes().iter().map(|node| node.engine().stats().ids_announced).sum();
+        let unmasking = self.roles.contains(&Role::Spy).then(|| self.unmasking(&messages));
         let pushes = world.nodes().iter().map(|node| node.engine().stats().pushes_per_item_max);
         Ok(Measures {
             nodes: self.overlay.nodes(),
             messages,
+            ids_announced,
+            unmasking,
             pushes_per_item_max: pushes.max().unwrap_or(0),
             round_max: world.tally().round_max,
             traffic: world.net().traffic().clone(),
@@ -191,6 +201,20 @@ impl Experiment {
         published
     }
 
+    /// How well the spies name the origins of what honest nodes published.
+    fn unmasking(&self, messages: &[Spread]) -> Unmasking {
+        let honest = messages.iter().filter(|spread| self.role(spread.origin) == Role::Honest);
+        let honest: Vec<&Spread> = honest.collect();
+        let mut blamed: BTreeMap<u32, u32> = BTreeMap::new();
+        honest.iter().filter_map(|spread| spread.suspect).for_each(|suspect| *blamed.entry(suspect).or_default() += 1);
+        let mut unmasking = Unmasking::default();
+        for spread in honest.iter().filter(|spread| spread.suspect == Some(spread.origin)) {
+            unmasking.recall += 1.0 / honest.len() as f64;
+            unmasking.precision += 1.0 / (honest.len() as f64 * f64::from(blamed[&spread.origin]));
+        }
+        unmasking
+    }
+
     fn role(&self, node: u32) -> Role {
         self.roles.get(node as usize).copied().unwrap_or_default()
     }
@@ -223,6 +247,8 @@ impl Experiment {
             verdict_delay: self.verdict_delay,
             seed: self.seed.clone(),
             sealer: sealer(),
+            nodes,
+            roles: self.roles.clone(),
         });
         let node = |number| GossipNode::new(Arc::clone(&rules), number, self.role(number));
         Ok(World::linked(&self.overlay, self.links.clone(), Spreads::default(), &self.seed, START, node))
@@ -251,6 +277,7 @@ impl Experiment {
             reached: wanted.iter().filter(|node| has_it.contains(**node)).count() as u32,
             copies: reach.copies,
             first_rounds: reach.first_rounds,
+            suspect: reach.suspect,
             delays,
             optimum,
         }

@@ -12,6 +12,10 @@ pub struct Measures {
     pub nodes: u32,
     /// How every message spread, in the order of publishing.
     pub messages: Vec<Spread>,
+    /// How many ids were announced by all nodes together.
+    pub ids_announced: u64,
+    /// How well spies name origins; `None` without spies.
+    pub unmasking: Option<Unmasking>,
     /// The most peers that one node pushed one message to.
     pub pushes_per_item_max: u64,
     /// The largest round of any copy sent.
@@ -20,6 +24,15 @@ pub struct Measures {
     pub traffic: Traffic,
     /// A hash over all that was delivered to any engine, with time, sender and receiver: equal seeds, equal hashes.
     pub trace: TraceHash,
+}
+
+/// How well spies name the origins of what honest nodes published, by who told any of them first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Unmasking {
+    /// The mean, over these messages, of one over the messages that are ascribed to the same node, if that is right, else 0.
+    pub precision: f64,
+    /// The share of these messages whose origin is named.
+    pub recall: f64,
 }
 
 /// How one message spread.
@@ -39,6 +52,8 @@ pub struct Spread {
     pub copies: u64,
     /// On which rounds the first copies came.
     pub first_rounds: Rounds,
+    /// The first honest node that told a spy of it: whom the spies take for its origin.
+    pub suspect: Option<u32>,
     /// How many microseconds after publishing each receiver got it, ascending.
     pub delays: Vec<u32>,
     /// How many a flood over the same links would have taken, ascending; empty when it was not computed.
@@ -93,6 +108,12 @@ impl Measures {
         figures.count("messages", self.messages.len() as u64);
         for spread in &self.messages {
             spread.count_in(&mut figures);
+        }
+        let at_nodes = f64::from(self.nodes) * self.messages.len().max(1) as f64;
+        figures.mean("ids_per_node", self.ids_announced as f64 / at_nodes);
+        if let Some(Unmasking { precision, recall }) = self.unmasking {
+            figures.mean("precision", precision);
+            figures.mean("recall", recall);
         }
         figures.most("round_max", f64::from(self.round_max));
         figures.most("pushes_per_item_max", self.pushes_per_item_max as f64);

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use super::Role;
 use crate::{Net, Node, Port};
 
+/// The longest list of neighbours.
+const NEIGHBOURS_MAX: usize = 4_096;
+
 /// What all nodes of a world of gossip have in common.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -20,6 +23,8 @@ pub struct Rules {
     /// What each node's chance follows from.
     pub seed: Seed,
     pub(crate) sealer: Sealer,
+    pub(crate) nodes: u32,
+    pub(crate) roles: Vec<Role>,
 }
 
 /// A node that gossips, with an application that accepts everything.
@@ -52,6 +57,8 @@ pub struct Reach {
     pub copies: u64,
     /// On which rounds the first copies came.
     pub first_rounds: Rounds,
+    /// The first honest node that told a spy of it.
+    pub suspect: Option<u32>,
     /// Who got it, and after how many microseconds, in the order of getting it.
     pub receivers: Vec<(u32, u32)>,
 }
@@ -104,12 +111,13 @@ impl GossipNode {
         }
     }
 
-    fn send(&self, to: Slot, message: Message, net: &mut Net<Self>) {
+    fn send(&self, to: Slot, mut message: Message, net: &mut Net<Self>) {
         let is_control = matches!(message, Message::Control(_));
         match self.role {
-            Role::Honest => {}
+            Role::Honest | Role::Spy => {}
             Role::Silent if is_control => {}
-            Role::Silent => return,
+            Role::Liar if is_control => self.lie(&mut message),
+            Role::Silent | Role::Liar => return,
         }
         if let Message::Item(item) = &message {
             let now = net.true_now();
@@ -117,6 +125,32 @@ impl GossipNode {
             net.tally.reach_mut(item.id(), now).copies += 1;
         }
         net.send(Port(to.index() as u32), message);
+    }
+}
+
+impl GossipNode {
+    /// Claims everybody as a neighbour.
+    fn lie(&self, message: &mut Message) {
+        if let Message::Control(control) = message
+            && let Some(list) = &mut control.neighbours
+        {
+            *list = (0..self.rules.nodes).take(NEIGHBOURS_MAX).map(short_id_of).collect();
+        }
+    }
+
+    /// Remembers which honest node told of an item first.
+    fn spy(&self, from: Port, message: &Message, net: &mut Net<Self>) {
+        let Some(peer) = net.peer(from) else { return };
+        if self.role != Role::Spy || self.rules.roles.get(peer as usize) == Some(&Role::Spy) {
+            return;
+        }
+        let ids: Vec<ItemId> = match message {
+            Message::Item(item) => vec![item.id()],
+            Message::Announce(announcement) => announcement.items.iter().map(|item| item.id).collect(),
+            Message::Control(_) => return,
+        };
+        let now = net.true_now();
+        ids.into_iter().for_each(|id| _ = net.tally.reach_mut(id, now).suspect.get_or_insert(peer));
     }
 }
 
@@ -133,6 +167,7 @@ impl Node for GossipNode {
     }
 
     fn received(&mut self, from: Port, message: Message, net: &mut Net<Self>) {
+        self.spy(from, &message, net);
         let (now, from) = (net.now(), slot(from));
         match message {
             Message::Item(item) => {
@@ -229,7 +264,7 @@ impl Reach {
     }
 
     fn new(id: ItemId, since: Timestamp) -> Self {
-        Self { id, since, copies: 0, first_rounds: Rounds::default(), receivers: Vec::new() }
+        Self { id, since, copies: 0, first_rounds: Rounds::default(), suspect: None, receivers: Vec::new() }
     }
 
     fn count_first(&mut self, node: u32, round: u32, now: Timestamp) {

@@ -22,6 +22,10 @@ pub struct GossipSection {
     pub verdict_delay_ms: f64,
     /// The share of nodes that take and never relay.
     pub silent_share: f64,
+    /// The share of nodes that never relay and claim everybody as their neighbour.
+    pub liar_share: f64,
+    /// The share of nodes that look, together, who told them of each item first.
+    pub spy_share: f64,
     /// Whether times are compared with those of a flood over the same links.
     pub optimum: bool,
     /// Whether the shape of the overlay is measured.
@@ -80,10 +84,12 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     let nodes = scenario.file().nodes;
     scenario.check_overlay()?;
     scenario.share("gossip.silent_share", section.silent_share)?;
+    scenario.share("gossip.liar_share", section.liar_share)?;
+    scenario.share("gossip.spy_share", section.spy_share)?;
     scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?;
     scenario.span("load.interval_ms", load.interval_ms)?;
     scenario.span("load.tail_ms", load.tail_ms)?;
-    if section.silent_share > 0.99 {
+    if section.silent_share + section.liar_share + section.spy_share > 0.99 {
         return Err(scenario.invalid("gossip.silent_share", "nobody would be left to publish"));
     }
     match load.origin {
@@ -105,6 +111,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
     let overlay = scenario.overlay(seed)?;
     let nodes = overlay.nodes();
     let shape = section.overlay_metrics.then(|| overlay.metrics(seed));
+    let roles = roles(nodes, &section, seed);
     let experiment = Experiment {
         links: scenario.links()?,
         topic: section.topic,
@@ -124,7 +131,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
         payload_bytes: load.payload_bytes,
         verdict_delay: scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?,
         faults: scenario.faults(seed)?,
-        roles: roles(nodes, section.silent_share, seed),
+        roles,
         has_optimum: section.optimum,
         wire: scenario.wire(),
         ..Experiment::new(overlay, section.topic.policy, seed.clone())
@@ -140,10 +147,15 @@ fn sections(scenario: &Scenario) -> (GossipSection, LoadSection) {
     (file.gossip.clone().unwrap_or_default(), file.load.clone().unwrap_or_default())
 }
 
-fn roles(nodes: u32, silent_share: f64, seed: &Seed) -> Vec<Role> {
-    let silent = (f64::from(nodes) * silent_share).round() as usize;
-    let mut roles = vec![Role::Honest; nodes as usize];
-    roles.iter_mut().take(silent).for_each(|role| *role = Role::Silent);
+fn roles(nodes: u32, section: &GossipSection, seed: &Seed) -> Vec<Role> {
+    let mut roles = Vec::with_capacity(nodes as usize);
+    for (role, share) in
+        [(Role::Silent, section.silent_share), (Role::Liar, section.liar_share), (Role::Spy, section.spy_share)]
+    {
+        let count = (f64::from(nodes) * share).round() as usize;
+        roles.extend(std::iter::repeat_n(role, count));
+    }
+    roles.resize(nodes as usize, Role::Honest);
     roles.shuffle(&mut seed.derive("roles", 0).rng());
     roles
 }

@@ -18,7 +18,9 @@ use super::{
 use crate::{Carry, ControlMessage, Finished, Infection, ItemId, Policy, Topic};
 
 /// How soon after a change of peers new ones are asked.
-const CHOOSE_AFTER: Duration = Duration::from_millis(100);
+const CHOOSE_AFTER: Duration = Duration::from_millis(10);
+/// How often this node asks for what it may have missed after somebody left.
+const PULLS: u32 = 3;
 /// How often a peer is told all there is.
 const PULL_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,7 +39,8 @@ pub(in crate::engine) struct Attempts {
 pub(in crate::engine) struct Choosing {
     chosen: BTreeSet<(Topic, Slot)>,
     next: Option<Timestamp>,
-    pull_at: Timestamp,
+    /// How often it asks for what it may have missed.
+    pulls_left: u32,
 }
 
 /// What a peer asked of this node.
@@ -197,9 +200,14 @@ impl Engine {
         }
     }
 
-    /// A peer came or went.
-    pub(in crate::engine) fn peers_changed(&mut self, slot: Slot, now: Timestamp) {
+    /// A peer went. What it would have told of may be missed.
+    pub(in crate::engine) fn peer_gone(&mut self, slot: Slot, now: Timestamp) {
         self.rooms.choosing.chosen.retain(|(_, chosen)| *chosen != slot);
+        self.rooms.choosing.pulls_left = PULLS;
+        self.peer_came(now);
+    }
+
+    pub(in crate::engine) fn peer_came(&mut self, now: Timestamp) {
         if self.adaptive_topics().next().is_some() {
             self.choose_by(now.after(CHOOSE_AFTER));
         }
@@ -216,7 +224,8 @@ impl Engine {
     pub(in crate::engine) fn choosing_due(&mut self, now: Timestamp) {
         self.rooms.choosing.next = None;
         let topics: Vec<(Topic, Carry, Infection)> = self.adaptive_topics().collect();
-        let is_time_to_pull = self.rooms.choosing.pull_at <= now;
+        let is_time_to_pull = self.rooms.choosing.pulls_left > 0;
+        self.rooms.choosing.pulls_left = self.rooms.choosing.pulls_left.saturating_sub(1);
         let mut next: Option<Timestamp> = None;
         for (topic, carry, settings) in topics {
             self.choose_all(&topic, carry, &super::super::known_by::KnownBy::default());
@@ -227,6 +236,7 @@ impl Engine {
                 (settings.adaptive as usize).saturating_sub(all.iter().filter(|slot| is_chosen(slot)).count());
             let mut more: Vec<Slot> = all.iter().copied().filter(|slot| !is_chosen(slot)).collect();
             keep_random(&mut more, lacking, &mut self.rng);
+            let is_content = more.len() == lacking && self.rooms.choosing.pulls_left == 0;
             for slot in more {
                 self.rooms.choosing.chosen.insert((topic.clone(), slot));
                 self.send_control(slot, ControlMessage { choose: vec![topic.clone()], ..ControlMessage::default() });
@@ -236,11 +246,10 @@ impl Engine {
             if is_time_to_pull && let Some(slot) = asked.first() {
                 self.send_control(*slot, ControlMessage { pull: vec![topic], ..ControlMessage::default() });
             }
-            let at = now.after(settings.timeout);
-            next = Some(next.map_or(at, |next| next.min(at)));
-        }
-        if is_time_to_pull && let Some(next) = next {
-            self.rooms.choosing.pull_at = next;
+            if !is_content {
+                let at = now.after(settings.timeout);
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
         }
         next.into_iter().for_each(|at| self.choose_by(at));
     }
