@@ -32,14 +32,14 @@ pub(crate) enum Command {
     /// Lists connected peers
     #[command(after_help = QUALITY_HELP)]
     Peers(Api),
-    /// Lists the address book
+    /// Lists the address book, says why a peer is treated as it is, exports and imports
     #[command(after_help = QUALITY_HELP)]
     Book(BookArgs),
-    /// Lists bans
-    Bans(Api),
-    /// Bans a peer or an IP address
+    /// Lists, adds and removes bans
+    Bans(BansArgs),
+    /// Bans a peer, an IP address or a net; the same as `bans add`
     Ban(BanArgs),
-    /// Lifts a ban
+    /// Lifts a ban; the same as `bans rm`
     Unban(UnbanArgs),
     /// Lists who left and why
     Goodbyes(Api),
@@ -96,12 +96,52 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BookArgs {
     #[command(flatten)]
     pub(crate) api: Api,
     /// How many entries at most
     #[arg(long, default_value_t = 200)]
     pub(crate) limit: usize,
+    #[command(subcommand)]
+    pub(crate) action: Option<BookAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BookAction {
+    /// Says why a peer has its quality, and why it was chosen or banned
+    Why(PeerArgs),
+    /// Prints the book as lines of JSON
+    Export(Api),
+    /// Takes over what another book exported
+    Import(ImportArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// The file; standard input if it is `-`
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BansArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    #[command(subcommand)]
+    pub(crate) action: Option<BansAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BansAction {
+    /// Lists bans
+    List(Api),
+    /// Bans a peer, an IP address or a net
+    Add(BanArgs),
+    /// Lifts a ban
+    Rm(UnbanArgs),
 }
 
 #[derive(Debug, ClapArgs)]

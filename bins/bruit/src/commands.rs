@@ -3,12 +3,13 @@ use std::{future::Future, path::PathBuf, time::Duration};
 use bruit::admin::{Client, ClientError};
 
 use crate::{
-    args::{Api, Command},
+    args::{Api, BansAction, Command},
     exit::{Exit, Failure},
     output::Output,
     settings::default_data_dir,
 };
 
+mod book;
 mod call;
 mod config;
 mod fetch;
@@ -31,8 +32,13 @@ pub(crate) fn dispatch(command: Command, output: &Output) -> Result<Exit, Failur
         Command::Config(args) => config::config(&args.action, output),
         Command::Status(api) => look::status(&api, output),
         Command::Peers(api) => look::peers(&api, output),
-        Command::Book(args) => look::book(&args, output),
-        Command::Bans(api) => look::bans(&api, output),
+        Command::Book(args) => book::book(&args, output),
+        Command::Bans(args) => match args.action {
+            None => book::bans(&args.api, output),
+            Some(BansAction::List(api)) => book::bans(&api, output),
+            Some(BansAction::Add(args)) => operate::ban(&args, output),
+            Some(BansAction::Rm(args)) => operate::unban(&args, output),
+        },
         Command::Goodbyes(api) => look::goodbyes(&api, output),
         Command::Files(api) => look::files(&api, output),
         Command::Publish(args) => publish::publish(&args, output),

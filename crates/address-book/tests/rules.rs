@@ -426,3 +426,23 @@ fn explanations_name_the_ban_and_the_time_connected_counts() {
     book.judged(peer(1), -1_000, at(4 * HOUR));
     assert_eq!(book.quality(&peer(1), at(4 * HOUR)).total, -1);
 }
+
+#[test]
+fn what_one_book_exports_another_imports_and_stores() {
+    let mut old = book();
+    for number in 1..=20_u8 {
+        old.dial_succeeded(&spread(u32::from(number)), peer(number), at(0));
+    }
+    old.judged(peer(1), -2_000, at(0));
+    old.ban(ban(BanSubject::Ip([9, 9, 9, 9].into())), at(0)).unwrap();
+    let mut new = AddressBook::new(Config::default().validate().unwrap(), Seed::from_number(8));
+    new.judged(peer(2), 5_000, at(0));
+    let known = new.quality(&peer(2), at(0)).total;
+    let report = new.import(old.records(at(0)), at(0));
+    assert_eq!((report.entries, report.tried, report.bans), (20, 20, 1));
+    assert_eq!(new.quality(&peer(1), at(0)), old.quality(&peer(1), at(0)));
+    assert_eq!(new.quality(&peer(2), at(0)).total, known, "what this book saw itself stays");
+    let changes = new.changes();
+    assert_eq!((changes.entries.len(), changes.bans.len()), (20, 1));
+    assert_eq!(old.import(new.records(at(0)), at(0)).refused, 20, "what is known already is not taken again");
+}

@@ -16,7 +16,7 @@ use crate::{
     files::{Manifest, ManifestId, SharedFiles},
     holding::Holding,
     runtime::{Command, Runtime, Stopping},
-    status::{BanInfo, BookEntry, GoodbyeInfo, PeerInfo, Status},
+    status::{BanInfo, BookEntry, BookShape, BookWhy, GoodbyeInfo, ImportReport, PeerInfo, Status},
     storage::StorageStatus,
 };
 
@@ -170,6 +170,38 @@ impl Handle {
     /// The node has stopped.
     pub async fn book(&self, count_max: usize) -> Result<Vec<BookEntry>, StoppedError> {
         self.ask(move |runtime| runtime.book(count_max)).await
+    }
+
+    /// The address book as a whole: groups, ages, what would be dropped.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn book_shape(&self) -> Result<BookShape, StoppedError> {
+        self.ask(|runtime| runtime.book_shape()).await
+    }
+
+    /// Why a peer is treated as it is; `None` if nothing is known of it.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn book_why(&self, peer: PeerId) -> Result<Option<BookWhy>, StoppedError> {
+        self.ask(move |runtime| runtime.book_why(peer)).await
+    }
+
+    /// The address book as lines of JSON.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn book_export(&self) -> Result<String, StoppedError> {
+        self.ask(|runtime| runtime.book_export()).await
+    }
+
+    /// Takes over what another book exported.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn book_import(&self, lines: String) -> Result<ImportReport, StoppedError> {
+        self.ask(move |runtime| runtime.book_import(&lines)).await
     }
 
     /// Who left and why, newest first.

@@ -30,6 +30,7 @@
 //! ```
 
 pub mod admin;
+mod book_lines;
 mod book_rows;
 mod config;
 mod data_dir;
@@ -78,7 +79,7 @@ pub use multiaddr::Multiaddr;
 pub use node::{Node, StartError};
 pub use objects::object_id;
 pub use status::{
-    BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo, RpcCounts,
-    Status, TrafficCounts,
+    BanEvidence, BanInfo, BookCounts, BookEntry, BookShape, BookWhy, ChoiceInfo, DialCounts, GoodbyeInfo, GossipCounts,
+    ImportReport, MethodInfo, OwnAddr, PeerCounts, PeerInfo, RpcCounts, Status, TrafficCounts,
 };
 pub use storage::{StorageError, StorageState, StorageStatus};

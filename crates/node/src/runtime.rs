@@ -36,6 +36,7 @@ use crate::{
     transport::Traffic,
 };
 
+mod book_report;
 mod hint;
 mod report;
 

@@ -224,6 +224,100 @@ pub struct BookEntry {
     pub quality: i32,
     /// Whether it is kept from others.
     pub is_special: bool,
+    /// Whether it would be dropped when room is needed.
+    #[serde(default)]
+    pub would_be_dropped: bool,
+}
+
+/// The address book as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BookShape {
+    /// How many groups its endpoints belong to.
+    pub groups: usize,
+    /// The group with most endpoints.
+    pub largest_group: Option<String>,
+    /// The share of all endpoints that are of that group, from 0 to 1.
+    pub largest_group_share: f64,
+    /// How many would be dropped when room is needed.
+    pub would_be_dropped: usize,
+    /// How many endpoints showed a sign of life within the last hour, day, week and month.
+    pub ages: [usize; 4],
+    /// How many reached endpoints wait until who holds their place was tested.
+    pub waiting_for_tests: usize,
+    /// Whether our own network seems to be out, so that nothing is held against anybody.
+    pub is_offline: bool,
+}
+
+/// Why a peer is treated as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BookWhy {
+    /// Who.
+    pub peer_id: PeerId,
+    /// Its quality, in thousandths of a point: the sum of the parts.
+    pub quality: i32,
+    /// What the quality is made of.
+    pub parts: BTreeMap<String, i32>,
+    /// `good`, `unshared`, `ignored` or `bannable`.
+    pub standing: String,
+    /// For how many seconds it is connected.
+    pub connected_seconds: Option<u64>,
+    /// Whether it is kept from others.
+    pub is_special: bool,
+    /// How it answers calls.
+    pub methods: Vec<MethodInfo>,
+    /// Where it can be dialled.
+    pub endpoints: Vec<BookEntry>,
+    /// The ban on it.
+    pub ban: Option<BanInfo>,
+    /// Why it was last chosen to be dialled.
+    pub last_choice: Option<ChoiceInfo>,
+}
+
+/// How a peer answers one method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodInfo {
+    /// The method.
+    pub method: String,
+    /// How many calls it answered lately.
+    pub answered: u32,
+    /// How many it answered falsely or not in time.
+    pub failed: u32,
+}
+
+/// Why an endpoint was chosen to be dialled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoiceInfo {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// How many seconds ago.
+    pub seconds_ago: u64,
+    /// Its chance of being taken once it was drawn, in thousandths: the sum of the parts.
+    pub chance: i32,
+    /// What the chance had to exceed.
+    pub needed: i32,
+    /// What the chance was made of.
+    pub parts: Vec<(String, i32)>,
+    /// The largest reason without which another one would have been chosen.
+    pub top: String,
+}
+
+/// What came of taking over another book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Endpoints taken over.
+    pub entries: usize,
+    /// How many of them in *tried*.
+    pub tried: usize,
+    /// Peers whose quality was taken over.
+    pub peers: usize,
+    /// Bans taken over.
+    pub bans: usize,
+    /// Endpoints refused: known already, our own, or not allowed here.
+    pub refused: usize,
+    /// Endpoints whose place is taken.
+    pub displaced: usize,
+    /// Lines that could not be read.
+    pub unreadable: usize,
 }
 
 /// A peer that left, or that the node left.

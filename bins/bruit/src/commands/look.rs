@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use bruit::{PeerId, Status, StorageState};
 
 use crate::{
-    args::{Api, BookArgs},
+    args::Api,
     commands::{block_on, client},
     exit::{Exit, Failure},
     output::Output,
@@ -120,41 +120,6 @@ pub(super) fn peers(api: &Api, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Held)
 }
 
-pub(super) fn book(args: &BookArgs, output: &Output) -> Result<Exit, Failure> {
-    let client = client(&args.api)?;
-    let book = block_on(async { Ok(client.book(args.limit).await?) })?;
-    output.table(&book, |book| {
-        let mut table = Table::new(&["ADDRESS", "PEER", "TABLE", "GROUP", "SEEN", "REACHED", "FAILED", "QUALITY"]);
-        for entry in &book.entries {
-            table.row([
-                entry.endpoint.to_string(),
-                entry.peer_id.map_or("-".to_owned(), |peer| peer.to_string()),
-                entry.table.clone(),
-                entry.group.clone(),
-                format!("{} ago", span(entry.seen_seconds_ago)),
-                entry.reached_seconds_ago.map_or("never".to_owned(), |ago| format!("{} ago", span(ago))),
-                entry.failures.to_string(),
-                points(entry.quality),
-            ]);
-        }
-        table
-    });
-    Ok(Exit::Held)
-}
-
-pub(super) fn bans(api: &Api, output: &Output) -> Result<Exit, Failure> {
-    let client = client(api)?;
-    let bans = block_on(async { Ok(client.bans().await?) })?;
-    output.table(&bans, |bans| {
-        let mut table = Table::new(&["SUBJECT", "REASON", "BY", "LEFT"]);
-        for ban in &bans.bans {
-            table.row([ban.subject.clone(), ban.reason.clone(), ban.source.clone(), span(ban.seconds_left)]);
-        }
-        table
-    });
-    Ok(Exit::Held)
-}
-
 pub(super) fn goodbyes(api: &Api, output: &Output) -> Result<Exit, Failure> {
     let client = client(api)?;
     let goodbyes = block_on(async { Ok(client.goodbyes().await?) })?;
@@ -196,6 +161,6 @@ pub(super) fn files(api: &Api, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Held)
 }
 
-fn points(thousandths: i32) -> String {
+pub(super) fn points(thousandths: i32) -> String {
     format!("{:.1}", f64::from(thousandths) / 1_000.0)
 }

@@ -177,6 +177,30 @@ impl AddressBook {
         report
     }
 
+    /// Takes over what another book exported, as [`restore`](Self::restore) does; all of it is stored at the next
+    /// [`changes`](Self::changes). What this book knows of a peer's quality it believes more.
+    pub fn import(&mut self, mut records: Records, now: Timestamp) -> RestoreReport {
+        records.peers.retain(|record| self.peers.find(&record.peer).is_none());
+        let endpoints: Vec<Endpoint> = records.entries.iter().map(|record| record.endpoint.clone()).collect();
+        let peers: Vec<PeerId> = records.peers.iter().map(|record| record.peer).collect();
+        let bans: Vec<BanSubject> = records.bans.iter().map(|ban| canonical(ban.subject)).collect();
+        let report = self.restore(records, now);
+        for endpoint in &endpoints {
+            if let Some(number) = self.entries.find(endpoint) {
+                self.unsaved.entry_changed(&mut self.entries, number);
+            }
+        }
+        for peer in &peers {
+            if let Some(number) = self.peers.find(peer) {
+                self.unsaved.peer_changed(&mut self.peers, number);
+            }
+        }
+        for subject in bans.into_iter().filter(|subject| self.bans.find(*subject, now).is_some()) {
+            self.unsaved.ban_changed(subject);
+        }
+        report
+    }
+
     fn restore_ban(&mut self, ban: Ban, report: &mut RestoreReport, now: Timestamp) {
         let subject = canonical(ban.subject);
         self.unsaved.bans_stored.insert(subject);

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bruit_core::PeerId;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -25,7 +26,7 @@ use crate::{
     },
     files::{FileView, ManifestId},
     handle::Waited,
-    status::Status,
+    status::{BookWhy, ImportReport, Status},
 };
 
 /// Speaks to a node over its API's socket.
@@ -99,6 +100,21 @@ impl Client {
     /// A part of the address book.
     pub async fn book(&self, limit: usize) -> Result<Book, ClientError> {
         self.get(&format!("/v1/book?limit={limit}")).await
+    }
+
+    /// Why a peer is treated as it is.
+    pub async fn book_why(&self, peer: PeerId) -> Result<BookWhy, ClientError> {
+        self.get(&format!("/v1/book/why/{peer}")).await
+    }
+
+    /// The address book as lines of JSON.
+    pub async fn book_export(&self) -> Result<Bytes, ClientError> {
+        self.send(Method::GET, "/v1/book/export", Bytes::new()).await
+    }
+
+    /// Gives the node what another book exported.
+    pub async fn book_import(&self, lines: Bytes) -> Result<ImportReport, ClientError> {
+        Ok(serde_json::from_slice(&self.send(Method::POST, "/v1/book/import", lines).await?)?)
     }
 
     /// Who left and why.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     files::{FetchReport, FetchWish, FileView, ManifestId},
     handle::WaitFor,
-    status::{BanInfo, BookEntry, GoodbyeInfo, PeerInfo},
+    status::{BanInfo, BookEntry, BookShape, GoodbyeInfo, PeerInfo},
 };
 
 mod calls;
@@ -30,6 +30,9 @@ pub struct Book {
     pub new: usize,
     /// Endpoints reached.
     pub tried: usize,
+    /// The book as a whole.
+    #[serde(default)]
+    pub shape: BookShape,
     /// The first entries.
     pub entries: Vec<BookEntry>,
 }

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use bruit_core::PeerId;
 use bruit_stack::address_book::{BanSubject, Severity};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -25,6 +26,7 @@ use crate::{
     config::{FILES_TOPIC, FileSettings},
     files::ManifestId,
     handle::{CallOptions, Handle},
+    status::{BookWhy, ImportReport},
 };
 
 pub(super) type Answer<T> = Result<Json<T>, Fault>;
@@ -54,6 +56,9 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/status", get(async |State(handle): State<Handle>| Ok::<_, Fault>(Json(handle.status().await?))))
         .route("/v1/peers", get(peers))
         .route("/v1/book", get(book))
+        .route("/v1/book/why/{peer}", get(book_why))
+        .route("/v1/book/export", get(book_export))
+        .route("/v1/book/import", post(book_import))
         .route("/v1/goodbyes", get(goodbyes))
         .route("/v1/bans", get(bans))
         .route("/v1/files", get(files))
@@ -85,7 +90,22 @@ async fn peers(State(handle): State<Handle>) -> Answer<Peers> {
 
 async fn book(State(handle): State<Handle>, Query(Limit { limit }): Query<Limit>) -> Answer<Book> {
     let counts = handle.status().await?.book;
-    Ok(Json(Book { new: counts.new, tried: counts.tried, entries: handle.book(limit).await? }))
+    let shape = handle.book_shape().await?;
+    Ok(Json(Book { new: counts.new, tried: counts.tried, shape, entries: handle.book(limit).await? }))
+}
+
+async fn book_why(State(handle): State<Handle>, Path(peer): Path<String>) -> Answer<BookWhy> {
+    let peer: PeerId = peer.parse().map_err(|_| Fault(StatusCode::BAD_REQUEST, format!("`{peer}` is no peer id")))?;
+    let why = handle.book_why(peer).await?;
+    why.map(Json).ok_or_else(|| Fault(StatusCode::NOT_FOUND, format!("nothing is known of {peer}")))
+}
+
+async fn book_export(State(handle): State<Handle>) -> Result<Response, Fault> {
+    Ok(handle.book_export().await?.into_response())
+}
+
+async fn book_import(State(handle): State<Handle>, lines: String) -> Answer<ImportReport> {
+    Ok(Json(handle.book_import(lines).await?))
 }
 
 async fn goodbyes(State(handle): State<Handle>) -> Answer<Goodbyes> {

@@ -1,16 +1,8 @@
-use bruit_core::Timestamp;
-use bruit_stack::{
-    address_book::{BanReason, BanSource, Evidence, Part, Severity, Table},
-    gossip::ROUNDS_MAX,
-    peering::SlotClass,
-};
+use bruit_stack::{gossip::ROUNDS_MAX, peering::SlotClass};
 
 use crate::{
     runtime::{Runtime, hint::left_alone},
-    status::{
-        BanEvidence, BanInfo, BookCounts, BookEntry, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts,
-        PeerInfo, RpcCounts, Status,
-    },
+    status::{BookCounts, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo, RpcCounts, Status},
 };
 
 impl Runtime {
@@ -138,30 +130,6 @@ impl Runtime {
             .collect()
     }
 
-    pub(crate) fn book(&self, count_max: usize) -> Vec<BookEntry> {
-        let behaviour = self.swarm.behaviour();
-        let (book, now) = (behaviour.book(), behaviour.now());
-        let ago = |then: Timestamp| now.since(then).as_secs();
-        let mut entries: Vec<_> = book.entries(now).collect();
-        entries.sort_by(|a, b| (b.table, b.last_seen, &a.endpoint).cmp(&(a.table, a.last_seen, &b.endpoint)));
-        let entries = entries.into_iter().take(count_max).map(|entry| BookEntry {
-            quality: entry.peer.map_or(0, |peer| book.quality(&peer, now).total),
-            endpoint: entry.endpoint,
-            peer_id: entry.peer,
-            table: match entry.table {
-                Table::New => "new",
-                Table::Tried => "tried",
-            }
-            .to_owned(),
-            group: entry.group.to_string(),
-            seen_seconds_ago: ago(entry.last_seen),
-            reached_seconds_ago: entry.last_success.map(ago),
-            failures: entry.failures,
-            is_special: entry.is_special,
-        });
-        entries.collect()
-    }
-
     pub(crate) fn goodbyes(&self) -> Vec<GoodbyeInfo> {
         let views = self.swarm.behaviour().goodbyes().into_iter();
         views
@@ -173,38 +141,6 @@ impl Runtime {
                 stay_away_seconds: view.stay_away_secs,
             })
             .collect()
-    }
-
-    pub(crate) fn bans(&self) -> Vec<BanInfo> {
-        let behaviour = self.swarm.behaviour();
-        let now = behaviour.now();
-        let bans = behaviour.book().bans(now).map(|ban| BanInfo {
-            subject: ban.subject.to_string(),
-            reason: match ban.reason {
-                BanReason::Requested => "requested",
-                BanReason::WrongNetwork => "wrong network",
-                BanReason::BrokeProtocol => "broke a protocol",
-                BanReason::SentInvalid => "sent what is invalid",
-                BanReason::FailedCalls => "failed calls",
-                BanReason::Application => "the application's judgement",
-                BanReason::BannedPeers => "several banned peers came from there",
-            }
-            .to_owned(),
-            source: match ban.source {
-                BanSource::Rule => "rule",
-                BanSource::Operator => "operator",
-            }
-            .to_owned(),
-            severity: match ban.severity {
-                Severity::Banned => "banned",
-                Severity::Discouraged => "discouraged",
-            }
-            .to_owned(),
-            seconds_ago: now.since(ban.since).as_secs(),
-            seconds_left: ban.until.since(now).as_secs(),
-            evidence: ban.evidence.as_ref().map(evidence_of),
-        });
-        bans.collect()
     }
 
     pub(super) fn log_health(&self) {
@@ -226,17 +162,6 @@ impl Runtime {
         if let Some(hint) = status.hint {
             tracing::warn!("{hint}");
         }
-    }
-}
-
-fn evidence_of(evidence: &Evidence) -> BanEvidence {
-    let parts = Part::ALL.into_iter().zip(evidence.parts).filter(|(_, points)| *points != 0);
-    BanEvidence {
-        quality: evidence.total(),
-        below: evidence.below,
-        parts: parts.map(|(part, points)| (part.name().to_owned(), points)).collect(),
-        decided_by: evidence.top().into_iter().map(|part| part.name().to_owned()).collect(),
-        seen_at: evidence.seen_at,
     }
 }
 

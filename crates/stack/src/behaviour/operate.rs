@@ -99,6 +99,13 @@ impl Behaviour {
         report
     }
 
+    /// Takes over what another book exported.
+    pub fn book_import(&mut self, records: Records) -> RestoreReport {
+        let report = self.coupler.book_mut().import(records, self.clock.now());
+        self.children.peering.addresses_learned();
+        report
+    }
+
     /// The present moment, as the engines see it.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
