@@ -12,7 +12,29 @@
 //! - Small payloads and those above 16 KiB travel on lanes of their own. Anybody may also call on a substream of its own
 //!   (`/bruit/rpc-call/<network>/1`): one request frame, one response frame, close.
 //!
-//! A key is asked of whoever serves `lookup`:
+//! # Styles
+//! | wanted | how |
+//! |---|---|
+//! | this peer, once | [`Engine::call_peer`] |
+//! | some good peer, the next one if that was in vain | [`Engine::call`]; [`CallOptions`] pins, excludes, prefers a class, hedges, joins equal calls |
+//! | nothing back | [`Engine::send`] |
+//! | an answer of any size | `CallOptions::stream`, [`Event::Chunk`], [`Engine::chunk_taken`]; the other side [`Engine::send_chunk`] |
+//!
+//! # Coming from `libp2p-request-response`
+//! | there | here |
+//! |---|---|
+//! | a protocol name and a codec for each kind of request | one protocol; a [`Method`] for each, its payload is bytes (at most 192 KiB; more in chunks) |
+//! | `send_request(&peer, request)` | [`Engine::call_peer`]; or [`Engine::call`], which needs no peer |
+//! | dials the peer if need be | connected peers only; who they are is the owner's to decide |
+//! | `Message::Request { channel, .. }`, `send_response(channel, ..)` | [`Event::Request`] with a [`Ticket`], [`Engine::answer`], or `Behaviour::register_inline` |
+//! | dropping the channel fails the request | answer with a [`Refusal`], which says why, and whether somebody else should be asked |
+//! | `OutboundFailure` | [`CallError`]: who was asked, why each try failed, whether anything may have been executed |
+//! | `Config::with_request_timeout` | a time-out for each try, a deadline for the call; both travel with the request |
+//! | `with_max_concurrent_streams` | limits per peer and in all, by count, bytes and cost; a peer at its limit is not read |
+//! | a substream for each request | two long-lived lanes, of which the one for large payloads never holds up the other |
+//! | `ProtocolSupport` | peers tell each other what they serve; who does not serve a method is not asked |
+//!
+//! A key is asked of whoever serves `lookup` (a larger one is in `examples/lookup.rs`):
 //! ```
 //! # #[cfg(not(feature = "behaviour"))]
 //! # fn main() {}
