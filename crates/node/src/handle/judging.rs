@@ -44,6 +44,9 @@ impl Handle {
     /// Wants a topic and judges its items: none is delivered or relayed that the judge does not accept. Dropping the judge
     /// lets items pass unjudged again.
     ///
+    /// Payloads that it accepts, and that this node publishes on the topic, are kept by their [`object_id`](crate::object_id) for
+    /// others. [`Verdict::Hold`] names what an item lacks by such ids: it is fetched, judged here, and then the item again.
+    ///
     /// # Errors
     /// The node has stopped, or the topic cannot be wanted, or has a judge.
     pub async fn judge(&self, topic: &str) -> Result<Judge, JudgeError> {
@@ -74,7 +77,7 @@ impl Drop for Judge {
 }
 
 impl Unjudged {
-    /// Its id.
+    /// Its id; of what was fetched because another item depends on it, its [`object_id`](crate::object_id).
     pub const fn id(&self) -> ItemId {
         self.id
     }
