@@ -76,6 +76,9 @@ pub(crate) struct NetworkArgs {
     /// How many hops a message makes at most
     #[arg(long, value_name = "N", default_value_t = 6)]
     pub(crate) rounds: u32,
+    /// How messages spread, by the policy's name
+    #[arg(long, value_name = "NAME", default_value = FANOUT)]
+    pub(crate) policy: String,
     /// Do not fetch what gossip missed
     #[arg(long)]
     pub(crate) no_repair: bool,
@@ -90,6 +93,9 @@ pub(crate) struct NetworkArgs {
     pub(crate) log: String,
 }
 
+/// The policy whose limits are settings.
+const FANOUT: &str = "fanout";
+
 /// A network that can be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -99,6 +105,7 @@ pub(crate) struct Settings {
     pub(crate) inbound_max: usize,
     pub(crate) fanout: u32,
     pub(crate) rounds: u32,
+    pub(crate) policy: String,
     pub(crate) repair: bool,
     pub(crate) log: String,
     /// The nodes whose application serves objects instead of the node.
@@ -124,6 +131,10 @@ impl NetworkArgs {
             let known = bruit::PROFILES.join(", ");
             return Err(Failure::configuration(format!("there is no profile {:?}; there are {known}", self.profile)));
         }
+        if !bruit::POLICIES.contains(&self.policy.as_str()) {
+            let known = bruit::POLICIES.join(", ");
+            return Err(Failure::configuration(format!("there is no policy {:?}; there are {known}", self.policy)));
+        }
         let settings = Settings {
             nodes,
             profile: self.profile.clone(),
@@ -131,6 +142,7 @@ impl NetworkArgs {
             inbound_max: self.inbound.unwrap_or(inbound_max),
             fanout: self.fanout,
             rounds: self.rounds,
+            policy: self.policy.clone(),
             repair: !self.no_repair,
             log: self.log.clone(),
             bad: BTreeSet::new(),
@@ -149,6 +161,19 @@ impl NetworkArgs {
 }
 
 impl Settings {
+    /// How many peers a node may push a message to, and how many hops a copy may make.
+    pub(crate) fn limits(&self) -> (u32, u32) {
+        if self.policy == FANOUT {
+            return (self.fanout, self.rounds);
+        }
+        (u32::try_from(self.nodes).unwrap_or(u32::MAX), u32::MAX)
+    }
+
+    /// Whether copies that were pushed on say so: those that were asked for count as first ones.
+    pub(crate) fn counts_hops(&self) -> bool {
+        [FANOUT, "all", "flood", "diffusion", "tree"].contains(&self.policy.as_str())
+    }
+
     /// How many seed nodes there are: two, unless they would be all.
     pub(crate) fn seeds(&self) -> usize {
         if self.nodes > 2 { 2 } else { 1 }

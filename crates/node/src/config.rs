@@ -20,8 +20,12 @@ pub use error::{ADDR_EXAMPLE, ConfigError};
 pub use layers::{Effective, Layers, Setting, Source};
 pub use seeds::{SeedFileError, read_seed_file};
 
+/// The names of all policies by which messages spread.
+pub const POLICIES: [&str; 11] = bruit_gossip::Policy::NAMES;
+
 /// The profiles that the design names.
 pub const PROFILES: [&str; 5] = ["bruit", "casper", "factom", "horizen", "ironfish"];
+
 /// The topic of files for which no topic is named.
 pub const FILES_TOPIC: &str = "files";
 /// The port that nodes listen on unless told otherwise. Not assigned to anybody; a choice of ours.
@@ -59,6 +63,10 @@ pub struct Config {
     pub fanout: u32,
     /// How many hops a message makes at most. Factom: 6.
     pub rounds: u32,
+    /// How messages spread, by a policy's name, on every topic. `None` (empty): as the profile says. `fanout` and `rounds` are
+    /// the policy `fanout`'s.
+    #[serde(with = "schema::empty_is_none")]
+    pub policy: Option<bruit_gossip::Policy>,
     /// Who relays the topics not named in `topics`.
     pub carry: Carry,
     /// What is particular to single topics.
@@ -156,6 +164,7 @@ impl Default for Config {
             outbound: 32,
             inbound_max: 150,
             fanout: 16,
+            policy: None,
             rounds: 6,
             carry: Carry::default(),
             topics: BTreeMap::new(),

@@ -58,7 +58,7 @@ pub use bruit_stack::{
     rpc::{CancelCause, Candidate, Method, MethodName, Refusal, RefusalKind},
 };
 pub use config::{
-    ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, PORT, PROFILES,
+    ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, POLICIES, PORT, PROFILES,
     SeedFileError, Setting, Source, TopicSettings, read_seed_file,
 };
 pub use data_dir::{DataDir, DataDirError};

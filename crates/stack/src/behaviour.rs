@@ -103,6 +103,13 @@ impl Behaviour {
         let mut exchange =
             bruit_addr_exchange::Behaviour::new(network, config.exchange.clone(), seed.derive("exchange", 0));
         exchange.own_peer(local);
+        let mut gossip = bruit_gossip::Behaviour::new(
+            network,
+            config.gossip.clone(),
+            seed.derive("gossip", 0),
+            bruit_gossip::Admission::ByOwner,
+        );
+        gossip.identify(&local);
         let children = Children {
             peering: bruit_peering::Behaviour::new(config.peering.clone(), local, seed.derive("peering", 0)),
             exchange,
@@ -112,12 +119,7 @@ impl Behaviour {
                 seed.derive("rpc", 0),
                 bruit_rpc::Admission::ByOwner,
             ),
-            gossip: bruit_gossip::Behaviour::new(
-                network,
-                config.gossip.clone(),
-                seed.derive("gossip", 0),
-                bruit_gossip::Admission::ByOwner,
-            ),
+            gossip,
         };
         Self {
             children,

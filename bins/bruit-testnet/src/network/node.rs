@@ -136,6 +136,7 @@ impl Node {
         flag("--inbound-max", settings.inbound_max_of(self.number - 1).to_string());
         flag("--fanout", settings.fanout.to_string());
         flag("--rounds", settings.rounds.to_string());
+        flag("--set", format!("policy={}", settings.policy));
         flag("--topic", format!("{FILES_TOPIC}=everybody"));
         flag("--topic", format!("{HALF_TOPIC}=subscribers"));
         flag("--log", settings.log.clone());

@@ -9,6 +9,8 @@ pub(crate) struct Terms {
     pub(crate) outbound: usize,
     pub(crate) fanout: u32,
     pub(crate) rounds: u32,
+    /// Whether a relayed copy can be told from the first.
+    pub(crate) counts_hops: bool,
     /// How many nodes are bad.
     pub(crate) bad: usize,
 }
@@ -16,13 +18,15 @@ pub(crate) struct Terms {
 impl Terms {
     /// What follows from a network's settings.
     pub(crate) fn of(settings: &Settings) -> Self {
-        let &Settings { nodes, outbound, fanout, rounds, .. } = settings;
-        Self { nodes, outbound, fanout, rounds, bad: settings.bad.len() }
+        let &Settings { nodes, outbound, .. } = settings;
+        let (fanout, rounds) = settings.limits();
+        let counts_hops = settings.counts_hops();
+        Self { nodes, outbound, fanout, rounds, counts_hops, bad: settings.bad.len() }
     }
 
     /// Whether there are so many nodes that a message must be relayed at least once.
     pub(crate) fn needs_relays(self) -> bool {
-        self.nodes > 2 * (self.outbound + 1)
+        self.counts_hops && self.nodes > 2 * (self.outbound + 1)
     }
 
     /// Whether a fetcher can know two holders.
@@ -104,7 +108,7 @@ pub(crate) fn not_applicable(terms: Terms) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { nodes: 16, outbound: 4, fanout: 4, rounds: 6, bad: 0 };
+    const TERMS: Terms = Terms { nodes: 16, outbound: 4, fanout: 4, rounds: 6, counts_hops: true, bad: 0 };
     const BAD: Terms = Terms { bad: 6, ..TERMS };
 
     fn good() -> Report {

@@ -164,6 +164,16 @@ pub(super) mod empty_is_none {
         }
     }
 
+    impl Text for bruit_gossip::Policy {
+        fn to_text(&self) -> String {
+            self.to_string()
+        }
+
+        fn from_text(text: &str) -> Result<Self, String> {
+            text.parse().map_err(|error: bruit_gossip::PolicyNameError| error.to_string())
+        }
+    }
+
     impl Text for SocketAddr {
         fn to_text(&self) -> String {
             self.to_string()

@@ -40,26 +40,35 @@ impl Config {
         stack.peering.outbound_target = self.outbound;
         stack.peering.inbound_max = self.inbound_max;
         let common = TopicSettings { carry: Some(self.carry), ..TopicSettings::default() };
-        let mut topics = BTreeMap::new();
+        // What the profile says holds where the configuration says nothing else.
+        let by_profile = std::mem::take(&mut stack.gossip);
+        let common_policy = by_profile.other_topics.map(|topic| topic.policy).unwrap_or_default();
+        let mut topics = if self.policy.is_some() { BTreeMap::new() } else { by_profile.topics };
         for (name, settings) in &self.topics {
             let topic = Topic::new(name).map_err(|error| ConfigError::Unworkable {
                 key: format!("topics.{name}"),
                 reason: error.to_string(),
             })?;
-            topics.insert(topic, self.topic(*settings));
+            let policy = topics.get(&topic).map_or(common_policy, |topic: &TopicConfig| topic.policy);
+            topics.insert(topic, self.topic(*settings, policy));
         }
-        stack.gossip = gossip::Config { topics, other_topics: Some(self.topic(common)), ..self.gossip.clone() };
+        stack.gossip =
+            gossip::Config { topics, other_topics: Some(self.topic(common, common_policy)), ..self.gossip.clone() };
         Ok(stack)
     }
 
-    fn topic(&self, settings: TopicSettings) -> TopicConfig {
+    fn topic(&self, settings: TopicSettings, by_profile: Policy) -> TopicConfig {
         let peers = settings.fanout.unwrap_or(self.fanout);
         let rounds = settings.rounds.unwrap_or(self.rounds);
         let carry = match settings.carry.unwrap_or(self.carry) {
             Carry::Everybody => gossip::Carry::Everybody,
             Carry::Subscribers => gossip::Carry::Subscribers,
         };
-        TopicConfig { policy: Policy::Fanout { peers, rounds }, carry, ..TopicConfig::default() }
+        let policy = match self.policy.unwrap_or(by_profile) {
+            policy if settings.fanout.is_none() && policy.name() != Policy::default().name() => policy,
+            _ => Policy::Fanout { peers, rounds },
+        };
+        TopicConfig { policy, carry, ..TopicConfig::default() }
     }
 }
 

@@ -182,3 +182,25 @@ fn built_in_methods_are_named_by_their_names() {
         "`builtin_methods`: there is no built-in method `pong`; there are ping, echo, object, recent, peers"
     );
 }
+
+#[test]
+fn messages_spread_as_the_profile_says_unless_the_configuration_does() {
+    use bruit_stack::gossip::{Policy, Topic};
+
+    let stack = |profile: &str, pairs: &[(&str, &str)]| {
+        let flags = [&[("profile", profile)], pairs].concat();
+        let gossip = layers(None, &[], &flags).resolve().unwrap().config.stack().unwrap().gossip;
+        let policy = |name: &str| {
+            let topic = gossip.topics.get(&Topic::new(name).unwrap()).or(gossip.other_topics.as_ref());
+            topic.unwrap().policy.name()
+        };
+        [policy("blocks"), policy("private"), policy("else")]
+    };
+    assert_eq!(stack("bruit", &[]), [Policy::default().name(); 3]);
+    assert_eq!(stack("casper", &[]), ["infection"; 3]);
+    assert_eq!(stack("horizen", &[]), ["flood", "dandelion", "diffusion"]);
+    assert_eq!(stack("horizen", &[("policy", "infection")]), ["infection"; 3]);
+    assert_eq!(stack("horizen", &[("topics.blocks.fanout", "3")]), ["fanout", "dandelion", "diffusion"]);
+    let error = layers(None, &[], &[("policy", "rumour")]).resolve().unwrap_err().to_string();
+    assert!(error.contains("rumour") && error.contains("infection"), "{error}");
+}

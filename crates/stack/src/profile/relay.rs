@@ -1,12 +1,53 @@
 //! How items spread.
 
-use bruit_gossip::Config;
+use bruit_gossip::{Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Topic, TopicConfig};
 
 use super::Profile;
 
-/// Every profile begins with the default, eager push to 16 peers over six rounds: it is Factom's.
-pub(super) fn set(profile: Profile, _gossip: &mut Config) {
+/// The topic that everybody is to have at once, in profiles that know one.
+const URGENT: &str = "urgent";
+
+pub(super) fn set(profile: Profile, gossip: &mut Config) {
     match profile {
-        Profile::Bruit | Profile::Factom | Profile::Casper | Profile::Horizen | Profile::Ironfish => {}
+        Profile::Bruit => {}
+        // Its default is the crate's: sixteen peers, six rounds.
+        Profile::Factom => urgent(gossip, 6),
+        Profile::Casper => {
+            by_default(gossip, Policy::Infection(Infection::default()));
+            // Broadcast to all peers, passed on by nobody.
+            urgent(gossip, 1);
+        }
+        Profile::Horizen => {
+            by_default(gossip, diffusion());
+            on(gossip, "blocks", TopicConfig { priority: Priority::High, ..spread_by(Inner::Flood.policy()) });
+            on(gossip, "transactions", spread_by(diffusion()));
+            let private = Dandelion { inner: Inner::Diffusion, ..Dandelion::default() };
+            on(gossip, "private", spread_by(Policy::Dandelion(private)));
+        }
+        Profile::Ironfish => by_default(gossip, Policy::NeighbourCast(NeighbourCast::default())),
     }
+}
+
+fn diffusion() -> Policy {
+    Inner::Diffusion.policy()
+}
+
+fn spread_by(policy: Policy) -> TopicConfig {
+    TopicConfig { policy, ..TopicConfig::default() }
+}
+
+fn urgent(gossip: &mut Config, rounds: u32) {
+    on(gossip, URGENT, TopicConfig { priority: Priority::High, ..spread_by(Policy::All { rounds }) });
+}
+
+/// What holds for topics that the profile does not name.
+const fn by_default(gossip: &mut Config, policy: Policy) {
+    if let Some(topic) = &mut gossip.other_topics {
+        topic.policy = policy;
+    }
+}
+
+fn on(gossip: &mut Config, name: &str, config: TopicConfig) {
+    let topic = Topic::new(name).unwrap_or_else(|_| unreachable!("the names of profiles' topics are short"));
+    gossip.topics.insert(topic, config);
 }
