@@ -60,6 +60,8 @@ pub(crate) enum Command {
     /// Serves a method by running a command for each request
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
+    /// Asks every node of a network whom it knows, and counts them
+    Crawl(CrawlArgs),
     /// Waits until something is so
     Wait(WaitArgs),
     /// Names a peer to be connected to
@@ -271,6 +273,25 @@ pub(crate) struct WaitArgs {
     /// For how many seconds at most
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) timeout: f64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CrawlArgs {
+    /// Where to start, with or without /p2p/ID
+    #[arg(required = true, value_name = "ADDR")]
+    pub(crate) addrs: Vec<Multiaddr>,
+    /// The network
+    #[arg(long, default_value = "bruit")]
+    pub(crate) network: String,
+    /// Dials private addresses too; taken for granted if a start address is private
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Writes a graph for Graphviz
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dot: Option<PathBuf>,
+    /// Writes a graph for Gephi
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gexf: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

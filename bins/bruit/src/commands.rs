@@ -12,6 +12,7 @@ use crate::{
 mod book;
 mod call;
 mod config;
+mod crawl;
 mod fetch;
 mod folder;
 mod key;
@@ -48,6 +49,7 @@ pub(crate) fn dispatch(command: Command, output: &Output) -> Result<Exit, Failur
         Command::Call(args) => call::call(&args, output),
         Command::Send(args) => call::send(&args, output),
         Command::Serve(args) => serve::serve(&args, output),
+        Command::Crawl(args) => crawl::crawl_network(&args, output),
         Command::Wait(args) => wait::wait(&args, output),
         Command::Addnode(args) => operate::addnode(&args, output),
         Command::Disconnect(args) => operate::disconnect(&args, output),

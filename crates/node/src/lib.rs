@@ -33,6 +33,7 @@ pub mod admin;
 mod book_lines;
 mod book_rows;
 mod config;
+mod crawl;
 mod data_dir;
 mod files;
 mod handle;
@@ -53,7 +54,7 @@ pub const AGENT: &str = concat!("bruit/", env!("CARGO_PKG_VERSION"));
 
 pub use bruit_stack::{
     address_book::{BanSubject, Severity},
-    core::{Endpoint, NetworkId, PeerId},
+    core::{AddrPolicy, Endpoint, NetworkId, PeerId},
     gossip::{ItemId, Topic, Verdict},
     rpc::{CancelCause, Candidate, Method, MethodName, Refusal, RefusalKind},
 };
@@ -61,6 +62,7 @@ pub use config::{
     ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, POLICIES, PORT, PROFILES,
     SeedFileError, Setting, Source, TopicSettings, read_seed_file,
 };
+pub use crawl::{CrawlConfig, CrawlProgress, Crawled, CrawledLink, CrawledNode, crawl};
 pub use data_dir::{DataDir, DataDirError};
 pub use files::{
     FetchReport, FetchWish, Fetched, FileTotals, FileView, Manifest, ManifestError, ManifestId, PublishFileError,

@@ -20,7 +20,7 @@ pub enum Ask {
 }
 
 impl<P: Copy + Ord> Exchange<P> {
-    /// Tells whether more addresses are wanted; while not, nobody is asked a second time.
+    /// Tells whether more addresses are wanted; while not, peers are asked a second time only at the regular interval, if there is one.
     pub fn more_wanted(&mut self, is_more_wanted: bool) {
         self.is_more_wanted = is_more_wanted;
     }
@@ -31,7 +31,9 @@ impl<P: Copy + Ord> Exchange<P> {
         let at = state.asked_at.map_or(now, |asked| asked.after(state.small_pause)).max(now);
         match state.asking {
             Asking::InFlight => return Ask::UnderWay,
-            Asking::First(planned) | Asking::Again(planned) => state.asking = Asking::First(planned.min(at)),
+            Asking::First(planned) | Asking::Again { if_wanted: planned, .. } => {
+                state.asking = Asking::First(planned.min(at));
+            }
             Asking::Never => state.asking = Asking::First(at),
         }
         if at > now { Ask::At(at) } else { Ask::Now }
@@ -42,15 +44,18 @@ impl<P: Copy + Ord> Exchange<P> {
         self.ask_later(peer, true, now);
     }
 
-    /// A peer has answered with so many addresses. One that has more to tell than the last time is worth asking again soon.
+    /// A peer has answered with so many addresses. One that has more to tell than before is worth asking again soon.
     pub(super) fn asked_with(&mut self, peer: P, count: usize, now: Timestamp) {
         let settings = self.config.settings();
         let is_small = count < settings.small_answer;
         if let Some(state) = self.peers.get_mut(&peer) {
-            if count > state.last_answer {
+            if !is_small {
+                let again = settings.ask_again_secs.unwrap_or(settings.ask_small_secs);
+                state.small_pause = Duration::from_secs(again);
+            } else if count > state.best_answer {
                 state.small_pause = Duration::from_secs(settings.ask_small_secs);
             }
-            state.last_answer = count;
+            state.best_answer = state.best_answer.max(count);
         }
         self.ask_later(peer, is_small, now);
     }
@@ -58,19 +63,16 @@ impl<P: Copy + Ord> Exchange<P> {
     fn ask_later(&mut self, peer: P, is_small: bool, now: Timestamp) {
         let settings = self.config.settings();
         let Some(state) = self.peers.get_mut(&peer) else { return };
-        let again = settings.ask_again_secs.map(Duration::from_secs);
-        let pause = if is_small {
-            let pause = state.small_pause;
+        let regular = settings.ask_again_secs.map(Duration::from_secs);
+        let soon = is_small.then_some(state.small_pause);
+        if is_small {
             let longest = Duration::from_secs(settings.ask_small_secs_max);
-            state.small_pause = pause.saturating_mul(2).min(longest);
-            Some(pause)
-        } else {
-            again
-        };
-        state.asking = match pause {
-            Some(pause) if state.is_admitted && state.is_asked(settings) => {
-                Asking::Again(now.after(around(pause, 5, &mut self.rng)))
-            }
+            state.small_pause = state.small_pause.saturating_mul(2).min(longest);
+        }
+        let anyway = regular.map(|pause| now.after(around(pause, 5, &mut self.rng)));
+        let if_wanted = soon.map(|pause| now.after(around(pause, 5, &mut self.rng)));
+        state.asking = match if_wanted.into_iter().chain(anyway).min() {
+            Some(if_wanted) if state.is_admitted && state.is_asked(settings) => Asking::Again { if_wanted, anyway },
             _ => Asking::Never,
         };
     }

@@ -41,7 +41,7 @@ pub(super) struct Peer<P> {
     pub(super) asking: Asking,
     pub(super) asked_at: Option<Timestamp>,
     pub(super) small_pause: Duration,
-    pub(super) last_answer: usize,
+    pub(super) best_answer: usize,
     pub(super) own_at: Option<Timestamp>,
     pub(super) confirm_by: Option<Timestamp>,
     pub(super) dialled_back: Option<Timestamp>,
@@ -65,7 +65,11 @@ pub(super) struct Answered {
 pub(super) enum Asking {
     Never,
     First(Timestamp),
-    Again(Timestamp),
+    /// If more is wanted then, or anyway.
+    Again {
+        if_wanted: Timestamp,
+        anyway: Option<Timestamp>,
+    },
     InFlight,
 }
 
@@ -91,7 +95,7 @@ impl<P: Copy + Ord> Peer<P> {
             asking: Asking::Never,
             asked_at: None,
             small_pause: Duration::from_secs(settings.ask_small_secs),
-            last_answer: 0,
+            best_answer: 0,
             own_at: None,
             confirm_by: None,
             dialled_back: None,
@@ -155,8 +159,9 @@ impl<P: Copy + Ord> Peer<P> {
     pub(super) const fn asks_at(&self, is_more_wanted: bool) -> Option<Timestamp> {
         match self.asking {
             Asking::First(at) => Some(at),
-            Asking::Again(at) if is_more_wanted => Some(at),
-            Asking::Again(_) | Asking::Never | Asking::InFlight => None,
+            Asking::Again { if_wanted, .. } if is_more_wanted => Some(if_wanted),
+            Asking::Again { anyway, .. } => anyway,
+            Asking::Never | Asking::InFlight => None,
         }
     }
 
