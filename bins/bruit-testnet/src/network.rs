@@ -257,5 +257,5 @@ impl Network {
 
 /// Whether a peer is kept: one that is greeting, or that was refused and is leaving, takes no part.
 pub(crate) fn has_slot(peer: &PeerInfo) -> bool {
-    ["outbound", "inbound", "manual"].contains(&peer.direction.as_str())
+    ["outbound", "quiet", "inbound", "manual"].contains(&peer.direction.as_str())
 }

@@ -19,8 +19,8 @@ use libp2p_swarm::{
 use request_response::{OutboundFailure, OutboundRequestId, ProtocolSupport};
 
 use crate::{
-    Departure, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output,
-    PeerView, SlotClass, ValidConfig,
+    Config, ConfigError, Departure, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello,
+    HelloFailure, Origin, Output, PeerView, SlotClass, ValidConfig,
 };
 
 type Messages = request_response::Behaviour<BoundedCodec<pb::PeeringRequest, pb::PeeringResponse>>;
@@ -48,6 +48,7 @@ type Action = ToSwarm<Event, THandlerInEvent<Messages>>;
 enum Sent {
     Hello,
     Goodbye,
+    Ping,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +123,29 @@ impl Behaviour {
         self.tell(|engine, now| engine.dial(endpoint, peer, now))
     }
 
+    /// Dials a peer that was outbound before the last stop.
+    pub fn dial_anchor(&mut self, endpoint: Endpoint, peer: PeerId) -> DialOutcome {
+        self.tell(|engine, now| engine.dial_anchor(endpoint, peer, now))
+    }
+
+    /// Dials only to see whether a peer is there, as an answer to [`Event::FeelerWanted`].
+    pub fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> DialOutcome {
+        self.tell(|engine, now| engine.visit(endpoint, peer, now))
+    }
+
+    /// Says that a peer was the first to deliver something: what protects its slot.
+    pub fn delivered_first(&mut self, peer: &PeerId) {
+        self.engine.delivered_first(peer, self.clock.now());
+    }
+
+    /// Changes the settings while peers are connected.
+    ///
+    /// # Errors
+    /// The settings cannot work; nothing has changed.
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), ConfigError> {
+        self.tell(|engine, now| engine.reconfigure(config, now))
+    }
+
     /// Says that there are fewer candidates than wanted.
     pub fn candidates_exhausted(&mut self) {
         self.tell(|engine, now| engine.candidates_exhausted(now));
@@ -162,6 +186,9 @@ impl Behaviour {
                 Output::SendGoodbye { peer, goodbye } => {
                     let kind = pb::peering_request::Kind::Goodbye(goodbye.into_wire());
                     self.send(peer, kind, Sent::Goodbye);
+                }
+                Output::SendPing { peer } => {
+                    self.send(peer, pb::peering_request::Kind::Ping(pb::Ping {}), Sent::Ping);
                 }
                 Output::Close { peer, connection } => self.actions.push_back(ToSwarm::CloseConnection {
                     peer_id: peer,
@@ -237,7 +264,7 @@ impl Behaviour {
                         None
                     }
                     // A later version may have more kinds.
-                    Ok(None) => None,
+                    Ok(Some(pb::peering_request::Kind::Ping(_)) | None) => None,
                     Err(_) => {
                         self.engine.malformed_received(peer, now);
                         None
@@ -254,13 +281,15 @@ impl Behaviour {
                     }
                     (Some(Sent::Hello), None) => self.engine.hello_failed(peer, HelloFailure::Malformed, now),
                     (Some(Sent::Goodbye), _) => self.engine.goodbye_ended(peer),
+                    (Some(Sent::Ping), _) => self.engine.pong_received(peer, now),
                     (None, _) => {}
                 }
             }
             Messages::OutboundFailure { peer, request_id, error, .. } => match self.sent.remove(&request_id) {
                 Some(Sent::Hello) => self.engine.hello_failed(peer, hello_failure(&error), now),
                 Some(Sent::Goodbye) => self.engine.goodbye_ended(peer),
-                None => {}
+                // The engine has a deadline of its own for pings.
+                Some(Sent::Ping) | None => {}
             },
             Messages::InboundFailure { .. } | Messages::ResponseSent { .. } => {}
         }
@@ -305,7 +334,7 @@ impl NetworkBehaviour for Behaviour {
         remote_addr: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let others = self.pending_inbound.iter().filter(|(id, _)| **id != connection_id).map(|(_, from)| from);
-        if !self.engine.accepts_inbound(&endpoint_of(remote_addr), others) {
+        if !self.engine.accepts_peer(&peer, &endpoint_of(remote_addr), others) {
             return Err(ConnectionDenied::new(NoRoom));
         }
         self.messages.handle_established_inbound_connection(connection_id, peer, local_addr, remote_addr)

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use bruit_core::NetworkId;
 
+use crate::{Mode, Subject};
+
 /// How many connections to keep and how to behave while making them. Times are whole milliseconds when read from text
 /// (`hello_timeout_ms = 1000`).
 ///
@@ -10,16 +12,44 @@ use bruit_core::NetworkId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Config {
+    /// Whom the node deals with.
+    pub mode: Mode,
+    /// Who may be connected, when anybody is named: manual peers always may.
+    pub allow: Vec<Subject>,
+    /// Who may not be connected.
+    pub deny: Vec<Subject>,
     /// How many peers to dial and keep. Factom: 32.
     pub outbound_target: usize,
+    /// How many more may be kept when more dials than needed succeed; never more than an eighth of the target. Factom: 4, for a
+    /// maximum of 36.
+    pub outbound_extra: usize,
+    /// How many quiet peers to dial and keep when all other outbound slots are taken. Bitcoin Core: 2.
+    pub quiet_target: usize,
     /// How many peers that dialled us to keep. Factom: 150.
     pub inbound_max: usize,
     /// How many connections beyond `inbound_max` are let in only to be told where else to go. Grin: 8.
     pub inbound_slack: usize,
-    /// How many kept inbound peers may share one IP address. Casper: 3.
+    /// How many kept inbound peers may share one IP address. A guess below Casper's 3: one host shall not hold many.
     pub inbound_per_ip_max: usize,
-    /// How many dials may be under way at once. libp2p's own dial concurrency: 8.
+    /// How many kept inbound peers may share one group of addresses. A guess: about a fifth of all.
+    pub inbound_per_group_max: usize,
+    /// How many connections beyond all others are kept free for manual peers that come by themselves. A guess.
+    pub reserved: usize,
+    /// Whether a newcomer takes the slot of an inbound peer without merit when all are taken. Bitcoin Core does.
+    pub inbound_eviction: bool,
+    /// How many inbound peers lose their slot to newcomers in a minute, at most. A guess: a network that is full does not churn.
+    pub evictions_per_minute: u32,
+    /// How many dials may be under way at once: all outbound slots are filled in parallel. 40: the outbound maximum and some.
     pub dials_max: usize,
+    /// How many dials begin in a second, over time. 10: what keeps a node from being a weapon.
+    pub dials_per_second: u32,
+    /// How many dials begin at once after a pause. 40: as many as may be under way.
+    pub dials_burst: u32,
+    /// How many dials to one public IP address may fail in an hour. 3: a victim whose ports are all advertised as peers' notices
+    /// nothing.
+    pub dials_per_ip_per_hour: usize,
+    /// Whether ports below 1,024 of public addresses are dialled that the operator did not name. No: other services live there.
+    pub dial_low_ports: bool,
     /// How many handshakes of inbound connections may be under way at once. Commonware allows 512.
     pub pending_inbound_max: usize,
     /// How many inbound connections from one IP address may be without a hello, handshakes included. Loopback is not counted. A
@@ -30,6 +60,37 @@ pub struct Config {
     /// How long a hello may take. Casper's handshake: 20 s; a foreign peer that stalls is gone sooner here.
     #[cfg_attr(feature = "serde", serde(rename = "hello_timeout_ms", with = "crate::config::millis"))]
     pub hello_timeout: Duration,
+    /// After how much silence a peer is asked whether it is there. Factom: 15 s.
+    #[cfg_attr(feature = "serde", serde(rename = "ping_interval_ms", with = "crate::config::millis"))]
+    pub ping_interval: Duration,
+    /// How long the answer may take.
+    #[cfg_attr(feature = "serde", serde(rename = "ping_timeout_ms", with = "crate::config::millis"))]
+    pub ping_timeout: Duration,
+    /// After how many answers missed in a row a peer is given up. 2: with the times above after 35 s.
+    pub pings_missed_max: u32,
+    /// How often an address that was only heard of is tested; 0 for never. Bitcoin Core: 2 min.
+    #[cfg_attr(feature = "serde", serde(rename = "feeler_interval_ms", with = "crate::config::millis"))]
+    pub feeler_interval: Duration,
+    /// How often some outbound peers are exchanged for others; 0 for never. Factom: 15 min.
+    #[cfg_attr(feature = "serde", serde(rename = "rotation_interval_ms", with = "crate::config::millis"))]
+    pub rotation_interval: Duration,
+    /// How many are exchanged. Factom drops from 32 to 30.
+    pub rotation_drops: usize,
+    /// Whether seed addresses are only asked for others, and left again.
+    pub seeds_one_shot: bool,
+    /// In which order sources of seed addresses are used.
+    pub bootstrap: Bootstrap,
+    /// How long one source of seed addresses is given before the next one is used. Bitcoin Core: 11 s for DNS.
+    #[cfg_attr(feature = "serde", serde(rename = "seed_stage_delay_ms", with = "crate::config::millis"))]
+    pub seed_stage_delay: Duration,
+    /// After what time seed addresses are wanted again while there are fewer than `reseed_below` outbound peers.
+    #[cfg_attr(feature = "serde", serde(rename = "reseed_soon_ms", with = "crate::config::millis"))]
+    pub reseed_soon: Duration,
+    /// After what time they are wanted again while any outbound peer is missing. Factom: 4 h.
+    #[cfg_attr(feature = "serde", serde(rename = "reseed_interval_ms", with = "crate::config::millis"))]
+    pub reseed_interval: Duration,
+    /// Below how many outbound peers seed addresses are wanted again soon. Factom: 10.
+    pub reseed_below: usize,
     /// How long a refused peer stays, to ask once for addresses.
     #[cfg_attr(feature = "serde", serde(rename = "refused_linger_ms", with = "crate::config::millis"))]
     pub refused_linger: Duration,
@@ -42,9 +103,12 @@ pub struct Config {
     /// The delay before the second dial of an endpoint that failed; doubles with each failure. Casper: 1 s.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_base_ms", with = "crate::config::millis"))]
     pub backoff_base: Duration,
-    /// The longest delay for a seed address or a manual peer, which are never given up.
+    /// The longest delay for a manual peer, which is never given up: specials find each other again within a minute.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_manual_max_ms", with = "crate::config::millis"))]
     pub backoff_manual_max: Duration,
+    /// The longest delay for a seed address, which is never given up. Iron Fish: 5 min.
+    #[cfg_attr(feature = "serde", serde(rename = "backoff_seed_max_ms", with = "crate::config::millis"))]
+    pub backoff_seed_max: Duration,
     /// The longest delay for all others.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_max_ms", with = "crate::config::millis"))]
     pub backoff_max: Duration,
@@ -65,20 +129,46 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            mode: Mode::Open,
+            allow: Vec::new(),
+            deny: Vec::new(),
             outbound_target: 32,
+            outbound_extra: 4,
+            quiet_target: 2,
             inbound_max: 150,
             inbound_slack: 8,
-            inbound_per_ip_max: 3,
-            dials_max: 8,
+            inbound_per_ip_max: 2,
+            inbound_per_group_max: 32,
+            reserved: 8,
+            inbound_eviction: true,
+            evictions_per_minute: 12,
+            dials_max: 40,
+            dials_per_second: 10,
+            dials_burst: 40,
+            dials_per_ip_per_hour: 3,
+            dial_low_ports: false,
             pending_inbound_max: 256,
             strangers_per_ip_max: 8,
             strangers_per_group_max: 32,
             hello_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(10),
+            pings_missed_max: 2,
+            feeler_interval: Duration::from_secs(2 * 60),
+            rotation_interval: Duration::ZERO,
+            rotation_drops: 2,
+            seeds_one_shot: false,
+            bootstrap: Bootstrap::Staged,
+            seed_stage_delay: Duration::from_secs(11),
+            reseed_soon: Duration::from_secs(5 * 60),
+            reseed_interval: Duration::from_secs(4 * 3_600),
+            reseed_below: 10,
             refused_linger: Duration::from_secs(2),
             refill_interval_min: Duration::from_millis(250),
             refill_interval_max: Duration::from_secs(2),
             backoff_base: Duration::from_secs(1),
-            backoff_manual_max: Duration::from_secs(5 * 60),
+            backoff_manual_max: Duration::from_secs(40),
+            backoff_seed_max: Duration::from_secs(5 * 60),
             backoff_max: Duration::from_secs(60 * 60),
             stay_away: Duration::from_secs(5 * 60),
             stay_away_honoured_max: Duration::from_secs(60 * 60),
@@ -89,11 +179,22 @@ impl Default for Config {
     }
 }
 
+/// In which order sources of seed addresses are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Bootstrap {
+    /// Names first, then the list, then what comes with the settings; each only if those before did not help.
+    #[default]
+    Staged,
+    /// All at once, and of all their addresses one by chance after the other.
+    OneRandom,
+}
+
 /// A configuration that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// More peers than slots can exist.
-    #[error("outbound_target + inbound_max is {0}, more than 4088")]
+    /// More peers than there is room for.
+    #[error("all connections together are {0}, more than there is room for")]
     TooManyPeers(usize),
     /// Nobody could ever be dialled.
     #[error("dials_max is 0: nobody could be dialled")]
@@ -118,9 +219,24 @@ const PEERS_MAX: usize = bruit_core::SLOTS_MAX - 8;
 const AGENT_BYTES_MAX: usize = 64;
 
 impl Config {
+    /// How many peers are dialled and kept at most, quiet ones apart.
+    pub const fn outbound_max(&self) -> usize {
+        let eighth = self.outbound_target / 8;
+        let extra = if self.outbound_extra < eighth { self.outbound_extra } else { eighth };
+        self.outbound_target.saturating_add(extra)
+    }
+
+    /// How many peers may be connected at once, those included that are only greeted, refused or visited. Manual peers that are
+    /// dialled come on top.
+    pub const fn places(&self) -> usize {
+        let dialled = self.outbound_max().saturating_add(self.quiet_target).saturating_add(self.dials_max);
+        let come = self.inbound_max.saturating_add(self.inbound_slack).saturating_add(self.reserved);
+        dialled.saturating_add(come)
+    }
+
     /// Checks the configuration. `agent` is what a hello says of the software, cut at 64 bytes.
     pub fn validate(self, network: NetworkId, agent: &str) -> Result<ValidConfig, ConfigError> {
-        let peers = self.outbound_target.saturating_add(self.inbound_max).saturating_add(self.inbound_slack);
+        let peers = self.places();
         if peers > PEERS_MAX {
             return Err(ConfigError::TooManyPeers(peers));
         }
@@ -130,15 +246,28 @@ impl Config {
         if self.refill_interval_min > self.refill_interval_max {
             return Err(ConfigError::Interval("refill_interval_min"));
         }
-        if self.backoff_base > self.backoff_max.min(self.backoff_manual_max) {
+        if self.backoff_base > self.backoff_max.min(self.backoff_manual_max).min(self.backoff_seed_max) {
             return Err(ConfigError::Interval("backoff_base"));
         }
         let times = [
             ("hello_timeout", self.hello_timeout),
             ("refill_interval_min", self.refill_interval_min),
             ("backoff_base", self.backoff_base),
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", self.ping_timeout),
+            ("seed_stage_delay", self.seed_stage_delay),
+            ("reseed_soon", self.reseed_soon),
+            ("reseed_interval", self.reseed_interval),
         ];
         if let Some((name, _)) = times.iter().find(|(_, time)| time.is_zero()) {
+            return Err(ConfigError::Zero(name));
+        }
+        let counts = [
+            ("pings_missed_max", self.pings_missed_max),
+            ("dials_per_second", self.dials_per_second),
+            ("dials_burst", self.dials_burst),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(ConfigError::Zero(name));
         }
         let end = (0..=AGENT_BYTES_MAX.min(agent.len())).rev().find(|at| agent.is_char_boundary(*at)).unwrap_or(0);
@@ -175,8 +304,11 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused() {
         assert!(check(|_| ()).is_ok());
-        assert!(check(|c| c.inbound_max = PEERS_MAX - 40).is_ok());
-        assert_eq!(check(|c| c.inbound_max = PEERS_MAX).unwrap_err(), ConfigError::TooManyPeers(PEERS_MAX + 40));
+        let others = Config::default().places() - Config::default().inbound_max;
+        assert!(check(|c| c.inbound_max = PEERS_MAX - others).is_ok());
+        let too_many = check(|c| c.inbound_max = PEERS_MAX - others + 1).unwrap_err();
+        assert_eq!(too_many, ConfigError::TooManyPeers(PEERS_MAX + 1));
+        assert_eq!(check(|c| c.dials_burst = 0).unwrap_err(), ConfigError::Zero("dials_burst"));
         assert_eq!(check(|c| c.dials_max = 0).unwrap_err(), ConfigError::NoDials);
         assert_eq!(check(|c| c.hello_timeout = Duration::ZERO).unwrap_err(), ConfigError::Zero("hello_timeout"));
         assert_eq!(

@@ -1,21 +1,30 @@
 mod backoff;
+mod budget;
 mod connections;
 mod dialling;
+mod eviction;
+mod liveness;
 mod seats;
+mod seeding;
+mod upkeep;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
 };
 
-use bruit_core::{Audience, BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp};
+use bruit_core::{Audience, BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp, TokenBucket};
 
-use connections::class_of;
+use budget::{Allowance, Budget};
 pub use dialling::DialOutcome;
 use dialling::{Dial, Dialling, Named, Purpose};
+use liveness::Pulse;
+use seeding::Seeding;
+use upkeep::Upkeep;
 
 use crate::{
-    Config, Departure, DepartureCause, Event, Goodbye, GoodbyeReason, Hello, SlotClass, Strangeness, ValidConfig,
+    Config, Departure, DepartureCause, Event, Goodbye, GoodbyeReason, Hello, Intent, Mode, SlotClass, Strangeness,
+    ValidConfig,
 };
 
 /// How a connection came about.
@@ -25,6 +34,18 @@ pub enum Origin {
     Dialled(Endpoint),
     /// It came in from this endpoint, whose port means nothing.
     Accepted(Endpoint),
+}
+
+impl Origin {
+    /// The address of the other side.
+    pub const fn endpoint(&self) -> &Endpoint {
+        let (Self::Dialled(endpoint) | Self::Accepted(endpoint)) = self;
+        endpoint
+    }
+
+    const fn is_dialled(&self) -> bool {
+        matches!(self, Self::Dialled(_))
+    }
 }
 
 /// Why a hello was not answered.
@@ -57,6 +78,11 @@ pub enum Output<C> {
         /// What to say.
         hello: Hello,
     },
+    /// Send a ping, and tell when it was answered.
+    SendPing {
+        /// To whom.
+        peer: PeerId,
+    },
     /// Send a goodbye.
     SendGoodbye {
         /// To whom.
@@ -86,6 +112,8 @@ pub struct PeerView {
     pub remote: Endpoint,
     /// Since when it is connected.
     pub since: Timestamp,
+    /// The shortest time that an answer to a ping took.
+    pub latency: Option<std::time::Duration>,
     /// What it said.
     pub hello: Option<Hello>,
 }
@@ -98,6 +126,9 @@ struct Peer<C> {
     /// How often we said hello.
     hellos: u32,
     since: Timestamp,
+    /// What we want of it, if we dialled it.
+    purpose: Purpose,
+    pulse: Pulse,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +153,14 @@ pub struct Engine<C> {
     rng: ChaCha8Rng,
     peers: BTreeMap<PeerId, Peer<C>>,
     deadlines: BTreeSet<(Timestamp, PeerId)>,
+    /// When pings, or their answers, are due.
+    pulses: BTreeSet<(Timestamp, PeerId)>,
     dialling: Dialling,
+    budget: Budget,
+    seeding: Seeding,
+    upkeep: Upkeep,
+    evictions: TokenBucket,
+    secret: Seed,
     listen: Vec<Endpoint>,
     features: Vec<String>,
     history: BoundedQueue<Departure>,
@@ -142,6 +180,12 @@ impl<C: Copy + Ord> Engine<C> {
         Self {
             local,
             rng: seed.derive("peering", 0).rng(),
+            secret: seed.derive("groups", 0),
+            pulses: BTreeSet::new(),
+            budget: Budget::new(&config.config),
+            seeding: Seeding::default(),
+            upkeep: Upkeep::default(),
+            evictions: seats::evictions(&config.config),
             peers: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             dialling: Dialling::new(&config.config),
@@ -167,7 +211,7 @@ impl<C: Copy + Ord> Engine<C> {
         self.replace_dead_connection(peer, now);
         let known = self.peers.get(&peer)?;
         let origin = known.connections.first().map(|(_, origin)| origin.clone())?;
-        let mut answer = self.hello_to(&origin);
+        let mut answer = self.hello_to(&origin, Intent::Stay);
         if hello.network != self.valid.network.as_str() {
             answer.refused = Some(Goodbye::because(GoodbyeReason::WrongNetwork));
             self.estrange(peer, Strangeness::WrongNetwork, now);
@@ -176,15 +220,18 @@ impl<C: Copy + Ord> Engine<C> {
         match known.state {
             State::Held(_) => {}
             State::Leaving { .. } => answer.refused = Some(self.full(peer, &origin)),
-            State::Greeting { .. } => match self.seat_for(peer, &origin, &hello) {
+            State::Greeting { .. } if hello.intent == Intent::Visit && !origin.is_dialled() => {
+                self.leave_after(peer, now)
+            }
+            State::Greeting { .. } => match self.seat_for(peer, &origin, &hello, now) {
                 Some(class) => self.hold(peer, class, hello, now),
                 None => {
                     let goodbye = self.full(peer, &origin);
                     answer.refused = Some(goodbye.clone());
                     self.depart(peer, DepartureCause::Sent(goodbye), now);
                     self.leave_after(peer, now);
-                    let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
-                    self.outputs.push_back(Output::Event(Event::Turned { peer, listen: hello.listen, remote }));
+                    let remote = origin.endpoint().clone();
+                    self.tell(Event::Turned { peer, listen: hello.listen, remote });
                 }
             },
         }
@@ -204,9 +251,10 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         if let State::Greeting { .. } = known.state {
-            let named = matches!(&origin, Origin::Dialled(endpoint) if self.dialling.is_manual(endpoint, peer));
-            let class = if named { SlotClass::Manual } else { class_of(&origin) };
-            self.hold(peer, class, hello, now);
+            match self.class_for(peer, &origin) {
+                Some(class) => self.hold(peer, class, hello, now),
+                None => self.visited(peer, now),
+            }
         }
     }
 
@@ -219,7 +267,7 @@ impl<C: Copy + Ord> Engine<C> {
             HelloFailure::TimedOut => self.estrange(peer, Strangeness::Silent, now),
             HelloFailure::Malformed => self.malformed_received(peer, now),
             HelloFailure::Lost => {
-                let is_dialled = known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_)));
+                let is_dialled = known.connections.iter().any(|(_, origin)| origin.is_dialled());
                 if is_dialled && known.hellos < HELLOS_MAX {
                     self.send_hello(peer);
                 }
@@ -232,7 +280,7 @@ impl<C: Copy + Ord> Engine<C> {
         if !self.peers.contains_key(&peer) {
             return;
         }
-        self.outputs.push_back(Output::Event(Event::Misconduct { peer }));
+        self.tell(Event::Misconduct { peer });
         self.say_goodbye(peer, GoodbyeReason::Misconduct, now);
     }
 
@@ -284,7 +332,8 @@ impl<C: Copy + Ord> Engine<C> {
         if self.wanted() == 0 {
             return DialOutcome::Enough;
         }
-        self.start_dial(Named::new(endpoint, peer), Purpose::Fill, now)
+        let purpose = if self.wants_quiet() { Purpose::Quiet } else { Purpose::Fill };
+        self.start_dial(Named::new(endpoint, peer), purpose, now)
     }
 
     /// Says that no more candidates are known: a seed address is tried.
@@ -292,11 +341,13 @@ impl<C: Copy + Ord> Engine<C> {
         if self.wanted() == 0 {
             return;
         }
+        self.seeding.exhausted();
         let patience = self.config().refill_interval_max;
         let seed = self.dialling.next_seed(|named| is_connected(&self.peers, named), patience, &mut self.rng, now);
-        let started = seed.map(|seed| self.start_dial(seed, Purpose::Fill, now));
+        let purpose = if self.config().seeds_one_shot { Purpose::Visit } else { Purpose::Fill };
+        let started = seed.map(|seed| self.start_dial(seed, purpose, now));
         if started != Some(DialOutcome::Started) {
-            self.outputs.push_back(Output::Event(Event::Starved));
+            self.tell(Event::Starved);
         }
     }
 
@@ -308,10 +359,13 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Says goodbye to a peer and closes its connections; false if it is not connected or leaves already.
     pub fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp) -> bool {
+        self.part(peer, Goodbye::because(reason), now)
+    }
+
+    fn part(&mut self, peer: PeerId, goodbye: Goodbye, now: Timestamp) -> bool {
         if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
             return false;
         }
-        let goodbye = Goodbye::because(reason);
         self.outputs.push_back(Output::SendGoodbye { peer, goodbye: goodbye.clone() });
         self.depart(peer, DepartureCause::Sent(goodbye), now);
         self.leave_after(peer, now);
@@ -343,7 +397,8 @@ impl<C: Copy + Ord> Engine<C> {
             return deadline;
         }
         let manual = self.dialling.manual_waiting(|named| is_connected(&self.peers, named)).map(|(at, _)| at).min();
-        [deadline, look, manual].into_iter().flatten().min()
+        let pulse = self.pulses.first().map(|(due, _)| *due);
+        [deadline, look, manual, pulse, self.next_upkeep()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -356,6 +411,11 @@ impl<C: Copy + Ord> Engine<C> {
                 Some(State::Held(_)) | None => {}
             }
         }
+        if self.stopping {
+            return;
+        }
+        self.feel_pulses(now);
+        self.keep_up(now);
         self.dial_manual(now);
         self.look_for_peers(now);
     }
@@ -371,16 +431,21 @@ impl<C: Copy + Ord> Engine<C> {
         &self.valid.config
     }
 
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
     fn send_hello(&mut self, peer: PeerId) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let Some(origin) = known.connections.first().map(|(_, origin)| origin.clone()) else { return };
         known.hellos = known.hellos.saturating_add(1);
-        let hello = self.hello_to(&origin);
+        let intent = known.purpose.intent();
+        let hello = self.hello_to(&origin, intent);
         self.outputs.push_back(Output::SendHello { peer, hello });
     }
 
-    fn hello_to(&self, origin: &Origin) -> Hello {
-        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
+    fn hello_to(&self, origin: &Origin, intent: Intent) -> Hello {
+        let remote = origin.endpoint();
         Hello {
             network: self.valid.network.as_str().to_owned(),
             agent: self.valid.agent.clone(),
@@ -389,31 +454,43 @@ impl<C: Copy + Ord> Engine<C> {
             features: self.features.clone(),
             observed: Some(remote.clone()),
             refused: None,
+            intent,
         }
     }
 
     fn hold(&mut self, peer: PeerId, class: SlotClass, hello: Hello, now: Timestamp) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        let Some((_, Origin::Dialled(remote) | Origin::Accepted(remote))) = known.connections.first() else { return };
-        let remote = remote.clone();
+        let Some(remote) = known.connections.first().map(|(_, origin)| origin.endpoint().clone()) else { return };
         let before = known.state;
         known.state = State::Held(class);
         known.hello = Some(hello.clone());
         self.clear_deadline(peer, before);
         self.was_reached(peer);
-        self.outputs.push_back(Output::Event(Event::PeerUp { peer, class, hello, remote }));
+        self.begin_pulse(peer, now);
+        self.tell(Event::PeerUp { peer, class, hello, remote });
         self.dialling.look_soon(&self.valid.config, now);
         self.look_for_peers(now);
     }
 
+    /// A visit has shown what it should; a seed is asked one question.
+    fn visited(&mut self, peer: PeerId, now: Timestamp) {
+        self.was_reached(peer);
+        let is_seed = |endpoint| self.dialling.seeds.iter().any(|seed| seed.endpoint == endpoint);
+        if self.dialled_endpoints(peer).into_iter().any(is_seed) {
+            self.leave_after(peer, now);
+            self.tell(Event::Met { peer });
+        } else {
+            self.say_goodbye(peer, GoodbyeReason::Done, now);
+        }
+    }
+
     fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
-        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
         self.was_reached(peer);
         self.stay_away_from(peer, goodbye.stay_away, now);
         let alternatives = goodbye.alternatives.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
         self.leave_after(peer, now);
-        self.outputs.push_back(Output::Event(Event::Refused { peer, remote: remote.clone(), alternatives }));
+        self.tell(Event::Refused { peer, remote: origin.endpoint().clone(), alternatives });
     }
 
     fn estrange(&mut self, peer: PeerId, reason: Strangeness, now: Timestamp) {
@@ -426,7 +503,7 @@ impl<C: Copy + Ord> Engine<C> {
         }
         self.depart(peer, DepartureCause::Stranger(reason), now);
         self.leave_after(peer, now);
-        self.outputs.push_back(Output::Event(Event::Stranger { peer, endpoint, reason }));
+        self.tell(Event::Stranger { peer, endpoint, reason });
         if reason != Strangeness::WrongNetwork {
             self.close(peer);
         }
@@ -444,7 +521,8 @@ impl<C: Copy + Ord> Engine<C> {
         self.clear_deadline(peer, before);
         self.deadlines.insert((deadline, peer));
         if let State::Held(_) = before {
-            self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+            self.end_pulse(peer);
+            self.tell(Event::PeerDown { peer });
         }
         self.dialling.look_soon(&self.valid.config, now);
     }
@@ -473,11 +551,24 @@ impl<C: Copy + Ord> Engine<C> {
         if self.dialling.is_under_way(&endpoint, peer) {
             return DialOutcome::UnderWay;
         }
+        if purpose != Purpose::Manual && self.config().mode != Mode::Open {
+            return DialOutcome::Forbidden;
+        }
+        if !self.is_admitted(peer.as_ref(), endpoint.ip()) {
+            return DialOutcome::Forbidden;
+        }
         if !self.dialling.backoff.is_due(&endpoint, now) {
             return DialOutcome::BackingOff;
         }
+        if !self.dialling.is_named(&endpoint) {
+            match self.budget.ask(&endpoint, &self.valid.config, now) {
+                Allowance::Granted => {}
+                Allowance::NotThere => return DialOutcome::BackingOff,
+                Allowance::NotNow => return DialOutcome::Enough,
+            }
+        }
         self.dialling.under_way.insert(endpoint.clone(), Dial { peer, purpose });
-        self.outputs.push_back(Output::Event(Event::DialStarted { endpoint: endpoint.clone(), peer }));
+        self.tell(Event::DialStarted { endpoint: endpoint.clone(), peer });
         self.outputs.push_back(Output::Dial { endpoint, peer });
         DialOutcome::Started
     }
@@ -490,7 +581,7 @@ impl<C: Copy + Ord> Engine<C> {
         let due: Vec<_> = waiting.filter(|(at, _)| *at <= now).map(|(_, named)| named.clone()).collect();
         for named in due {
             let endpoint = named.endpoint.clone();
-            if self.start_dial(named, Purpose::Manual, now) == DialOutcome::Connected {
+            if matches!(self.start_dial(named, Purpose::Manual, now), DialOutcome::Connected | DialOutcome::Forbidden) {
                 self.dialling.failed(&endpoint, &self.valid.config, &mut self.rng, now);
             }
         }
@@ -502,7 +593,7 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         self.dialling.take_turn(&self.valid.config, now);
-        self.outputs.push_back(Output::Event(Event::CandidatesWanted { count }));
+        self.tell(Event::CandidatesWanted { count });
     }
 }
 

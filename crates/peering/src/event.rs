@@ -29,6 +29,19 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// It is time to test an address that was only heard of: name one with `visit`.
+    FeelerWanted,
+    /// Too few peers although all candidates were tried: more addresses are wanted from this source. Enter them as seeds or into
+    /// the book, and say `addresses_learned`.
+    SeedsWanted {
+        /// From where.
+        stage: SeedStage,
+    },
+    /// A peer was met that we do not stay with: a good moment to ask it for addresses.
+    Met {
+        /// The peer.
+        peer: PeerId,
+    },
     /// Nobody is left to propose or to dial: a good moment to ask for addresses.
     Starved,
     /// A dial began.
@@ -94,6 +107,8 @@ pub enum Event {
 pub enum SlotClass {
     /// We chose and dialled it.
     Outbound,
+    /// We chose and dialled it, and exchange no addresses with it: others cannot learn of the connection.
+    Quiet,
     /// It dialled us.
     Inbound,
     /// The operator named it; it counts towards no limit.
@@ -130,6 +145,18 @@ pub enum Strangeness {
     Silent,
 }
 
+/// From where seed addresses come, in the order in which they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum SeedStage {
+    /// Names that are resolved.
+    Dns,
+    /// A list, in a file or behind a URL.
+    List,
+    /// Addresses that come with the settings.
+    Fixed,
+}
+
 impl fmt::Display for Strangeness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -162,4 +189,13 @@ pub enum DepartureCause {
     Lost,
     /// It was a stranger.
     Stranger(Strangeness),
+    /// It did not answer any more.
+    Silent,
+    /// At its address somebody else answers now.
+    Replaced {
+        /// Where.
+        endpoint: Endpoint,
+        /// Who is there.
+        by: PeerId,
+    },
 }

@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod access;
 #[cfg(feature = "behaviour")]
 mod behaviour;
 mod config;
@@ -30,11 +31,12 @@ mod engine;
 mod event;
 mod message;
 
+pub use access::{Mode, Subject, SubjectError};
 #[cfg(feature = "behaviour")]
 pub use behaviour::Behaviour;
-pub use config::{Config, ConfigError, ValidConfig};
+pub use config::{Bootstrap, Config, ConfigError, ValidConfig};
 pub use engine::{DialOutcome, Engine, HelloFailure, Origin, Output, PeerView};
-pub use event::{Departure, DepartureCause, DialFailure, Event, SlotClass, Strangeness};
-pub use message::{Goodbye, GoodbyeReason, Hello, KnownPeer};
+pub use event::{Departure, DepartureCause, DialFailure, Event, SeedStage, SlotClass, Strangeness};
+pub use message::{Goodbye, GoodbyeReason, Hello, Intent, KnownPeer};
 
 pub use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};

@@ -27,6 +27,20 @@ pub struct Hello {
     pub observed: Option<Endpoint>,
     /// The peer has no slot for us.
     pub refused: Option<Goodbye>,
+    /// What the peer that dialled wants of the connection.
+    pub intent: Intent,
+}
+
+/// What a dialler wants of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// To stay as a full peer.
+    #[default]
+    Stay,
+    /// To stay, but to be told of no addresses.
+    Quiet,
+    /// To see that somebody is there, perhaps to ask once for addresses, and to leave: it takes no slot.
+    Visit,
 }
 
 /// The last thing a node says.
@@ -41,7 +55,7 @@ pub struct Goodbye {
 }
 
 /// Why a node says goodbye.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum GoodbyeReason {
@@ -59,6 +73,10 @@ pub enum GoodbyeReason {
     Duplicate,
     /// The operator asked for it.
     Requested,
+    /// The sender has what it came for.
+    Done,
+    /// The sender changes its peers from time to time.
+    Rotated,
 }
 
 /// A peer and where it can be dialled, as told by another.
@@ -82,6 +100,8 @@ impl fmt::Display for GoodbyeReason {
             Self::Misconduct => "misconduct",
             Self::Duplicate => "duplicate connection",
             Self::Requested => "requested",
+            Self::Done => "visit done",
+            Self::Rotated => "rotation of peers",
         })
     }
 }
@@ -95,6 +115,8 @@ impl GoodbyeReason {
             Ok(pb::GoodbyeReason::Misconduct) => Self::Misconduct,
             Ok(pb::GoodbyeReason::Duplicate) => Self::Duplicate,
             Ok(pb::GoodbyeReason::Requested) => Self::Requested,
+            Ok(pb::GoodbyeReason::Done) => Self::Done,
+            Ok(pb::GoodbyeReason::Rotated) => Self::Rotated,
             Ok(pb::GoodbyeReason::Unspecified) | Err(_) => Self::Unknown,
         }
     }
@@ -108,6 +130,8 @@ impl GoodbyeReason {
             Self::Misconduct => pb::GoodbyeReason::Misconduct,
             Self::Duplicate => pb::GoodbyeReason::Duplicate,
             Self::Requested => pb::GoodbyeReason::Requested,
+            Self::Done => pb::GoodbyeReason::Done,
+            Self::Rotated => pb::GoodbyeReason::Rotated,
         }
     }
 }
@@ -122,6 +146,7 @@ impl Hello {
             features: hello.features,
             observed: endpoint(&hello.observed_addr),
             refused: hello.refused.map(Goodbye::from_wire),
+            intent: Intent::from_wire(hello.intent),
         }
     }
 
@@ -134,6 +159,26 @@ impl Hello {
             features: self.features.into_iter().take(FEATURES_MAX as usize).collect(),
             observed_addr: self.observed.as_ref().map(bytes_of).unwrap_or_default(),
             refused: self.refused.map(Goodbye::into_wire),
+            intent: self.intent.to_wire().into(),
+        }
+    }
+}
+
+impl Intent {
+    /// What a later version may want, and we do not know, is to stay.
+    fn from_wire(intent: i32) -> Self {
+        match pb::Intent::try_from(intent) {
+            Ok(pb::Intent::Quiet) => Self::Quiet,
+            Ok(pb::Intent::Visit) => Self::Visit,
+            Ok(pb::Intent::Stay) | Err(_) => Self::Stay,
+        }
+    }
+
+    const fn to_wire(self) -> pb::Intent {
+        match self {
+            Self::Stay => pb::Intent::Stay,
+            Self::Quiet => pb::Intent::Quiet,
+            Self::Visit => pb::Intent::Visit,
         }
     }
 }
@@ -210,6 +255,7 @@ mod tests {
             features: vec!["gossip/1".into()],
             observed: Some(endpoint),
             refused: Some(goodbye),
+            intent: Intent::Quiet,
         };
         let mut wire = hello.clone().into_wire();
         wire.listen_addrs.push(vec![0xff, 0xff].into());

@@ -19,7 +19,8 @@ use std::{
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output, SlotClass,
+    Config, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Mode, Origin, Output, SlotClass,
+    Subject,
 };
 use libp2p_identity::Keypair;
 use proptest::prelude::*;
@@ -46,6 +47,7 @@ fn config() -> Config {
         inbound_per_ip_max: 2,
         dials_max: 2,
         history_max: 5,
+        rotation_interval: Duration::from_secs(60),
         ..Config::default()
     }
 }
@@ -70,6 +72,9 @@ enum Step {
     GoodbyeComes(u8),
     GoodbyeEnds(u8),
     Malformed(u8),
+    Pong(u8),
+    Visit(u8),
+    Restrict(u8),
     Propose(u8, bool),
     Exhausted,
     AddSeed(u8),
@@ -91,6 +96,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => number.clone().prop_map(Step::GoodbyeComes),
         1 => number.clone().prop_map(Step::GoodbyeEnds),
         1 => number.clone().prop_map(Step::Malformed),
+        2 => number.clone().prop_map(Step::Pong),
+        2 => number.clone().prop_map(Step::Visit),
+        1 => number.clone().prop_map(Step::Restrict),
         4 => (number.clone(), any::<bool>()).prop_map(|(n, known)| Step::Propose(n, known)),
         1 => Just(Step::Exhausted),
         1 => number.clone().prop_map(Step::AddSeed),
@@ -113,7 +121,11 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let valid = config().validate(NetworkId::new("test").unwrap(), "test").unwrap();
+        Self::with(config(), seed)
+    }
+
+    fn with(config: Config, seed: u64) -> Self {
+        let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
         Self {
             engine: Engine::new(valid, peer(200), Seed::from_number(seed)),
             now: Timestamp::from_secs(1_000),
@@ -186,6 +198,15 @@ impl World {
             }
             Step::GoodbyeEnds(n) => self.engine.goodbye_ended(peer(n)),
             Step::Malformed(n) => self.engine.malformed_received(peer(n), now),
+            Step::Pong(n) => self.engine.pong_received(peer(n), now),
+            Step::Visit(n) => {
+                let _ = self.engine.visit(endpoint(n), None, now);
+            }
+            Step::Restrict(n) => {
+                let mode = [Mode::Open, Mode::Open, Mode::Exclusive, Mode::ExclusiveIn][usize::from(n % 4)];
+                let deny = (n > 8).then(|| Subject::Peer(peer(n - 8))).into_iter().collect();
+                self.engine.reconfigure(Config { mode, deny, ..config() }, now).unwrap();
+            }
             Step::Propose(n, known) => {
                 let _ = self.engine.dial(endpoint(n), known.then(|| peer(n)), now);
             }
@@ -226,7 +247,7 @@ impl World {
                     let filling = self.dials.keys().filter(|endpoint| !self.manual.contains(endpoint)).count();
                     assert!(filling <= config().dials_max, "{filling} dials at once");
                 }
-                Output::SendHello { peer, .. } | Output::SendGoodbye { peer, .. } => {
+                Output::SendHello { peer, .. } | Output::SendGoodbye { peer, .. } | Output::SendPing { peer } => {
                     assert!(self.connections.contains_key(&peer), "message to nobody");
                 }
                 Output::Close { peer, connection } => {
@@ -273,7 +294,7 @@ proptest! {
 
 #[test]
 fn inbound_slots_end_at_their_limits() {
-    let mut world = World::new(1);
+    let mut world = World::with(Config { inbound_eviction: false, ..config() }, 1);
     for n in [0, 1, 2, 4, 6, 8] {
         world.apply(&Step::Accept(n));
         world.apply(&Step::HelloComes(n, true));

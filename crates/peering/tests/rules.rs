@@ -28,7 +28,8 @@ fn at(number: u8) -> Endpoint {
 }
 
 fn engine(local: PeerId) -> Engine<u32> {
-    let valid = Config::default().validate(NetworkId::new("test").unwrap(), "test").unwrap();
+    let config = Config { dials_per_ip_per_hour: 100, ..Config::default() };
+    let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
     Engine::new(valid, local, Seed::from_number(1))
 }
 
@@ -43,7 +44,11 @@ fn outputs(engine: &mut Engine<u32>) -> VecDeque<Output<u32>> {
 fn closed(outputs: &VecDeque<Output<u32>>) -> Vec<u32> {
     let closes = outputs.iter().filter_map(|output| match output {
         Output::Close { connection, .. } => Some(*connection),
-        Output::Dial { .. } | Output::SendHello { .. } | Output::SendGoodbye { .. } | Output::Event(_) => None,
+        Output::Dial { .. }
+        | Output::SendHello { .. }
+        | Output::SendPing { .. }
+        | Output::SendGoodbye { .. }
+        | Output::Event(_) => None,
     });
     closes.collect()
 }
@@ -246,7 +251,11 @@ fn a_manual_peer_with_a_new_identity_is_found_again() {
         engine.handle_timeout(now);
         let dials = outputs(engine).into_iter().filter_map(|output| match output {
             Output::Dial { endpoint, peer } => Some((endpoint, peer)),
-            Output::SendHello { .. } | Output::SendGoodbye { .. } | Output::Close { .. } | Output::Event(_) => None,
+            Output::SendHello { .. }
+            | Output::SendPing { .. }
+            | Output::SendGoodbye { .. }
+            | Output::Close { .. }
+            | Output::Event(_) => None,
         });
         let dials: Vec<_> = dials.collect();
         for (endpoint, _) in &dials {
@@ -273,7 +282,8 @@ fn fault_goodbyes_said_over_and_over_are_one_departure() {
 
 #[test]
 fn a_refusal_does_not_name_a_peer_that_claims_to_live_where_a_manual_one_does() {
-    let valid = Config { inbound_max: 2, ..Config::default() }.validate(NetworkId::new("test").unwrap(), "test");
+    let valid = Config { inbound_max: 2, inbound_eviction: false, ..Config::default() }
+        .validate(NetworkId::new("test").unwrap(), "test");
     let mut engine = Engine::new(valid.unwrap(), peer(1), Seed::from_number(1));
     engine.add_node(at(2), None, T);
     for number in [2, 3] {
@@ -330,7 +340,11 @@ fn hellos_name_no_address_that_the_peer_could_not_dial() {
         engine.connection_established(u32::from(number), peer(number), Origin::Dialled(named(from)), T);
         let told = outputs(&mut engine).into_iter().find_map(|output| match output {
             Output::SendHello { hello, .. } => Some(hello.listen),
-            Output::Dial { .. } | Output::SendGoodbye { .. } | Output::Close { .. } | Output::Event(_) => None,
+            Output::Dial { .. }
+            | Output::SendPing { .. }
+            | Output::SendGoodbye { .. }
+            | Output::Close { .. }
+            | Output::Event(_) => None,
         });
         assert_eq!(told.unwrap(), all[..count], "to {from:?}");
     }

@@ -1,5 +1,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "the engines' and libp2p's enums are non-exhaustive")]
 
+mod dialling;
 mod engines;
 mod operate;
 mod swarm;
@@ -144,6 +145,7 @@ impl Behaviour {
                     bruit_peering::Event::PeerUp { peer, class, .. } => {
                         self.events.push_back(Event::PeerUp { peer, class });
                     }
+                    bruit_peering::Event::SeedsWanted { stage } => self.events.push_back(Event::SeedsWanted { stage }),
                     bruit_peering::Event::PeerDown { peer } => self.events.push_back(Event::PeerDown { peer }),
                     _ => {}
                 }

@@ -79,6 +79,8 @@ pub struct ValidConfig {
     pub network: NetworkId,
     /// Which addresses are stored, dialled and told.
     pub addr_policy: AddrPolicy,
+    /// How many peers every engine has room for.
+    pub peers_max: usize,
     /// The quality below which a peer is banned.
     pub ban_below: i32,
     /// The address book's settings.
@@ -99,9 +101,7 @@ const BAN_BELOW_MAX: i32 = -20_000;
 impl Config {
     /// How many peers there may be at once. Also who is only greeted or refused holds a place in the engines' links meanwhile.
     pub(crate) const fn peers_max(&self) -> usize {
-        let peering = &self.peering;
-        let kept = peering.outbound_target.saturating_add(peering.inbound_max);
-        kept.saturating_add(peering.inbound_slack).saturating_add(peering.dials_max)
+        self.peering.places()
     }
 
     /// Checks the settings of every engine, and that they fit each other. `agent` is what hellos say of the software.
@@ -110,11 +110,11 @@ impl Config {
             return Err(ConfigError::BanTooEasy(self.ban_below));
         }
         let peers = self.peers_max();
-        for (engine, room) in [("gossip", self.gossip.peers_max), ("rpc", self.rpc.peers_max)] {
-            if room < peers {
-                return Err(ConfigError::TooFewSlots { engine, room, peers });
-            }
+        let rooms = [("gossip", self.gossip.peers_max), ("rpc", self.rpc.peers_max)];
+        if let Some((engine, room)) = rooms.into_iter().find(|(_, room)| *room < peers) {
+            return Err(ConfigError::TooFewSlots { engine, room, peers });
         }
+        let peers_max = rooms.iter().map(|(_, room)| *room).min().unwrap_or(peers);
         let addr_policy = AddrPolicy { allow_private_addrs: self.allow_private_addrs };
         let book = bruit_address_book::Config {
             allow_private_addrs: self.allow_private_addrs,
@@ -129,6 +129,7 @@ impl Config {
         };
         Ok(ValidConfig {
             addr_policy,
+            peers_max,
             ban_below: self.ban_below,
             book: book.validate()?,
             exchange: exchange.validate()?,
@@ -137,6 +138,18 @@ impl Config {
             rpc: self.rpc.validate()?,
             network,
         })
+    }
+}
+
+impl ValidConfig {
+    /// Whether the engines have room for what other settings of peering would let in.
+    ///
+    /// # Errors
+    /// They have not.
+    #[cfg(feature = "behaviour")]
+    pub(crate) fn fits(&self, peering: &bruit_peering::Config) -> Result<(), bruit_peering::ConfigError> {
+        let peers = peering.places();
+        if peers > self.peers_max { Err(bruit_peering::ConfigError::TooManyPeers(peers)) } else { Ok(()) }
     }
 }
 
@@ -151,8 +164,8 @@ mod tests {
             config.rpc.peers_max = room;
             config.validate(NetworkId::new("test").unwrap(), "test").map(|_| ())
         };
-        assert_eq!(check(198), Ok(()));
-        assert_eq!(check(197), Err(ConfigError::TooFewSlots { engine: "rpc", room: 197, peers: 198 }));
+        assert_eq!(check(244), Ok(()));
+        assert_eq!(check(243), Err(ConfigError::TooFewSlots { engine: "rpc", room: 243, peers: 244 }));
     }
 
     #[test]

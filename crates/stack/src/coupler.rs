@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bruit_addr_exchange::{AnswerOrder, PeerAddr, PeerHello};
 use bruit_address_book::{AddressBook, Heard, Hearsay, SampleOrder, SampleRules, Source};
-use bruit_core::{Audience, ChaCha8Rng, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};
+use bruit_core::{AddrPolicy, Audience, ChaCha8Rng, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass};
 use rand::seq::IteratorRandom;
 
@@ -26,6 +26,14 @@ pub trait Engines {
     fn peering(&self) -> &bruit_peering::Engine<Self::Connection>;
     /// Proposes a peer to dial.
     fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome;
+    /// Dials only to see whether a peer is there.
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome;
+    /// Tells peering that a peer was the first to deliver something.
+    fn delivered_first(&mut self, peer: PeerId, now: Timestamp);
+    /// How many connected peers are known to hold a peer; 0 where nobody tells.
+    fn holders(&self, _peer: &PeerId) -> usize {
+        0
+    }
     /// Says that there are fewer candidates than wanted.
     fn candidates_exhausted(&mut self, now: Timestamp);
     /// Says that new addresses are known.
@@ -34,6 +42,8 @@ pub trait Engines {
     fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp);
     /// Lets a peer take part in gossip, requests and address exchange.
     fn admit(&mut self, peer: PeerId, now: Timestamp);
+    /// Lets a peer take part in gossip and requests only.
+    fn admit_quietly(&mut self, peer: PeerId, now: Timestamp);
     /// Lets it take part no longer.
     fn dismiss(&mut self, peer: PeerId, now: Timestamp);
     /// Asks a peer for addresses. One that is gone or was asked not long ago is not asked: somebody else will be.
@@ -57,6 +67,7 @@ pub struct Coupler {
     conducts: Conducts,
     remotes: BTreeMap<PeerId, Endpoint>,
     commands: VecDeque<Command>,
+    addr_policy: AddrPolicy,
     ban_below: i32,
     sample_rules: SampleRules,
 }
@@ -72,6 +83,7 @@ impl Coupler {
             conducts: Conducts::default(),
             remotes: BTreeMap::new(),
             commands: VecDeque::new(),
+            addr_policy: config.addr_policy,
             ban_below: config.ban_below,
             sample_rules: sample_rules(config.exchange.settings()),
         }
@@ -133,9 +145,12 @@ impl Coupler {
         let Some(command) = self.commands.pop_front() else { return false };
         match command {
             Command::Admit(peer) => engines.admit(peer, now),
+            Command::AdmitQuietly(peer) => engines.admit_quietly(peer, now),
             Command::Dismiss(peer) => engines.dismiss(peer, now),
             Command::BookHeard { addrs, source, relay } => self.hear(addrs, source, relay, engines, now),
             Command::Propose(count) => self.propose(count, engines, now),
+            Command::DialAlternatives(addrs) => self.dial_alternatives(&addrs, engines, now),
+            Command::Feel => self.feel(engines, now),
             Command::AskForAddrs(peer) => engines.ask(peer, now),
             Command::AskAnybodyForAddrs => self.ask_anybody(engines, now),
             Command::Locate { peer, hello } => engines.locate(peer, hello, self.book.is_special(&peer), now),

@@ -8,13 +8,15 @@
 use bruit_addr_exchange::{PeerAddr, PeerHello};
 use bruit_address_book::Source;
 use bruit_core::{Conduct, Endpoint, PeerId};
-use bruit_peering::{DialFailure, Hello, KnownPeer, Strangeness};
+use bruit_peering::{DialFailure, Hello, Intent, KnownPeer, SlotClass, Strangeness};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Let a peer take part in gossip, rpc and address exchange.
     Admit(PeerId),
+    /// Let a peer take part in gossip and rpc: no addresses are exchanged with it.
+    AdmitQuietly(PeerId),
     /// Let it take part no longer.
     Dismiss(PeerId),
     /// Tell the book that a peer is connected, and where it says it listens.
@@ -56,6 +58,10 @@ pub enum Command {
     },
     /// Propose so many peers to dial.
     Propose(usize),
+    /// Dial some of the peers that a full one named.
+    DialAlternatives(Vec<PeerAddr>),
+    /// Test an address that was only heard of.
+    Feel,
     /// Ask a peer for addresses.
     AskForAddrs(PeerId),
     /// Ask some peer for addresses.
@@ -75,17 +81,20 @@ pub enum Command {
 pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
     use bruit_peering::Event;
     match event {
-        Event::PeerUp { peer, hello, remote, .. } => peer_up(*peer, hello, remote),
+        Event::PeerUp { peer, class, hello, remote } => peer_up(*peer, *class, hello, remote),
         Event::PeerDown { peer } => vec![Command::Dismiss(*peer), Command::BookDisconnected(*peer)],
         Event::CandidatesWanted { count } => vec![Command::Propose(*count)],
+        Event::FeelerWanted => vec![Command::Feel],
+        Event::Met { peer } => vec![Command::AskForAddrs(*peer)],
         Event::Starved => vec![Command::AskAnybodyForAddrs],
         Event::DialStarted { endpoint, .. } => vec![Command::BookDialStarted(endpoint.clone())],
         Event::DialSucceeded { endpoint, peer } => vec![Command::BookDialSucceeded(endpoint.clone(), *peer)],
         Event::DialFailed { endpoint, reason, .. } => dial_failed(endpoint, reason).into_iter().collect(),
         Event::Refused { peer, remote, alternatives } => {
-            let addrs = alternatives.iter().map(known).collect();
+            let addrs: Vec<_> = alternatives.iter().map(known).collect();
             let source = Source::Peer { peer: *peer, group: remote.group() };
-            vec![Command::BookHeard { addrs, source, relay: false }, Command::AskForAddrs(*peer)]
+            let heard = Command::BookHeard { addrs: addrs.clone(), source, relay: false };
+            vec![heard, Command::DialAlternatives(addrs), Command::AskForAddrs(*peer)]
         }
         Event::Turned { peer, listen, remote } => {
             let addrs = vec![PeerAddr::new(Some(*peer), listen.clone(), None)];
@@ -105,15 +114,15 @@ pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
     }
 }
 
-/// Whom the exchange asks, and whether it tries where the peer listens, is its own affair.
-fn peer_up(peer: PeerId, hello: &Hello, seen_at: &Endpoint) -> Vec<Command> {
+/// Whom the exchange asks, and whether it tries where the peer listens, is its own affair; with quiet peers there is none.
+fn peer_up(peer: PeerId, class: SlotClass, hello: &Hello, seen_at: &Endpoint) -> Vec<Command> {
     let listen = hello.listen.clone();
     let places = PeerHello { listens_at: listen.clone(), sees_us_at: hello.observed.clone() };
-    vec![
-        Command::Admit(peer),
-        Command::BookConnected { peer, listen, seen_at: seen_at.clone() },
-        Command::Locate { peer, hello: places },
-    ]
+    let connected = Command::BookConnected { peer, listen, seen_at: seen_at.clone() };
+    if class == SlotClass::Quiet || hello.intent == Intent::Quiet {
+        return vec![Command::AdmitQuietly(peer), connected];
+    }
+    vec![Command::Admit(peer), connected, Command::Locate { peer, hello: places }]
 }
 
 fn dial_failed(endpoint: &Endpoint, reason: &DialFailure) -> Option<Command> {

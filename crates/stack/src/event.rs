@@ -1,5 +1,5 @@
 use bruit_core::PeerId;
-use bruit_peering::SlotClass;
+use bruit_peering::{SeedStage, SlotClass};
 
 /// What the composed behaviour tells the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,11 @@ pub enum Event {
     PeerDown {
         /// The peer.
         peer: PeerId,
+    },
+    /// More addresses are wanted from this source: look there and tell by `seeds_found`, or do nothing if there is no such source.
+    SeedsWanted {
+        /// From where.
+        stage: SeedStage,
     },
     /// Something that gossip tells.
     Gossip(bruit_gossip::Event<PeerId>),

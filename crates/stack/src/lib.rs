@@ -7,6 +7,7 @@
 
 #[cfg(feature = "behaviour")]
 mod behaviour;
+mod choosing;
 mod config;
 mod coupler;
 pub mod coupling;
@@ -18,6 +19,7 @@ mod view;
 
 #[cfg(feature = "behaviour")]
 pub use behaviour::{Behaviour, Seeds};
+pub use choosing::Choosing;
 pub use config::{Config, ConfigError, ValidConfig};
 pub use coupler::{Coupler, Engines};
 #[cfg(feature = "behaviour")]

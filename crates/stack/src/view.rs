@@ -20,6 +20,8 @@ pub struct PeerView {
     pub agent: String,
     /// For how many seconds it is connected.
     pub connected_secs: u64,
+    /// The shortest time that an answer to a ping took, in microseconds.
+    pub latency_micros: Option<u64>,
     /// Its quality in thousandths of a point.
     pub quality: i32,
     /// The topics it wants.
@@ -48,6 +50,10 @@ impl GoodbyeView {
             DepartureCause::Sent(goodbye) => ("we", goodbye.reason.to_string(), goodbye.stay_away),
             DepartureCause::Received(goodbye) => ("they", goodbye.reason.to_string(), goodbye.stay_away),
             DepartureCause::Lost => ("nobody", "connection lost".to_owned(), Default::default()),
+            DepartureCause::Silent => ("we", "did not answer any more".to_owned(), Default::default()),
+            DepartureCause::Replaced { endpoint, by } => {
+                ("nobody", format!("at {endpoint} lives {by} now"), Default::default())
+            }
             DepartureCause::Stranger(strangeness) => ("we", strangeness.to_string(), Default::default()),
         };
         let secs_ago = now.since(departure.at).as_secs();
@@ -104,6 +110,8 @@ pub struct StatusView {
     pub outbound: usize,
     /// How many peers we want to dial and keep.
     pub outbound_target: usize,
+    /// How many quiet peers we dialled and keep.
+    pub quiet: usize,
     /// How many peers dialled us and are kept.
     pub inbound: usize,
     /// How many of those we keep at most.

@@ -196,7 +196,9 @@ limits! {
     PeeringRequest: 64 * 1024, [
         message(1, "hello", of::<pb::Hello>(), 1),
         message(2, "goodbye", of::<pb::Goodbye>(), 1),
+        message(3, "ping", of::<pb::Ping>(), 1),
     ];
+    Ping: 16, [];
     PeeringResponse: 64 * 1024, [message(1, "hello", of::<pb::Hello>(), 1)];
     Hello: 48 * 1024, [
         bytes(1, "network", 32, 1),
@@ -205,6 +207,7 @@ limits! {
         bytes(4, "features", NAME_BYTES_MAX, FEATURES_MAX),
         bytes(5, "observed_addr", ADDR_BYTES_MAX, 1),
         message(6, "refused", of::<pb::Goodbye>(), 1),
+        number(7, "intent"),
     ];
     Goodbye: 40 * 1024, [
         number(1, "reason"),

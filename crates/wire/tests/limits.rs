@@ -146,6 +146,7 @@ proptest! {
             features: vec!["gossip/1".into()],
             observed_addr: vec![4; 20].into(),
             refused: None,
+            intent: 0,
         };
         let mut bytes = encode(&hello).to_vec();
         if let Some(byte) = bytes.get_mut(at) {

@@ -60,6 +60,7 @@ fn hello() -> pb::Hello {
         features: vec!["gossip/1".into()],
         observed_addr: vec![0x04, 9, 9, 9, 9, 0x06, 0x1f, 0x90].into(),
         refused: Some(goodbye()),
+        intent: pb::Intent::Quiet.into(),
     }
 }
 
@@ -160,6 +161,7 @@ fn check_all() -> Vec<&'static str> {
         check(pb::PeeringRequest { kind: Some(pb::peering_request::Kind::Goodbye(goodbye())) }),
         check(pb::PeeringResponse { hello: Some(hello()) }),
         check(hello()),
+        check(pb::Ping {}),
         check(goodbye()),
         check(pb::ExchangeRequest {
             kind: Some(pb::exchange_request::Kind::GetAddr(pb::GetAddr { count_max: 1_000 })),

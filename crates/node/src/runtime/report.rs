@@ -111,6 +111,7 @@ impl Runtime {
                 };
                 let direction = match view.class {
                     Some(SlotClass::Outbound) => "outbound",
+                    Some(SlotClass::Quiet) => "quiet",
                     Some(SlotClass::Inbound) => "inbound",
                     Some(SlotClass::Manual) => "manual",
                     _ => "greeting",

@@ -2,7 +2,7 @@
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
-use super::{Engine, Origin, Output, Peer, SlotClass, State};
+use super::{Engine, Origin, Output, Peer, Pulse, Purpose, SlotClass, State};
 use crate::{DepartureCause, DialFailure, Event, GoodbyeReason};
 
 /// Both sides may have dialled at once, and a peer that lost us comes back beside its dead connection.
@@ -11,9 +11,15 @@ const CONNECTIONS_PER_PEER_MAX: usize = 2;
 impl<C: Copy + Ord> Engine<C> {
     /// A connection was made.
     pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
-        let is_dialled = matches!(origin, Origin::Dialled(_));
-        if let Origin::Dialled(endpoint) = &origin {
-            self.dialling.under_way.remove(endpoint);
+        let is_dialled = origin.is_dialled();
+        let dial = if is_dialled { self.dialling.under_way.remove(origin.endpoint()) } else { None };
+        let purpose = dial.map_or(Purpose::Fill, |dial| dial.purpose);
+        if !self.is_admitted(Some(&peer), origin.endpoint().ip()) {
+            if is_dialled {
+                self.dialling.stay_away(origin.endpoint(), self.valid.config.backoff_max, &self.valid.config, now);
+            }
+            self.outputs.push_back(Output::Close { peer, connection });
+            return;
         }
         if self.peers.contains_key(&peer) {
             self.connected_again(connection, peer, origin, now);
@@ -22,7 +28,8 @@ impl<C: Copy + Ord> Engine<C> {
         let deadline = now.after(self.config().hello_timeout);
         let state = State::Greeting { deadline };
         let connections = vec![(connection, origin)];
-        self.peers.insert(peer, Peer { connections, state, hello: None, hellos: 0, since: now });
+        let pulse = Pulse::default();
+        self.peers.insert(peer, Peer { connections, state, hello: None, hellos: 0, since: now, purpose, pulse });
         self.deadlines.insert((deadline, peer));
         if self.stopping {
             self.say_goodbye(peer, GoodbyeReason::ShuttingDown, now);
@@ -34,7 +41,7 @@ impl<C: Copy + Ord> Engine<C> {
     fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_settled = self.is_settled(&peer, now);
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        let is_dialled = matches!(origin, Origin::Dialled(_));
+        let is_dialled = origin.is_dialled();
         let is_greeting = matches!(known.state, State::Greeting { .. });
         known.connections.push((connection, origin));
         let is_too_much = known.is_leaving() || known.connections.len() > CONNECTIONS_PER_PEER_MAX;
@@ -62,11 +69,12 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         let state = known.state;
+        self.end_pulse(peer);
         self.peers.remove(&peer);
         self.clear_deadline(peer, state);
         if let State::Held(_) = state {
             self.depart(peer, DepartureCause::Lost, now);
-            self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+            self.tell(Event::PeerDown { peer });
         }
         if let Origin::Dialled(endpoint) = closed {
             self.dialled_ended(endpoint, peer, state, now);
@@ -79,7 +87,7 @@ impl<C: Copy + Ord> Engine<C> {
             State::Greeting { .. } => {
                 self.dialling.failed(&endpoint, &self.valid.config, &mut self.rng, now);
                 let failed = Event::DialFailed { endpoint, peer: Some(peer), reason: DialFailure::HungUp };
-                self.outputs.push_back(Output::Event(failed));
+                self.tell(failed);
             }
             // Not in the same moment, or the two would connect and part as fast as they can.
             State::Held(_) | State::Leaving { .. } => {
@@ -95,11 +103,17 @@ impl<C: Copy + Ord> Engine<C> {
         self.dialling.failed(endpoint, &self.valid.config, &mut self.rng, now);
         match reason {
             DialFailure::OwnAddress => self.dialling.seeds.retain(|seed| seed.endpoint != *endpoint),
-            DialFailure::WrongIdentity { .. } => self.dialling.unbind(endpoint),
+            DialFailure::WrongIdentity { found } => {
+                self.dialling.unbind(endpoint);
+                if let Some(peer) = dial.peer {
+                    let cause = DepartureCause::Replaced { endpoint: endpoint.clone(), by: found };
+                    self.depart(peer, cause, now);
+                }
+            }
             DialFailure::Unreachable | DialFailure::HungUp | DialFailure::Denied => {}
         }
         let event = Event::DialFailed { endpoint: endpoint.clone(), peer: dial.peer, reason };
-        self.outputs.push_back(Output::Event(event));
+        self.tell(event);
         self.dialling.look_soon(&self.valid.config, now);
         self.look_for_peers(now);
     }
@@ -109,7 +123,8 @@ impl<C: Copy + Ord> Engine<C> {
         for endpoint in self.dialled_endpoints(peer) {
             self.dialling.backoff.succeeded(&endpoint);
             self.dialling.bind(&endpoint, peer);
-            self.outputs.push_back(Output::Event(Event::DialSucceeded { endpoint, peer }));
+            self.budget.reached(&endpoint);
+            self.tell(Event::DialSucceeded { endpoint, peer });
         }
     }
 
@@ -126,8 +141,9 @@ impl<C: Copy + Ord> Engine<C> {
         (known.state, known.hello, known.since) = (State::Greeting { deadline }, None, now);
         self.deadlines.insert((deadline, peer));
         self.outputs.extend(dead.into_iter().map(|(connection, _)| Output::Close { peer, connection }));
+        self.end_pulse(peer);
         self.depart(peer, DepartureCause::Lost, now);
-        self.outputs.push_back(Output::Event(Event::PeerDown { peer }));
+        self.tell(Event::PeerDown { peer });
     }
 
     /// Whether a peer has its slot for so long that a hello under way cannot have crossed one of ours.

@@ -6,7 +6,7 @@ use bruit_core::{ChaCha8Rng, Endpoint, PeerId, Timestamp};
 use rand::seq::IteratorRandom;
 
 use super::backoff::{Backoff, Growth};
-use crate::{Config, Strangeness};
+use crate::{Config, Intent, Strangeness};
 
 /// What became of a proposal to dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,26 @@ pub enum DialOutcome {
     BackingOff,
     /// As many dials as allowed are under way, or no more peers are wanted.
     Enough,
+    /// The operator does not want it.
+    Forbidden,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Fill,
+    Quiet,
     Manual,
+    Visit,
+}
+
+impl Purpose {
+    pub(super) const fn intent(self) -> Intent {
+        match self {
+            Self::Fill | Self::Manual => Intent::Stay,
+            Self::Quiet => Intent::Quiet,
+            Self::Visit => Intent::Visit,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -80,15 +94,15 @@ impl Dialling {
             || peer.is_some_and(|peer| self.under_way.values().any(|dial| dial.peer == Some(peer)))
     }
 
-    pub(super) fn filling(&self) -> usize {
-        self.under_way.values().filter(|dial| dial.purpose == Purpose::Fill).count()
+    pub(super) fn under_way_for(&self, purpose: Purpose) -> usize {
+        self.under_way.values().filter(|dial| dial.purpose == purpose).count()
     }
 
     pub(super) fn is_manual(&self, endpoint: &Endpoint, peer: PeerId) -> bool {
         self.manual.iter().any(|named| named.peer == Some(peer) || named.endpoint == *endpoint)
     }
 
-    fn is_named(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn is_named(&self, endpoint: &Endpoint) -> bool {
         self.manual.iter().chain(&self.seeds).any(|named| named.endpoint == *endpoint)
     }
 
@@ -108,8 +122,15 @@ impl Dialling {
         });
     }
 
+    /// How long the operator's own addresses are left alone at most.
+    fn longest_pause(&self, endpoint: &Endpoint, config: &Config) -> Option<Duration> {
+        let is_in = |list: &[Named]| list.iter().any(|named| named.endpoint == *endpoint);
+        let seed = is_in(&self.seeds).then_some(config.backoff_seed_max);
+        if is_in(&self.manual) { Some(config.backoff_manual_max) } else { seed }
+    }
+
     pub(super) fn failed(&mut self, endpoint: &Endpoint, config: &Config, rng: &mut ChaCha8Rng, now: Timestamp) {
-        let max = if self.is_named(endpoint) { config.backoff_manual_max } else { config.backoff_max };
+        let max = self.longest_pause(endpoint, config).unwrap_or(config.backoff_max);
         if self.seeds.iter().any(|seed| seed.endpoint == *endpoint) {
             self.seed_not_before = now;
         }
@@ -117,7 +138,7 @@ impl Dialling {
     }
 
     pub(super) fn stay_away(&mut self, endpoint: &Endpoint, span: Duration, config: &Config, now: Timestamp) {
-        let max = if self.is_named(endpoint) { config.backoff_manual_max } else { config.stay_away_honoured_max };
+        let max = self.longest_pause(endpoint, config).unwrap_or(config.stay_away_honoured_max);
         self.backoff.stay_away(endpoint, span.min(max).max(config.backoff_base), now);
     }
 

@@ -1,10 +1,13 @@
 //! How many slots are taken and who gets one.
 
-use bruit_core::{Audience, PeerId};
+use bruit_core::{Audience, NetGroup, PeerId, Timestamp, TokenBucket};
 use rand::seq::IteratorRandom;
 
-use super::{Endpoint, Engine, Hello, IpAddr, Origin, Peer, PeerView, SlotClass, State};
-use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer};
+use super::{
+    Endpoint, Engine, Hello, IpAddr, Named, Origin, Peer, PeerView, Pulse, Purpose, SlotClass, State,
+    eviction::{self, Merit},
+};
+use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer, Mode};
 
 /// How many peers a refusal names. Factom's rewrite: 3; more help a network that is nearly full.
 const ALTERNATIVES: usize = 8;
@@ -28,22 +31,77 @@ impl<C: Copy + Ord> Engine<C> {
             all += 1;
             count(endpoint);
         }
-        let mut inbound = 0_usize;
-        for known in self.peers.values() {
-            for (_, origin) in &known.connections {
-                let Origin::Accepted(remote) = origin else { continue };
-                inbound += 1;
-                if let State::Greeting { .. } = known.state {
-                    count(remote);
-                }
-            }
+        for known in self.peers.values().filter(|known| !matches!(known.state, State::Held(_))) {
+            let accepted = known.connections.iter().filter(|(_, origin)| !origin.is_dialled());
+            accepted.for_each(|(_, origin)| count(origin.endpoint()));
         }
-        let connections_max = config.inbound_max.saturating_add(config.inbound_slack);
+        let is_awaited = self.manual().any(|(_, peer)| peer.is_none_or(|peer| !self.peers.contains_key(&peer)));
+        let connections_max = self.places_for(is_awaited);
         !self.stopping
+            && !self.is_denied(None, from.ip())
             && all < config.pending_inbound_max
             && same_ip < config.strangers_per_ip_max
             && same_group < config.strangers_per_group_max
-            && inbound < connections_max
+            && self.inbound_connections() < connections_max
+    }
+
+    /// Whether a connection from here, whose handshake has shown who is there, may stay, with other handshakes under way.
+    pub fn accepts_peer<'a>(
+        &self,
+        peer: &PeerId,
+        from: &Endpoint,
+        pending: impl Iterator<Item = &'a Endpoint>,
+    ) -> bool {
+        if self.is_manual_at(*peer, from) {
+            let inbound = self.inbound_connections();
+            return !self.stopping && !self.is_denied(Some(peer), from.ip()) && inbound < self.places_for(true);
+        }
+        // On loopback everybody comes from one address; who is manual shows in the hello.
+        let is_loopback = from.ip().is_some_and(|ip| ip.is_loopback());
+        let is_excluded = self.config().mode == Mode::ExclusiveIn && !is_loopback;
+        !is_excluded
+            && self.is_admitted(Some(peer), from.ip())
+            && self.inbound_connections() < self.places_for(false)
+            && self.accepts_inbound(from, pending)
+    }
+
+    /// How many inbound connections there may be.
+    fn places_for(&self, is_manual: bool) -> usize {
+        let config = self.config();
+        let reserved = if is_manual { config.reserved } else { 0 };
+        config.inbound_max.saturating_add(config.inbound_slack).saturating_add(reserved)
+    }
+
+    /// How many inbound connections there are, those of manual peers apart.
+    fn inbound_connections(&self) -> usize {
+        let others = self.peers.values().filter(|known| known.state != State::Held(SlotClass::Manual));
+        others.flat_map(|known| &known.connections).filter(|(_, origin)| !origin.is_dialled()).count()
+    }
+
+    fn is_denied(&self, peer: Option<&PeerId>, ip: Option<IpAddr>) -> bool {
+        self.config().deny.iter().any(|subject| subject.is(peer, ip))
+    }
+
+    /// Whether the operator's lists let a peer be connected. Who is not known yet is let through by the allow list.
+    pub(super) fn is_admitted(&self, peer: Option<&PeerId>, ip: Option<IpAddr>) -> bool {
+        let allow = &self.config().allow;
+        let is_manual = |peer: &PeerId| self.dialling.manual.iter().any(|named| named.peer.as_ref() == Some(peer));
+        let is_manual_ip = || self.dialling.manual.iter().any(|named| named.endpoint.ip() == ip && ip.is_some());
+        let is_allowed = || {
+            allow.is_empty()
+                || peer.is_none_or(is_manual)
+                || is_manual_ip()
+                || allow.iter().any(|subject| subject.is(peer, ip))
+        };
+        !self.is_denied(peer, ip) && is_allowed()
+    }
+
+    /// Whether the operator named this peer, or the address it comes from without saying who lives there.
+    fn is_manual_at(&self, peer: PeerId, from: &Endpoint) -> bool {
+        let is_its_ip = |named: &Named| {
+            named.peer.is_none() && named.endpoint.ip() == from.ip() && from.ip().is_some_and(|ip| !ip.is_loopback())
+        };
+        self.dialling.is_manual(from, peer) || self.dialling.manual.iter().any(is_its_ip)
     }
 
     /// The settings.
@@ -87,9 +145,9 @@ impl<C: Copy + Ord> Engine<C> {
     /// All connected peers, by peer id.
     pub fn peers(&self) -> impl Iterator<Item = PeerView> + '_ {
         self.peers.iter().filter_map(|(peer, known)| {
-            let (_, Origin::Dialled(remote) | Origin::Accepted(remote)) = known.connections.first()?;
-            let (class, hello) = (self.class_of(peer), known.hello.clone());
-            Some(PeerView { peer: *peer, class, remote: remote.clone(), since: known.since, hello })
+            let remote = known.connections.first()?.1.endpoint().clone();
+            let (class, hello, latency) = (self.class_of(peer), known.hello.clone(), known.pulse.latency);
+            Some(PeerView { peer: *peer, class, remote, since: known.since, latency, hello })
         })
     }
 
@@ -103,50 +161,112 @@ impl<C: Copy + Ord> Engine<C> {
         self.history.iter()
     }
 
-    /// How many outbound peers are missing, those being dialled or greeted not counted as missing.
-    fn outbound_missing(&self) -> usize {
-        let greeting = |known: &&Peer<C>| {
+    /// How many peers with a purpose are dialled or greeted right now.
+    fn coming(&self, purpose: Purpose) -> usize {
+        let is_greeting = |known: &&Peer<C>| {
             matches!(known.state, State::Greeting { .. })
-                && known.connections.iter().any(|(_, origin)| matches!(origin, Origin::Dialled(_)))
+                && known.purpose == purpose
+                && known.connections.iter().any(|(_, origin)| origin.is_dialled())
         };
-        let coming = self.dialling.filling().saturating_add(self.peers.values().filter(greeting).count());
-        self.config().outbound_target.saturating_sub(self.held(SlotClass::Outbound).saturating_add(coming))
+        self.dialling.under_way_for(purpose).saturating_add(self.peers.values().filter(is_greeting).count())
     }
 
-    /// How many more dials may begin now.
+    /// Whether whoever is dialled next shall be a quiet peer: all others are there.
+    pub(super) fn wants_quiet(&self) -> bool {
+        self.held(SlotClass::Outbound) >= self.config().outbound_target
+    }
+
+    /// How many more dials may begin now. While outbound peers are missing more are dialled at once than needed: not all will
+    /// succeed, and few more than wanted are no harm.
     pub(super) fn wanted(&self) -> usize {
-        if self.stopping {
+        let config = self.config();
+        if self.stopping || config.mode != Mode::Open {
             return 0;
         }
-        let free = self.config().dials_max.saturating_sub(self.dialling.under_way.len());
-        self.outbound_missing().min(free)
+        let (class, purpose, most) = if self.wants_quiet() {
+            (SlotClass::Quiet, Purpose::Quiet, config.quiet_target)
+        } else {
+            (SlotClass::Outbound, Purpose::Fill, config.outbound_max())
+        };
+        let missing = most.saturating_sub(self.held(class).saturating_add(self.coming(purpose)));
+        missing.min(config.dials_max.saturating_sub(self.dialling.under_way.len()))
     }
 
-    pub(super) fn seat_for(&self, peer: PeerId, origin: &Origin, hello: &Hello) -> Option<SlotClass> {
-        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
-        let claimed = hello.listen.iter().any(|endpoint| self.dialling.is_manual(endpoint, peer));
-        if self.dialling.is_manual(remote, peer) || claimed && remote.ip().is_some_and(|ip| ip.is_loopback()) {
+    /// The slot for a peer that answered our hello; `None` after a visit.
+    pub(super) fn class_for(&self, peer: PeerId, origin: &Origin) -> Option<SlotClass> {
+        if self.dialling.is_manual(origin.endpoint(), peer) {
             return Some(SlotClass::Manual);
         }
-        if let Origin::Dialled(_) = origin {
-            return Some(SlotClass::Outbound);
+        match (origin, self.peers.get(&peer)?.purpose) {
+            (Origin::Accepted(_), _) => Some(SlotClass::Inbound),
+            (Origin::Dialled(_), Purpose::Fill | Purpose::Manual) => Some(SlotClass::Outbound),
+            (Origin::Dialled(_), Purpose::Quiet) => Some(SlotClass::Quiet),
+            (Origin::Dialled(_), Purpose::Visit) => None,
         }
-        if self.stopping || self.held(SlotClass::Inbound) >= self.config().inbound_max {
+    }
+
+    /// The slot for a peer that says hello. When all are taken, a peer without merit may have to make room.
+    ///
+    /// # Security
+    /// One IP address and one group hold no more than their share, and who holds a slot by numbers alone loses it to a newcomer.
+    pub(super) fn seat_for(
+        &mut self,
+        peer: PeerId,
+        origin: &Origin,
+        hello: &Hello,
+        now: Timestamp,
+    ) -> Option<SlotClass> {
+        let remote = origin.endpoint();
+        let claimed = hello.listen.iter().any(|endpoint| self.dialling.is_manual(endpoint, peer));
+        if self.is_manual_at(peer, remote) || claimed && remote.ip().is_some_and(|ip| ip.is_loopback()) {
+            return Some(SlotClass::Manual);
+        }
+        if let Some(class @ (SlotClass::Outbound | SlotClass::Quiet)) = self.class_for(peer, origin) {
+            return Some(class);
+        }
+        if self.stopping || self.config().mode == Mode::ExclusiveIn {
             return None;
         }
-        let ip = counted_ip(remote, Some(hello));
-        let same_ip = |known: &&Peer<C>| {
-            let Some((_, Origin::Accepted(remote))) = known.connections.first() else { return false };
-            known.state == State::Held(SlotClass::Inbound) && counted_ip(remote, known.hello.as_ref()) == ip
-        };
-        let crowded = ip.is_some() && self.peers.values().filter(same_ip).count() >= self.config().inbound_per_ip_max;
-        (!crowded).then_some(SlotClass::Inbound)
+        let config = self.config();
+        let (ip, group) = (counted_ip(remote, Some(hello)), counted_group(remote, Some(hello)));
+        let (mut held, mut same_ip, mut same_group) = (0_usize, 0_usize, 0_usize);
+        for known in self.peers.values().filter(|known| known.state == State::Held(SlotClass::Inbound)) {
+            let Some(from) = known.connections.first().map(|(_, origin)| origin.endpoint()) else { continue };
+            held += 1;
+            same_ip += usize::from(ip.is_some() && counted_ip(from, known.hello.as_ref()) == ip);
+            same_group += usize::from(counted_group(from, known.hello.as_ref()) == group);
+        }
+        let group_max = if group == NetGroup::Local { usize::MAX } else { config.inbound_per_group_max };
+        if same_ip >= config.inbound_per_ip_max || same_group >= group_max {
+            return None;
+        }
+        (held < config.inbound_max || self.make_room(now)).then_some(SlotClass::Inbound)
+    }
+
+    fn make_room(&mut self, now: Timestamp) -> bool {
+        if !self.config().inbound_eviction || self.config().inbound_max == 0 {
+            return false;
+        }
+        let merits = self.peers.iter().filter(|(_, known)| known.state == State::Held(SlotClass::Inbound));
+        let merits = merits.filter_map(|(peer, known)| {
+            let from = known.connections.first()?.1.endpoint();
+            let group = counted_group(from, known.hello.as_ref());
+            let Pulse { latency, useful_at, .. } = known.pulse;
+            Some(Merit { peer: *peer, group, latency, useful_at, since: known.since })
+        });
+        let Some(victim) = eviction::victim(merits.collect(), &self.secret) else { return false };
+        if !self.evictions.take(1, now) {
+            return false;
+        }
+        let origin = self.peers.get(&victim).and_then(|known| known.connections.first()).map(|(_, origin)| origin);
+        let Some(origin) = origin.cloned() else { return false };
+        let goodbye = self.full(victim, &origin);
+        self.part(victim, goodbye, now)
     }
 
     /// A refusal that names some of our peers, at addresses that the asker can use and no private ones to the internet.
     pub(super) fn full(&mut self, asker: PeerId, origin: &Origin) -> Goodbye {
-        let (Origin::Dialled(remote) | Origin::Accepted(remote)) = origin;
-        let audience = Audience::of(remote);
+        let audience = Audience::of(origin.endpoint());
         let known = self.peers.iter().filter(|(peer, known)| {
             **peer != asker && matches!(known.state, State::Held(SlotClass::Inbound | SlotClass::Outbound))
         });
@@ -162,6 +282,17 @@ impl<C: Copy + Ord> Engine<C> {
         let alternatives = known.sample(&mut self.rng, ALTERNATIVES);
         Goodbye { reason: GoodbyeReason::Full, stay_away: self.valid.config.stay_away, alternatives }
     }
+}
+
+/// How often newcomers may take slots that others have.
+pub(super) fn evictions(config: &Config) -> TokenBucket {
+    let burst = u64::from(config.evictions_per_minute).div_ceil(4);
+    TokenBucket::new(f64::from(config.evictions_per_minute) / 60.0, burst, burst, Timestamp::default())
+}
+
+/// The group that an inbound peer counts for.
+fn counted_group(remote: &Endpoint, hello: Option<&Hello>) -> NetGroup {
+    counted_ip(remote, hello).map_or_else(|| remote.group(), NetGroup::of_ip)
 }
 
 /// The IP that an inbound peer counts for: its remote one, or on loopback the one it claims, since every connection of one

@@ -19,6 +19,18 @@ impl Engines for Children {
         self.peering.dial(endpoint, peer)
     }
 
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, _: Timestamp) -> DialOutcome {
+        self.peering.visit(endpoint, peer)
+    }
+
+    fn delivered_first(&mut self, peer: PeerId, _: Timestamp) {
+        self.peering.delivered_first(&peer);
+    }
+
+    fn holders(&self, peer: &PeerId) -> usize {
+        self.exchange.exchange().holders(peer)
+    }
+
     fn candidates_exhausted(&mut self, _: Timestamp) {
         self.peering.candidates_exhausted();
     }
@@ -33,6 +45,12 @@ impl Engines for Children {
 
     fn admit(&mut self, peer: PeerId, _: Timestamp) {
         self.exchange.admit(&peer);
+        self.rpc.admit(peer);
+        self.gossip.admit(peer);
+        self.gossip.set_keep_alive(peer, true);
+    }
+
+    fn admit_quietly(&mut self, peer: PeerId, _: Timestamp) {
         self.rpc.admit(peer);
         self.gossip.admit(peer);
         self.gossip.set_keep_alive(peer, true);

@@ -72,13 +72,19 @@ impl Coupler {
             Command::BookWrongIdentity { endpoint, found } => {
                 self.book.wrong_identity(&endpoint, found, now);
             }
-            Command::BookConduct(peer, Conduct::DeliveredFirst) => self.conducts.add(peer, 0, now),
+            Command::BookConduct(peer, Conduct::DeliveredFirst) => {
+                engines.delivered_first(peer, now);
+                self.conducts.add(peer, 0, now);
+            }
             Command::BookConduct(peer, Conduct::DeliveredDuplicate) => self.conducts.add(peer, 1, now),
             Command::BookConduct(peer, conduct) => {
                 self.book.conduct(peer, conduct, 1, now);
                 self.judge(peer, engines, now);
             }
             Command::Admit(_)
+            | Command::AdmitQuietly(_)
+            | Command::DialAlternatives(_)
+            | Command::Feel
             | Command::Dismiss(_)
             | Command::BookHeard { .. }
             | Command::Propose(_)

@@ -1,43 +1,82 @@
-//! Whom to dial.
+//! Whom peering is told to dial.
 
-use bruit_address_book::{Candidate, Wanted};
-use bruit_core::{Endpoint, NetGroup, Timestamp};
+use bruit_addr_exchange::PeerAddr;
+use bruit_address_book::{Candidate, Choice, Table, Wanted};
+use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
 use bruit_peering::{DialOutcome, SlotClass};
 
 use super::{Coupler, Engines};
+use crate::Choosing;
+
+/// How many of the peers that a full node names are dialled at once.
+const ALTERNATIVES_DIALLED: usize = 2;
 
 impl Coupler {
-    /// Proposes peers of groups that no outbound peer is in; when there are none, any others.
+    /// Proposes peers; when there are too few, peering turns to seeds.
     pub(super) fn propose(&mut self, count: usize, engines: &mut impl Engines, now: Timestamp) {
-        let mut groups: Vec<NetGroup> = Vec::new();
-        let outbound = engines.peering().peers().filter(|view| view.class == Some(SlotClass::Outbound));
-        groups.extend(outbound.map(|view| self.book.group_of(&view.remote)));
-        groups.extend(engines.peering().dials().map(|(endpoint, _)| self.book.group_of(endpoint)));
+        let target = engines.peering().settings().outbound_target;
+        let mut choosing = Choosing::new(target, self.groups_taken(engines));
         let mut started = 0;
-        let mut refused: Vec<Endpoint> = Vec::new();
-        for distinct in [true, false] {
-            while started < count && refused.len() < 4 * count.max(4) {
-                let (engine, taken, refused_before) = (engines.peering(), &groups, &refused);
-                let eligible = |candidate: &Candidate<'_>| {
-                    (!distinct || !taken.contains(&candidate.group))
-                        && candidate.peer.is_none_or(|peer| !engine.is_connected(peer))
-                        && !refused_before.contains(candidate.endpoint)
-                };
-                let Some((choice, _)) = self.book.select_explained(Wanted::Any, eligible, now) else { break };
-                match engines.dial(choice.endpoint.clone(), choice.peer, now) {
-                    DialOutcome::Started => {
-                        started += 1;
-                        groups.push(choice.group);
-                    }
-                    DialOutcome::Enough => return,
-                    DialOutcome::Connected | DialOutcome::UnderWay | DialOutcome::BackingOff => {
-                        refused.push(choice.endpoint);
-                    }
+        while started < count {
+            let (peering, holders) = (engines.peering(), |peer: &PeerId| engines.holders(peer));
+            let Some(choice) = choosing.next(&mut self.book, |peer| peering.is_connected(peer), holders, now) else {
+                return engines.candidates_exhausted(now);
+            };
+            match engines.dial(choice.endpoint.clone(), choice.peer, now) {
+                DialOutcome::Started => {
+                    started += 1;
+                    choosing.started(&choice);
+                }
+                DialOutcome::Enough => return,
+                DialOutcome::Connected | DialOutcome::UnderWay | DialOutcome::BackingOff | DialOutcome::Forbidden => {
+                    choosing.refused(choice)
                 }
             }
         }
-        if started < count {
-            engines.candidates_exhausted(now);
+    }
+
+    /// Dials some of those whom a full node named, in other groups than we are in.
+    pub(super) fn dial_alternatives(&mut self, addrs: &[PeerAddr], engines: &mut impl Engines, now: Timestamp) {
+        let mut taken = self.groups_taken(engines);
+        let mut started = 0;
+        for PeerAddr { peer, endpoints, .. } in addrs {
+            let is_usable = |endpoint: &&Endpoint| {
+                self.addr_policy.check(endpoint).is_ok()
+                    && !taken.contains(&self.book.group_of(endpoint))
+                    && !self.book.is_barred(peer.as_ref(), endpoint.ip(), now)
+            };
+            let Some(endpoint) = endpoints.iter().find(is_usable).cloned() else { continue };
+            let group = self.book.group_of(&endpoint);
+            if engines.dial(endpoint, *peer, now) == DialOutcome::Started {
+                taken.push(group);
+                started += 1;
+            }
+            if started == ALTERNATIVES_DIALLED {
+                return;
+            }
         }
+    }
+
+    /// Tests an address: one that is to leave *tried* for another, or one that was only heard of.
+    pub(super) fn feel(&mut self, engines: &mut impl Engines, now: Timestamp) {
+        self.book.resolve_collisions(now);
+        let peering = engines.peering();
+        let eligible = |candidate: &Candidate<'_>| candidate.peer.is_none_or(|peer| !peering.is_connected(peer));
+        let choice = self.book.select_collision(now);
+        if let Some(Choice { endpoint, peer, .. }) =
+            choice.or_else(|| self.book.select(Wanted::Only(Table::New), eligible, now))
+        {
+            // What cannot be dialled now is for another time.
+            let _ = engines.visit(endpoint, peer, now);
+        }
+    }
+
+    fn groups_taken(&self, engines: &impl Engines) -> Vec<NetGroup> {
+        let peering = engines.peering();
+        let outbound =
+            peering.peers().filter(|view| matches!(view.class, Some(SlotClass::Outbound | SlotClass::Quiet)));
+        let mut groups: Vec<_> = outbound.map(|view| self.book.group_of(&view.remote)).collect();
+        groups.extend(peering.dials().map(|(endpoint, _)| self.book.group_of(endpoint)));
+        groups
     }
 }

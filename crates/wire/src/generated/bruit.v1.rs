@@ -361,6 +361,9 @@ pub struct Hello {
     /// In an answer: the sender has no place; the connection ends soon.
     #[prost(message, optional, tag = "6")]
     pub refused: ::core::option::Option<Goodbye>,
+    /// In a request: what the sender wants of the connection.
+    #[prost(enumeration = "Intent", tag = "7")]
+    pub intent: i32,
 }
 /// The last thing a node says.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -379,7 +382,7 @@ pub struct Goodbye {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PeeringRequest {
     /// What the request is.
-    #[prost(oneof = "peering_request::Kind", tags = "1, 2")]
+    #[prost(oneof = "peering_request::Kind", tags = "1, 2, 3")]
     pub kind: ::core::option::Option<peering_request::Kind>,
 }
 /// Nested message and enum types in `PeeringRequest`.
@@ -393,14 +396,53 @@ pub mod peering_request {
         /// The last one.
         #[prost(message, tag = "2")]
         Goodbye(super::Goodbye),
+        /// Asks whether the other side still answers.
+        #[prost(message, tag = "3")]
+        Ping(super::Ping),
     }
 }
-/// The answer to a `PeeringRequest`: a hello to a hello, nothing to a goodbye.
+/// Answered by an empty `PeeringResponse`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ping {}
+/// The answer to a `PeeringRequest`: a hello to a hello, nothing to a goodbye or a ping.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PeeringResponse {
     /// The listener's hello.
     #[prost(message, optional, tag = "1")]
     pub hello: ::core::option::Option<Hello>,
+}
+/// What a dialler wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Intent {
+    /// To stay as a full peer.
+    Stay = 0,
+    /// To stay, but to be told of no addresses.
+    Quiet = 1,
+    /// To see that somebody is there, perhaps to ask once for addresses, and to leave: it takes no place.
+    Visit = 2,
+}
+impl Intent {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Stay => "INTENT_STAY",
+            Self::Quiet => "INTENT_QUIET",
+            Self::Visit => "INTENT_VISIT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTENT_STAY" => Some(Self::Stay),
+            "INTENT_QUIET" => Some(Self::Quiet),
+            "INTENT_VISIT" => Some(Self::Visit),
+            _ => None,
+        }
+    }
 }
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -420,6 +462,10 @@ pub enum GoodbyeReason {
     Duplicate = 5,
     /// The operator asked for it.
     Requested = 6,
+    /// The sender has what it came for.
+    Done = 7,
+    /// The sender changes its peers from time to time.
+    Rotated = 8,
 }
 impl GoodbyeReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -435,6 +481,8 @@ impl GoodbyeReason {
             Self::Misconduct => "GOODBYE_REASON_MISCONDUCT",
             Self::Duplicate => "GOODBYE_REASON_DUPLICATE",
             Self::Requested => "GOODBYE_REASON_REQUESTED",
+            Self::Done => "GOODBYE_REASON_DONE",
+            Self::Rotated => "GOODBYE_REASON_ROTATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -447,6 +495,8 @@ impl GoodbyeReason {
             "GOODBYE_REASON_MISCONDUCT" => Some(Self::Misconduct),
             "GOODBYE_REASON_DUPLICATE" => Some(Self::Duplicate),
             "GOODBYE_REASON_REQUESTED" => Some(Self::Requested),
+            "GOODBYE_REASON_DONE" => Some(Self::Done),
+            "GOODBYE_REASON_ROTATED" => Some(Self::Rotated),
             _ => None,
         }
     }

@@ -1,0 +1,158 @@
+//! How often others are dialled: in all, and at one address.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    time::Duration,
+};
+
+use bruit_core::{Endpoint, Scope, Timestamp, TokenBucket, scope_of};
+
+use crate::Config;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// How many addresses are remembered; beyond, the one whose last dial is oldest is forgotten.
+const IPS_MAX: usize = 4_096;
+/// The first port that needs no privilege.
+const FIRST_FREE_PORT: u16 = 1_024;
+
+/// What dials there may be. Addresses that the operator named are not asked about here, nor are private ones limited by address.
+#[derive(Debug)]
+pub(super) struct Budget {
+    rate: TokenBucket,
+    by_ip: BTreeMap<IpAddr, VecDeque<Timestamp>>,
+}
+
+/// Whether a dial may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowance {
+    Granted,
+    /// This address was dialled in vain too often, or never may be.
+    NotThere,
+    /// No dial at all may begin now.
+    NotNow,
+}
+
+impl Budget {
+    pub(super) fn new(config: &Config) -> Self {
+        let burst = config.dials_burst.into();
+        let rate = TokenBucket::new(config.dials_per_second.into(), burst, burst, Timestamp::default());
+        Self { rate, by_ip: BTreeMap::new() }
+    }
+
+    /// Asks for one dial, and counts it when it is granted.
+    pub(super) fn ask(&mut self, endpoint: &Endpoint, config: &Config, now: Timestamp) -> Allowance {
+        let Some(ip) = public_ip(endpoint) else {
+            return if self.rate.take(1, now) { Allowance::Granted } else { Allowance::NotNow };
+        };
+        if !config.dial_low_ports && port_of(endpoint).is_some_and(|port| port < FIRST_FREE_PORT) {
+            return Allowance::NotThere;
+        }
+        if let Some(times) = self.by_ip.get_mut(&ip) {
+            times.retain(|at| now.since(*at) < HOUR);
+            if times.len() >= config.dials_per_ip_per_hour {
+                return Allowance::NotThere;
+            }
+        }
+        if !self.rate.take(1, now) {
+            return Allowance::NotNow;
+        }
+        self.make_room(ip);
+        self.by_ip.entry(ip).or_default().push_back(now);
+        Allowance::Granted
+    }
+
+    /// Somebody of this network is there: dials to it were not in vain.
+    pub(super) fn reached(&mut self, endpoint: &Endpoint) {
+        if let Some(ip) = public_ip(endpoint) {
+            self.by_ip.remove(&ip);
+        }
+    }
+
+    fn make_room(&mut self, ip: IpAddr) {
+        if self.by_ip.len() < IPS_MAX || self.by_ip.contains_key(&ip) {
+            return;
+        }
+        let oldest = self.by_ip.iter().min_by_key(|(_, times)| times.back().copied()).map(|(ip, _)| *ip);
+        oldest.into_iter().for_each(|ip| {
+            self.by_ip.remove(&ip);
+        });
+    }
+}
+
+fn public_ip(endpoint: &Endpoint) -> Option<IpAddr> {
+    endpoint.ip().map(|ip| ip.to_canonical()).filter(|ip| scope_of(*ip) == Scope::Global)
+}
+
+const fn port_of(endpoint: &Endpoint) -> Option<u16> {
+    match endpoint {
+        Endpoint::Ip { port, .. } | Endpoint::Dns { port, .. } => Some(*port),
+        Endpoint::Relayed { .. } | Endpoint::Other(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timestamp = Timestamp::from_secs(10_000);
+
+    fn at(ip: [u8; 4], port: u16) -> Endpoint {
+        Endpoint::tcp(ip.into(), port)
+    }
+
+    #[test]
+    fn fault_a_victim_whose_ports_are_all_advertised_is_dialled_three_times_an_hour() {
+        let config = Config::default();
+        let mut budget = Budget::new(&config);
+        let mut dialled = |from: Timestamp| {
+            let ask = |port| (budget.ask(&at([8, 8, 8, 8], port), &config, from) == Allowance::Granted).then_some(port);
+            (1..=u16::MAX).filter_map(ask).collect::<Vec<_>>()
+        };
+        assert_eq!(dialled(T), [1_024, 1_025, 1_026]);
+        assert_eq!(dialled(T.after(HOUR - Duration::from_secs(1))), [0_u16; 0]);
+        assert_eq!(dialled(T.after(HOUR)).len(), 3);
+    }
+
+    #[test]
+    fn fault_no_more_dials_begin_than_the_rate_allows() {
+        let config = Config::default();
+        let mut budget = Budget::new(&config);
+        let mut granted = 0;
+        for second in 0..60 {
+            for number in 0..1_000_u16 {
+                let [a, b] = number.to_be_bytes();
+                let to = at([20 + a, b, second, 1], 4_000);
+                let now = T.after(Duration::from_secs(second.into()));
+                granted += u32::from(budget.ask(&to, &config, now) == Allowance::Granted);
+            }
+        }
+        assert_eq!(granted, config.dials_burst + 59 * config.dials_per_second);
+    }
+
+    #[test]
+    fn what_was_reached_and_what_is_private_is_not_limited_by_address() {
+        let config = Config { dials_burst: 100, ..Config::default() };
+        let mut budget = Budget::new(&config);
+        for _ in 0..10 {
+            assert_eq!(budget.ask(&at([8, 8, 8, 8], 4_000), &config, T), Allowance::Granted);
+            budget.reached(&at([8, 8, 8, 8], 4_000));
+            assert_eq!(budget.ask(&at([127, 0, 0, 1], 80), &config, T), Allowance::Granted);
+        }
+    }
+
+    #[test]
+    fn addresses_are_remembered_up_to_a_limit() {
+        let config = Config { dials_burst: 10_000, ..Config::default() };
+        let mut budget = Budget::new(&config);
+        for number in 0..=IPS_MAX as u64 {
+            let [.., a, b] = number.to_be_bytes();
+            assert_eq!(
+                budget.ask(&at([20, a, b, 1], 4_000), &config, T.after(Duration::from_secs(number))),
+                Allowance::Granted
+            );
+            assert_eq!(budget.by_ip.len() as u64, (number + 1).min(IPS_MAX as u64));
+        }
+        assert!(!budget.by_ip.contains_key(&IpAddr::from([20, 0, 0, 1])));
+    }
+}

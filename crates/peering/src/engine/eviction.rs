@@ -1,0 +1,119 @@
+//! Who loses an inbound slot to a newcomer: what is hard to fake protects, and who comes in numbers from one place goes first.
+
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+
+use bruit_core::{NetGroup, PeerId, Seed, Timestamp};
+
+/// What speaks for an inbound peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Merit {
+    pub(super) peer: PeerId,
+    pub(super) group: NetGroup,
+    /// The shortest time it took to answer.
+    pub(super) latency: Option<Duration>,
+    /// When it last was the first to deliver something.
+    pub(super) useful_at: Option<Timestamp>,
+    pub(super) since: Timestamp,
+}
+
+/// Of how many inbound peers the counts below are: Factom's maximum.
+const MEASURE: usize = 150;
+/// How many are protected for being from groups that nobody can choose. Bitcoin Core: 4.
+const BY_GROUP: usize = 4;
+/// How many are protected for answering fastest. Bitcoin Core: 8.
+const BY_LATENCY: usize = 8;
+/// How many are protected for what they delivered. Bitcoin Core: 4.
+const BY_DELIVERY: usize = 4;
+
+/// The youngest of the largest group among those whom nothing protects, if there are any.
+pub(super) fn victim(mut peers: Vec<Merit>, secret: &Seed) -> Option<PeerId> {
+    let all = peers.len();
+    let share = |of: usize| of.saturating_mul(all).div_ceil(MEASURE).min(of);
+    // A group's rank is drawn anew with every start: nobody can place himself in the right ones.
+    let mut ranks: Vec<(u64, NetGroup)> = Vec::new();
+    for merit in &peers {
+        let rank = (secret.keyed_hash(merit.group.to_string().as_bytes()), merit.group);
+        if !ranks.contains(&rank) {
+            ranks.push(rank);
+        }
+    }
+    ranks.sort_unstable();
+    for (_, group) in ranks.into_iter().take(share(BY_GROUP)) {
+        let oldest = peers.iter().enumerate().filter(|(_, merit)| merit.group == group);
+        if let Some(index) = oldest.min_by_key(|(_, merit)| merit.since).map(|(index, _)| index) {
+            peers.remove(index);
+        }
+    }
+    peers.sort_by_key(|merit| (merit.latency.unwrap_or(Duration::MAX), merit.peer));
+    let fast = peers.iter().filter(|merit| merit.latency.is_some()).count();
+    peers.drain(..share(BY_LATENCY).min(fast));
+    peers.sort_by_key(|merit| (Reverse(merit.useful_at), merit.peer));
+    let useful = peers.iter().filter(|merit| merit.useful_at.is_some()).count();
+    peers.drain(..share(BY_DELIVERY).min(useful));
+    peers.sort_by_key(|merit| (merit.since, merit.peer));
+    peers.drain(..peers.len() / 2);
+
+    let mut groups: BTreeMap<NetGroup, (usize, Timestamp, Option<PeerId>)> = BTreeMap::new();
+    for merit in &peers {
+        let (count, youngest, peer) = groups.entry(merit.group).or_default();
+        *count = count.saturating_add(1);
+        (*youngest, *peer) = (merit.since, Some(merit.peer));
+    }
+    groups.into_values().max_by_key(|(count, youngest, _)| (*count, *youngest)).and_then(|(.., peer)| peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p_identity::Keypair;
+
+    use super::*;
+
+    fn merits(count: u8) -> Vec<Merit> {
+        let merit = |number: u8| Merit {
+            peer: Keypair::ed25519_from_bytes([number; 32]).unwrap().public().to_peer_id(),
+            group: NetGroup::V4(number.into()),
+            latency: None,
+            useful_at: None,
+            since: Timestamp::from_secs(number.into()),
+        };
+        (1..=count).map(merit).collect()
+    }
+
+    #[test]
+    fn the_youngest_of_the_largest_group_goes() {
+        let mut peers = merits(150);
+        for merit in &mut peers[100..130] {
+            merit.group = NetGroup::V4(1);
+        }
+        assert_eq!(victim(peers.clone(), &Seed::from_number(1)), Some(peers[129].peer));
+    }
+
+    #[test]
+    fn fault_what_is_hard_to_fake_protects() {
+        let mut peers = merits(150);
+        for merit in &mut peers {
+            merit.group = NetGroup::V4(1);
+        }
+        let youngest = peers[149].peer;
+        let secret = Seed::from_number(1);
+        assert_eq!(victim(peers.clone(), &secret), Some(youngest));
+        let next = peers[148].peer;
+        peers[149].latency = Some(Duration::from_millis(3));
+        assert_eq!(victim(peers.clone(), &secret), Some(next), "the fastest stays");
+        peers[149].latency = None;
+        peers[149].useful_at = Some(Timestamp::from_secs(500));
+        assert_eq!(victim(peers.clone(), &secret), Some(next), "who delivers stays");
+        for _ in 0..20 {
+            let gone = victim(peers.clone(), &secret).unwrap();
+            assert!(peers[75..].iter().any(|merit| merit.peer == gone), "the older half stays");
+            peers.retain(|merit| merit.peer != gone);
+        }
+    }
+
+    #[test]
+    fn fault_slots_held_from_as_many_groups_as_there_are_slots_can_be_taken_back() {
+        assert!(victim(merits(150), &Seed::from_number(1)).is_some());
+        assert_eq!(victim(Vec::new(), &Seed::from_number(1)), None);
+        assert_eq!(victim(merits(1), &Seed::from_number(1)), None, "who is alone is from a protected group");
+    }
+}
