@@ -42,9 +42,29 @@ pub(crate) struct DemoArgs {
     /// The file that is published first [default: Cargo.lock here, above here or above this program]
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
+    /// In the end, kill this share of all nodes at once, seed nodes first, and let the living go on
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) kill_share: f64,
     /// Print the verdict as one JSON object, the last line of stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl DemoArgs {
+    /// How many nodes are killed at once.
+    ///
+    /// # Errors
+    /// Fewer than two would live.
+    pub(crate) fn killed(&self, nodes: usize) -> Result<usize, Failure> {
+        if !(0.0..1.0).contains(&self.kill_share) {
+            return Err(Failure::configuration("--kill-share must be at least 0 and below 1".to_owned()));
+        }
+        let killed = (self.kill_share * nodes as f64).floor() as usize;
+        if killed > 0 && nodes - killed < 2 {
+            return Err(Failure::configuration(format!("--kill-share leaves {} alive of {nodes}", nodes - killed)));
+        }
+        Ok(killed)
+    }
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 mod bad;
 mod catch_up;
+mod decimate;
 mod fetch;
 mod find;
 mod publish;
@@ -88,13 +89,14 @@ pub(crate) async fn run(args: &DemoArgs) -> ExitCode {
 impl Demo {
     fn new(args: &DemoArgs) -> Result<Self, Failure> {
         let mut settings = args.network.settings()?;
+        let killed = args.killed(settings.nodes)?;
         let source = Source::new(args.file.as_deref())?;
         let nodes = settings.nodes;
         // From four nodes on neither is a seed node; below that the publisher has to be one.
         let (publisher, returner) = if nodes < 4 { (0, nodes - 1) } else { (nodes - 1, nodes - 2) };
         let needed = (0..settings.seeds()).chain([publisher, returner]).collect();
         settings.bad = bad::choose(&settings, args.bad_share, &needed)?;
-        let terms = Terms::of(&settings);
+        let terms = Terms { killed, ..Terms::of(&settings) };
         let bad_nodes = settings.bad.len();
         let report = Report { nodes, bad_nodes, not_applicable: not_applicable(terms), ..Report::default() };
         let network = Network::new(settings, Folder::new(args.network.dir.as_deref())?)?;
@@ -171,7 +173,13 @@ impl Demo {
             }
             3 => publish::publish_and_repair(self).await,
             4 => fetch::fetch_by_calls(self).await,
-            _ => catch_up::kill_and_return(self).await,
+            _ => {
+                let note = catch_up::kill_and_return(self).await?;
+                if self.terms.killed == 0 {
+                    return Ok(note);
+                }
+                Ok(format!("{note}; {}", decimate::kill_most(self).await?))
+            }
         }
     }
 

@@ -61,6 +61,10 @@ pub(crate) struct Report {
     pub(crate) rejoined_outbound: bool,
     /// Whether it has the file that was published without it.
     pub(crate) caught_up: bool,
+    /// How many nodes were killed at once.
+    pub(crate) killed: usize,
+    /// Of the nodes that were not, the publisher's left out: those that have the file published after that.
+    pub(crate) coverage_living: f64,
     /// How long all of it took.
     pub(crate) seconds: f64,
     /// How many steps were done.

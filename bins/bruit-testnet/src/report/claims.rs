@@ -13,6 +13,8 @@ pub(crate) struct Terms {
     pub(crate) counts_hops: bool,
     /// How many nodes are bad.
     pub(crate) bad: usize,
+    /// How many nodes are killed at the end of step 5.
+    pub(crate) killed: usize,
 }
 
 impl Terms {
@@ -21,7 +23,7 @@ impl Terms {
         let &Settings { nodes, outbound, .. } = settings;
         let (fanout, rounds) = settings.limits();
         let counts_hops = settings.counts_hops();
-        Self { nodes, outbound, fanout, rounds, counts_hops, bad: settings.bad.len() }
+        Self { nodes, outbound, fanout, rounds, counts_hops, bad: settings.bad.len(), killed: 0 }
     }
 
     /// Whether there are so many nodes that a message must be relayed at least once.
@@ -74,6 +76,8 @@ pub(crate) fn failed_claims(step: usize, report: &Report, terms: Terms) -> Vec<S
             claim(report.rejoined, "the restarted node is not connected again".to_owned());
             claim(report.rejoined_outbound, "the restarted node did not dial an address of its stored book".to_owned());
             claim(report.caught_up, "the restarted node did not obtain what it missed".to_owned());
+            let coverage = report.coverage_living;
+            claim(coverage >= 1.0 || terms.killed == 0, format!("coverage among the living is {coverage:.4}, not 1"));
         }
         _ => {}
     }
@@ -108,7 +112,7 @@ pub(crate) fn not_applicable(terms: Terms) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { nodes: 16, outbound: 4, fanout: 4, rounds: 6, counts_hops: true, bad: 0 };
+    const TERMS: Terms = Terms { nodes: 16, outbound: 4, fanout: 4, rounds: 6, counts_hops: true, bad: 0, killed: 0 };
     const BAD: Terms = Terms { bad: 6, ..TERMS };
 
     fn good() -> Report {
@@ -165,6 +169,13 @@ mod tests {
         let met = Report { bad_asked: 9, bad_false_answers: 4, ..good() };
         assert_eq!(failures(&met, BAD), Vec::<usize>::new());
         assert_eq!(failed_claims(4, &Report { bad_false_answers: 0, ..met }, BAD).len(), 1);
+    }
+
+    #[test]
+    fn after_a_killing_the_living_must_be_covered() {
+        let terms = Terms { killed: 9, ..TERMS };
+        assert_eq!(failures(&Report { coverage_living: 1.0, ..good() }, terms), Vec::<usize>::new());
+        assert_eq!(failures(&Report { coverage_living: 0.9, ..good() }, terms), vec![5]);
     }
 
     #[test]
