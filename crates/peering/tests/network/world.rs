@@ -7,7 +7,8 @@ use std::{
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output, SlotClass,
+    Config, DepartureCause, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output,
+    SlotClass,
 };
 use libp2p_identity::Keypair;
 use rand::seq::IndexedRandom;
@@ -236,16 +237,13 @@ impl World {
     }
 
     fn on_event(&mut self, index: usize, event: Event) {
-        match &event {
-            Event::CandidatesWanted { count } => self.propose(index, *count),
-            Event::FeelerWanted => {
-                let endpoint = self.nodes.choose(&mut self.rng).unwrap().endpoint.clone();
-                let now = self.now;
-                let _ = self.nodes[index].engine.visit(endpoint, None, now);
-            }
-            _ => {}
-        }
         let now = self.now;
+        if let Event::CandidatesWanted { count } = &event {
+            self.propose(index, *count);
+        } else if event == Event::FeelerWanted {
+            let endpoint = self.nodes.choose(&mut self.rng).unwrap().endpoint.clone();
+            let _ = self.nodes[index].engine.visit(endpoint, None, now);
+        }
         self.nodes[index].events.push((now, event));
     }
 
@@ -278,10 +276,11 @@ impl World {
 
     pub(crate) fn reasons(&self, node: usize) -> BTreeSet<GoodbyeReason> {
         let causes = self.nodes[node].engine.departures().filter_map(|departure| match &departure.cause {
-            bruit_peering::DepartureCause::Sent(goodbye) | bruit_peering::DepartureCause::Received(goodbye) => {
-                Some(goodbye.reason)
-            }
-            _ => None,
+            DepartureCause::Sent(goodbye) | DepartureCause::Received(goodbye) => Some(goodbye.reason),
+            DepartureCause::Lost
+            | DepartureCause::Stranger(_)
+            | DepartureCause::Silent
+            | DepartureCause::Replaced { .. } => None,
         });
         causes.collect()
     }
