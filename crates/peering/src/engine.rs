@@ -472,27 +472,6 @@ impl<C: Copy + Ord> Engine<C> {
         self.look_for_peers(now);
     }
 
-    /// A visit has shown what it should; a seed is asked one question.
-    fn visited(&mut self, peer: PeerId, now: Timestamp) {
-        self.was_reached(peer);
-        let is_seed = |endpoint| self.dialling.seeds.iter().any(|seed| seed.endpoint == endpoint);
-        if self.dialled_endpoints(peer).into_iter().any(is_seed) {
-            self.leave_after(peer, now);
-            self.tell(Event::Met { peer });
-        } else {
-            self.say_goodbye(peer, GoodbyeReason::Done, now);
-        }
-    }
-
-    fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
-        self.was_reached(peer);
-        self.stay_away_from(peer, goodbye.stay_away, now);
-        let alternatives = goodbye.alternatives.clone();
-        self.depart(peer, DepartureCause::Received(goodbye), now);
-        self.leave_after(peer, now);
-        self.tell(Event::Refused { peer, remote: origin.endpoint().clone(), alternatives });
-    }
-
     fn estrange(&mut self, peer: PeerId, reason: Strangeness, now: Timestamp) {
         if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
             return;

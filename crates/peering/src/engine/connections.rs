@@ -3,7 +3,7 @@
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
 use super::{Engine, Origin, Output, Peer, Pulse, Purpose, SlotClass, State};
-use crate::{DepartureCause, DialFailure, Event, GoodbyeReason};
+use crate::{DepartureCause, DialFailure, Event, Goodbye, GoodbyeReason};
 
 /// Both sides may have dialled at once, and a peer that lost us comes back beside its dead connection.
 const CONNECTIONS_PER_PEER_MAX: usize = 2;
@@ -116,6 +116,27 @@ impl<C: Copy + Ord> Engine<C> {
         self.tell(event);
         self.dialling.look_soon(&self.valid.config, now);
         self.look_for_peers(now);
+    }
+
+    /// A visit has shown what it should; a seed is asked one question.
+    pub(super) fn visited(&mut self, peer: PeerId, now: Timestamp) {
+        self.was_reached(peer);
+        let is_seed = |endpoint| self.dialling.seeds.iter().any(|seed| seed.endpoint == endpoint);
+        if self.dialled_endpoints(peer).into_iter().any(is_seed) {
+            self.leave_after(peer, now);
+            self.tell(Event::Met { peer });
+        } else {
+            self.say_goodbye(peer, GoodbyeReason::Done, now);
+        }
+    }
+
+    pub(super) fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
+        self.was_reached(peer);
+        self.stay_away_from(peer, goodbye.stay_away, now);
+        let alternatives = goodbye.alternatives.clone();
+        self.depart(peer, DepartureCause::Received(goodbye), now);
+        self.leave_after(peer, now);
+        self.tell(Event::Refused { peer, remote: origin.endpoint().clone(), alternatives });
     }
 
     /// A peer of this network answered: only now a dial has succeeded, since anything may listen at an address.
