@@ -132,7 +132,7 @@ impl Engine {
             fetches: Fetches::default(),
             announcements: Announcements::default(),
             timers: Timers::default(),
-            rooms: Rooms::default(),
+            rooms: Rooms::new(&seed),
             short_id: ShortId::default(),
             targets: Vec::new(),
             wanting: Vec::new(),
@@ -166,6 +166,7 @@ impl Engine {
             self.seen.peer_disconnected(slot);
             self.held.peer_disconnected(slot);
             self.announcements.peer_disconnected(slot);
+            self.rooms.peer_disconnected(slot);
             self.fetches_lose(slot, now);
             self.rooms.stems.peer_gone(slot);
             self.peer_gone(slot, now);
@@ -257,7 +258,7 @@ impl Engine {
         if self.is_known(&id) {
             return Err(PublishError::AlreadyKnown);
         }
-        let rounds_max = config.policy.rounds();
+        let rounds_max = config.policy.rounds_most();
         let item = HeldItem::new(message, None, config);
         if config.policy.is_one_shot() {
             if self.push(&item) == 0 {

@@ -278,6 +278,17 @@ impl Policy {
         }
     }
 
+    /// The largest round of any copy: on a tree of somebody else an item goes up before it goes down.
+    pub(crate) fn rounds_most(&self) -> u32 {
+        let Self::Tree(settings) = self.public() else { return self.rounds() };
+        settings.rounds.saturating_mul(2)
+    }
+
+    /// Whether an item has a beginning that must not tell who published it.
+    pub(crate) const fn is_private(&self) -> bool {
+        matches!(self, Self::Proxy(_) | Self::Dandelion(_))
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         if let Some(missing) = [*self, self.public()].iter().find(|policy| !BUILT.contains(&policy.name())) {
             return Err(ConfigError::NotBuilt(missing.name()));
@@ -340,6 +351,7 @@ const BUILT: &[&str] = &[
     "diffusion",
     "proxy",
     "dandelion",
+    "tree",
 ];
 
 const DIFFUSION_MEAN: Duration = Duration::from_secs(2);

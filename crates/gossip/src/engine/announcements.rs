@@ -132,7 +132,10 @@ impl Engine {
     /// Who has an item by now needs not be told of it.
     fn spare_who_knows(&self, entry: &mut Waiting) {
         if let Some(item) = self.held_index(&entry.announced.id).and_then(|index| self.held.get(index)) {
-            entry.to.remove_all(&item.known_by);
+            // An id that runs ahead makes a tree grow, also where the body went along another one.
+            if !entry.is_ahead {
+                entry.to.remove_all(&item.known_by);
+            }
         } else if let Some(fetch) = self.fetches.index_of(&entry.announced.id).and_then(|index| self.fetches.get(index))
         {
             fetch.sources.iter().for_each(|source| entry.to.remove(source.slot));

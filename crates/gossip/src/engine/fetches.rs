@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bruit_core::{LookupMap, Slot, Timestamp};
 
-use super::{known_by::KnownBy, slab::Slab};
-use crate::{Announced, ItemId, RootTag};
+use super::{known_by::KnownBy, policy::HeardOf, slab::Slab};
+use crate::ItemId;
 
 /// How many sources of one id are remembered: Iron Fish asks five in turn, trees rarely two.
 const SOURCES_MAX: usize = 16;
@@ -32,6 +32,12 @@ pub(super) struct Fetch {
     pub(super) asked: Option<(Slot, Timestamp)>,
     /// When the next source is asked.
     pub(super) next: Option<Timestamp>,
+    /// When somebody first said that it has the item.
+    pub(super) holder_heard: Option<Timestamp>,
+    /// A tree grew by this id: its body may be slower than on a tree that is there.
+    pub(super) is_learning: bool,
+    /// By whom the id was sent ahead, if it was passed on.
+    pub(super) ahead_by: Option<Slot>,
     /// To whom the id was told ahead of the body.
     pub(super) told: KnownBy,
     /// Who asked for it meanwhile.
@@ -42,8 +48,8 @@ pub(super) struct Fetch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) slot: Slot,
-    pub(super) round: u32,
-    pub(super) root: Option<RootTag>,
+    /// It has the item, and does not only expect it.
+    pub(super) holds: bool,
     pub(super) was_asked: bool,
 }
 
@@ -87,29 +93,40 @@ impl Fetches {
     }
 
     /// Remembers another source of an id that is remembered.
-    pub(super) fn heard_again(&mut self, index: u32, from: Slot, announced: &Announced) -> HeardAgain {
+    pub(super) fn heard_again(&mut self, index: u32, heard: &HeardOf<'_>, now: Timestamp) -> HeardAgain {
         let Some(fetch) = self.fetches.get_mut(index) else { return HeardAgain::Ignored };
-        let is_known = fetch.sources.iter().any(|source| source.slot == from);
-        if is_known || fetch.sources.len() >= SOURCES_MAX {
+        if !heard.is_ahead {
+            fetch.holder_heard.get_or_insert(now);
+        }
+        if let Some(source) = fetch.sources.iter_mut().find(|source| source.slot == heard.from) {
+            let is_news = !heard.is_ahead && !source.holds;
+            source.holds |= is_news;
+            return if is_news { HeardAgain::Added } else { HeardAgain::Ignored };
+        }
+        if fetch.sources.len() >= SOURCES_MAX {
             return HeardAgain::Ignored;
         }
-        fetch.sources.push(Source::new(from, announced));
+        fetch.sources.push(Source::new(heard));
         HeardAgain::Added
     }
 
     /// Remembers a new id.
-    pub(super) fn insert(&mut self, timing: Timing, from: Slot, announced: &Announced, now: Timestamp) -> u32 {
+    pub(super) fn insert(&mut self, timing: Timing, heard: &HeardOf<'_>, now: Timestamp) -> u32 {
+        let id = heard.announced.id;
         let index = self.fetches.insert(Fetch {
-            id: announced.id,
+            id,
             timing,
             heard: now,
-            sources: vec![Source::new(from, announced)],
+            sources: vec![Source::new(heard)],
+            holder_heard: (!heard.is_ahead).then_some(now),
+            is_learning: false,
+            ahead_by: None,
             asked: None,
             next: None,
             told: KnownBy::default(),
             wanted_by: KnownBy::default(),
         });
-        self.by_id.insert(announced.id, index);
+        self.by_id.insert(id, index);
         index
     }
 
@@ -130,8 +147,15 @@ impl Fetches {
     }
 }
 
+impl Fetch {
+    /// Whether all that announced it were asked, and none of them may still answer.
+    pub(super) fn has_run_out(&self) -> bool {
+        self.asked.is_none() && self.sources.iter().all(|source| source.was_asked)
+    }
+}
+
 impl Source {
-    const fn new(slot: Slot, announced: &Announced) -> Self {
-        Self { slot, round: announced.round, root: announced.root, was_asked: false }
+    const fn new(heard: &HeardOf<'_>) -> Self {
+        Self { slot: heard.from, holds: !heard.is_ahead, was_asked: false }
     }
 }

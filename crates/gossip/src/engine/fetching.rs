@@ -4,11 +4,12 @@ use bruit_core::{Conduct, Slot, Timestamp};
 
 use super::{
     AnnouncementReceived, Engine, Message, Output,
-    fetches::{Fetch, HeardAgain, Timing},
+    fetches::{Fetch, HeardAgain, Source, Timing},
     held::Stage,
+    policy::HeardOf,
     timers::Deadline,
 };
-use crate::{Announced, Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority};
+use crate::{Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority};
 
 /// The part of what may await a verdict above which announcements are refused, before any reader is paused.
 const REFUSE_PART: usize = 5;
@@ -31,19 +32,21 @@ impl Engine {
             return AnnouncementReceived::NotCarried;
         }
         let is_full = self.held.pending().exceeds(REFUSE_PART, &self.config);
+        let policy = config.policy.public();
         let mut refused = 0;
-        for announced in items {
+        for announced in &items {
             if self.is_known(&announced.id)
                 && let Policy::Infection(settings) = &config.policy
             {
                 self.have_soon(announced.id, settings);
             }
+            let heard = HeardOf { from, topic: &topic, announced, is_ahead, is_first: false };
             if let Some(index) = self.held_index(&announced.id) {
-                self.announced_held(index, from, &announced, is_ahead, now);
+                self.announced_held(index, &heard, now);
             } else if !self.is_known(&announced.id)
-                && let Some(timing) = config.policy.timing()
+                && let Some(timing) = policy.timing()
             {
-                let is_taken = !is_full && self.announced_unknown(from, &config.policy, timing, &announced, now);
+                let is_taken = !is_full && self.announced_unknown(&policy, timing, heard, now);
                 refused += usize::from(!is_taken);
             }
         }
@@ -56,53 +59,38 @@ impl Engine {
         AnnouncementReceived::Applied
     }
 
-    fn announced_held(&mut self, index: u32, from: Slot, announced: &Announced, is_ahead: bool, now: Timestamp) {
+    fn announced_held(&mut self, index: u32, heard: &HeardOf<'_>, now: Timestamp) {
         let Some(item) = self.held.get_mut(index) else { return };
-        if !is_ahead {
-            item.known_by.insert(from);
+        if !heard.is_ahead {
+            item.known_by.insert(heard.from);
         }
-        if item.stage == Stage::Spreading {
-            self.held_announced(index, from, announced, now);
-        }
+        self.held_announced(index, heard, now);
     }
 
     /// Remembers a source of an id; `false` if there is no room.
-    fn announced_unknown(
-        &mut self,
-        from: Slot,
-        policy: &Policy,
-        timing: Timing,
-        announced: &Announced,
-        now: Timestamp,
-    ) -> bool {
-        if let Some(index) = self.fetches.index_of(&announced.id) {
-            if self.fetches.heard_again(index, from, announced) == HeardAgain::Added {
-                self.wake_fetch(index, now);
-                self.fetch_heard(index, policy, from, false, now);
+    fn announced_unknown(&mut self, policy: &Policy, timing: Timing, heard: HeardOf<'_>, now: Timestamp) -> bool {
+        if let Some(index) = self.fetches.index_of(&heard.announced.id) {
+            let has_run_out = self.fetches.get(index).is_some_and(Fetch::has_run_out);
+            if self.fetches.heard_again(index, &heard, now) == HeardAgain::Added {
+                if has_run_out {
+                    self.fetch_due(index, now);
+                }
+                self.fetch_heard(index, policy, &heard, now);
             }
             return true;
         }
-        let Some(peer) = self.peers.get_mut(from) else { return false };
+        let Some(peer) = self.peers.get_mut(heard.from) else { return false };
         if peer.first_heard >= self.config.announced_max || self.fetches.len() >= self.config.fetches_max {
             return false;
         }
         peer.first_heard = peer.first_heard.saturating_add(1);
-        let index = self.fetches.insert(timing, from, announced, now);
+        let index = self.fetches.insert(timing, &heard, now);
         self.set_next(index, Some(now.after(timing.wait)));
         if timing.wait.is_zero() {
             self.fetch_due(index, now);
         }
-        self.fetch_heard(index, policy, from, true, now);
+        self.fetch_heard(index, policy, &HeardOf { is_first: true, ..heard }, now);
         true
-    }
-
-    /// A new source came for a fetch that had run out of them.
-    fn wake_fetch(&mut self, index: u32, now: Timestamp) {
-        let Some(fetch) = self.fetches.get(index) else { return };
-        let waited = fetch.heard.after(fetch.timing.wait) <= now;
-        if fetch.asked.is_none() && waited {
-            self.fetch_due(index, now);
-        }
     }
 
     /// Asks the next source of a fetch, or gives it up when its time is over.
@@ -122,8 +110,10 @@ impl Engine {
         let wants_max = self.config.wants_max;
         let peers = &self.peers;
         let can_be_asked = |slot: Slot| peers.get(slot).is_some_and(|peer| peer.wants < wants_max);
-        let next = fetch.sources.iter_mut().find(|source| !source.was_asked && can_be_asked(source.slot));
-        let Some(source) = next else {
+        let can_serve = |source: &Source| !source.was_asked && can_be_asked(source.slot);
+        let holder = fetch.sources.iter().position(|source| source.holds && can_serve(source));
+        let next = holder.or_else(|| fetch.sources.iter().position(can_serve));
+        let Some(source) = next.and_then(|place| fetch.sources.get_mut(place)) else {
             let is_any_left = fetch.sources.iter().any(|source| !source.was_asked);
             let retry = now.after(fetch.timing.per_source);
             let next = if is_any_left { retry.min(given_up) } else { given_up };
@@ -133,8 +123,10 @@ impl Engine {
         source.was_asked = true;
         let (slot, id) = (source.slot, fetch.id);
         fetch.asked = Some((slot, now));
-        let next = now.after(fetch.timing.per_source);
-        self.set_next(index, Some(next));
+        let usual = fetch.timing.per_source;
+        let patience =
+            peers.get(slot).and_then(|peer| peer.rooms.patience()).map_or(usual, |patience| patience.min(usual));
+        self.set_next(index, Some(now.after(patience)));
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.wants = peer.wants.saturating_add(1);
         }

@@ -73,7 +73,7 @@ impl HeldItem {
 
     /// A copy with fewer rounds came.
     pub(super) fn shorten(&mut self, round: u32) {
-        self.message = self.message.at_round(round);
+        self.message = self.message.on(Hop { round, ..self.message.hop().clone() });
         self.lead_on();
     }
 

@@ -167,7 +167,7 @@ impl Engine {
         let Some(peer) = self.peers.get(from) else { return Err(Refusal::StalePeer) };
         let item = message.item();
         let topic = *self.config.topic(&item.topic).ok_or(Refusal::UnknownTopic)?;
-        if message.round() == 0 || message.round() > topic.policy.rounds() {
+        if message.round() == 0 || message.round() > topic.policy.rounds_most() {
             return Err(Refusal::Round);
         }
         if item.payload.len() > topic.size_max {
@@ -225,8 +225,8 @@ impl Engine {
         }
         let load = Load::of(&message);
         let mut item = HeldItem::new(message, Some(from), topic);
-        self.meet_announcers(&mut item);
-        let rounds_max = topic.policy.rounds();
+        self.meet_announcers(&mut item, from, now);
+        let rounds_max = topic.policy.rounds_most();
         if is_judged {
             let state = State::Held(self.held.insert(item, Stage::Pending, now));
             self.remember(id, Known { state, rounds_max }, Some(from), now);
@@ -244,10 +244,12 @@ impl Engine {
     }
 
     /// An item came that peers had announced: they have it, and who asked for it meanwhile will be answered.
-    fn meet_announcers(&mut self, item: &mut HeldItem) {
+    fn meet_announcers(&mut self, item: &mut HeldItem, from: Slot, now: Timestamp) {
         let Some(index) = self.fetches.index_of(&item.message.id()) else { return };
         let Some(fetch) = self.end_fetch(index) else { return };
-        fetch.sources.iter().for_each(|source| item.known_by.insert(source.slot));
+        self.tree_fetch_ended(&fetch, from, item.message.hop(), now);
+        let holders = fetch.sources.iter().filter(|source| source.holds);
+        holders.for_each(|source| item.known_by.insert(source.slot));
         (item.told, item.wanted_by) = (fetch.told, fetch.wanted_by);
     }
 
@@ -320,6 +322,7 @@ impl Engine {
         item.tally.duplicates = item.tally.duplicates.saturating_add(1);
         if item.stage == Stage::Spreading {
             self.spreading_copy_received(index, from, hop, now);
+            self.tree_copy_again(from, hop);
             return None;
         }
         if hop.kind != HopKind::Stem {

@@ -55,6 +55,14 @@ impl KnownBy {
     }
 }
 
+impl FromIterator<Slot> for KnownBy {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut known_by = Self::default();
+        slots.into_iter().for_each(|slot| known_by.insert(slot));
+        known_by
+    }
+}
+
 const fn place(slot: Slot) -> (usize, u64) {
     (slot.index() / 64, 1 << (slot.index() % 64))
 }

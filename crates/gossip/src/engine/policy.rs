@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bruit_core::{Slot, Timestamp};
+use bruit_core::{Seed, Slot, Timestamp};
 
-use super::{Engine, fetches::Timing};
-use crate::{Announced, ControlMessage, Hop, HopKind, Policy};
+use super::{Engine, fetches::Timing, held::Stage};
+use crate::{Announced, ControlMessage, Hop, HopKind, Policy, Topic};
 
 mod chance;
 mod choice;
@@ -16,8 +16,10 @@ mod neighbour_cast;
 mod proxy;
 mod pushes;
 mod sqrt_announce;
+mod tree;
 
 pub(super) use choice::keep_random;
+pub(super) use tree::Trees;
 
 /// What a policy remembers of one item.
 #[derive(Debug, Default)]
@@ -34,13 +36,14 @@ pub(super) enum ItemRoom {
 }
 
 /// What policies remember beyond single items, empty until a topic uses them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rooms {
     pub(super) stems: dandelion::Stems,
     pub(super) choosing: infection::Choosing,
     lists: neighbour_cast::Lists,
     /// When all inbound peers get what waits for them by diffusion.
     inbound_at: Timestamp,
+    pub(super) tree: Trees,
 }
 
 /// What policies remember of a peer.
@@ -52,6 +55,53 @@ pub(super) struct PeerRooms {
     neighbours: Option<neighbour_cast::NamedNeighbours>,
     /// It asked to be told of these, and for all there is at this moment last.
     wishes: Option<Box<infection::Wishes>>,
+    /// How many ids it sent ahead of bodies that have not come.
+    pub(super) ahead: u32,
+    /// How long its answers took, in microseconds; 0 if there was none.
+    answer_micros: u32,
+}
+
+impl PeerRooms {
+    /// Notes how long an answer took: half of it counts.
+    pub(super) fn answered_in(&mut self, elapsed: Duration) {
+        let micros = u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX);
+        self.answer_micros = if self.answer_micros == 0 { micros } else { self.answer_micros / 2 + micros / 2 };
+    }
+
+    /// How long an answer may take before another peer is asked, if it is known: a tenth more than usual, and 2 ms.
+    pub(super) const fn patience(&self) -> Option<Duration> {
+        match self.answer_micros {
+            0 => None,
+            micros => Some(Duration::from_micros(micros as u64 + micros as u64 / 10 + 2_000)),
+        }
+    }
+}
+
+/// An announced id, who announced it, and what is known of it.
+#[derive(Debug)]
+pub(super) struct HeardOf<'a> {
+    pub(super) from: Slot,
+    pub(super) topic: &'a Topic,
+    pub(super) announced: &'a Announced,
+    pub(super) is_ahead: bool,
+    /// Nobody had announced it before.
+    pub(super) is_first: bool,
+}
+
+impl Rooms {
+    pub(super) fn new(seed: &Seed) -> Self {
+        Self {
+            stems: dandelion::Stems::default(),
+            choosing: infection::Choosing::default(),
+            lists: neighbour_cast::Lists::default(),
+            inbound_at: Timestamp::default(),
+            tree: Trees::new(seed.keyed_hash(b"root")),
+        }
+    }
+
+    pub(super) fn peer_disconnected(&mut self, slot: Slot) {
+        self.tree.peer_disconnected(slot);
+    }
 }
 
 impl Policy {
@@ -105,7 +155,7 @@ impl Engine {
             Policy::Dandelion(settings) => self.spread_by_dandelion(index, &settings, now),
             Policy::Infection(settings) => self.spread_by_infection(index, &settings, now),
             Policy::NeighbourCast(settings) => self.spread_by_neighbour_cast(index, &settings, now),
-            Policy::Tree(_) => {}
+            Policy::Tree(_) => self.spread_on_tree(index, now),
         }
     }
 
@@ -144,11 +194,16 @@ impl Engine {
         }
     }
 
-    /// An item that is held was announced; who did so is known to have it already.
-    pub(super) fn held_announced(&mut self, index: u32, _from: Slot, announced: &Announced, now: Timestamp) {
-        let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
+    /// An item that is held was announced; who has it is known to have it already.
+    pub(super) fn held_announced(&mut self, index: u32, heard: &HeardOf<'_>, now: Timestamp) {
+        let Some((policy, stage)) = self.held.get(index).map(|item| (item.policy, item.stage)) else { return };
         match policy {
-            Policy::Proxy(_) | Policy::Dandelion(_) => self.go_public(index, announced.round.saturating_add(1), now),
+            Policy::Proxy(_) | Policy::Dandelion(_) => {
+                self.go_public(index, heard.announced.round.saturating_add(1), now);
+            }
+            // A tree grows by the id alone, whatever becomes of the item.
+            Policy::Tree(_) => self.tree_id_heard(&policy, heard, now),
+            _ if stage != Stage::Spreading => {}
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
@@ -156,8 +211,7 @@ impl Engine {
             | Policy::SqrtAnnounce(_)
             | Policy::Infection(_)
             | Policy::NeighbourCast(_)
-            | Policy::Diffusion { .. }
-            | Policy::Tree(_) => {}
+            | Policy::Diffusion { .. } => {}
         }
     }
 
@@ -199,15 +253,16 @@ impl Engine {
 
     /// A peer said something that only policies understand: `adopt`, `drop`, `neighbours`, `choose`, `unchoose`, `pull`.
     pub(super) fn policy_control_received(&mut self, from: Slot, message: &ControlMessage, now: Timestamp) {
+        self.tree_control_received(from, message);
         self.choices_received(from, message, now);
         self.list_received(from, message);
     }
 
     /// An id whose item is not here was announced, for the first time or again; the fetch is timed already.
-    pub(super) fn fetch_heard(&mut self, fetch: u32, policy: &Policy, _from: Slot, is_first: bool, _now: Timestamp) {
-        let Some(id) = self.fetches.get(fetch).map(|fetch| fetch.id) else { return };
+    pub(super) fn fetch_heard(&mut self, fetch: u32, policy: &Policy, heard: &HeardOf<'_>, now: Timestamp) {
         match policy {
-            Policy::Infection(settings) if !is_first => self.have_soon(id, settings),
+            Policy::Tree(_) => self.tree_fetch_heard(fetch, policy, heard, now),
+            Policy::Infection(settings) if !heard.is_first => self.have_soon(heard.announced.id, settings),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
@@ -217,8 +272,7 @@ impl Engine {
             | Policy::NeighbourCast(_)
             | Policy::Diffusion { .. }
             | Policy::Proxy(_)
-            | Policy::Dandelion(_)
-            | Policy::Tree(_) => {}
+            | Policy::Dandelion(_) => {}
         }
     }
 }

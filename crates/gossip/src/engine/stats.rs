@@ -60,6 +60,10 @@ pub struct Stats {
     pub wants_refused: u64,
     /// Announced items that nobody sent.
     pub fetches_given_up: u64,
+    /// Trees on which the parent was changed, because another peer had an item that the parent did not send.
+    pub trees_mended: u64,
+    /// Peers told that they are the parent on a tree no longer.
+    pub trees_pruned: u64,
     /// Items held for what they depend on.
     pub withheld: u64,
     /// Items for which what they depend on did not come in time.

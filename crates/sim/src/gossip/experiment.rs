@@ -31,6 +31,8 @@ pub struct Experiment {
     pub subscribers: Subscribers,
     /// How many messages are published.
     pub messages: usize,
+    /// How many of the first of them are not measured: trees grow by them.
+    pub warm_up: usize,
     /// Who publishes them.
     pub origin: Origin,
     /// The time between two of them.
@@ -119,6 +121,7 @@ impl Experiment {
             engine: Config::default(),
             subscribers: Subscribers::Everybody,
             messages: 1,
+            warm_up: 0,
             origin: Origin::Random,
             interval: Duration::from_secs(1),
             tail: TAIL,
@@ -146,8 +149,8 @@ impl Experiment {
 
         let published = self.load(&mut world, &topic);
         let wanted: Vec<u32> = (0..self.overlay.nodes()).filter(|node| !world.net().is_down(*node)).collect();
-        let messages: Vec<Spread> =
-            published.into_iter().map(|published| self.spread(&world, &published, &wanted)).collect();
+        let measured = published.into_iter().skip(self.warm_up);
+        let messages: Vec<Spread> = measured.map(|published| self.spread(&world, &published, &wanted)).collect();
         let ids_announced = world.nodes().iter().map(|node| node.engine().stats().ids_announced).sum();
         let unmasking = self.roles.contains(&Role::Spy).then(|| self.unmasking(&messages));
         let pushes = world.nodes().iter().map(|node| node.engine().stats().pushes_per_item_max);

@@ -38,6 +38,8 @@ pub struct GossipSection {
 pub struct LoadSection {
     /// How many messages.
     pub messages: u32,
+    /// How many of the first of them are not measured.
+    pub warm_up: u32,
     /// How long after each the next one.
     pub interval_ms: f64,
     /// For how long the run goes on after the last.
@@ -74,7 +76,14 @@ pub enum SubscribersWord {
 
 impl Default for LoadSection {
     fn default() -> Self {
-        Self { messages: 10, interval_ms: 1_000.0, tail_ms: 60_000.0, origin: OriginWord::Random, payload_bytes: 64 }
+        Self {
+            messages: 10,
+            warm_up: 0,
+            interval_ms: 1_000.0,
+            tail_ms: 60_000.0,
+            origin: OriginWord::Random,
+            payload_bytes: 64,
+        }
     }
 }
 
@@ -121,6 +130,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
             SubscribersWord::Nobody => Subscribers::Nobody,
         },
         messages: load.messages as usize,
+        warm_up: load.warm_up as usize,
         origin: match load.origin {
             OriginWord::Random => Origin::Random,
             OriginWord::Node(node) => Origin::Node(node),

@@ -1,0 +1,337 @@
+//! `tree`: one spanning tree for each root, bodies along it, ids beside it.
+//!
+//! A node that publishes for the first time sends the id ahead of the body on every link, and every node takes the sender of the
+//! first id as its parent: a tree of shortest ways. Meanwhile the body goes along the tree of the nearest root, or to whoever
+//! adopted this one. From the second item on it goes along the own tree. Ids tell everybody else; who gets an id and not the
+//! body asks, and after two misses in a row it takes who answered for its new parent.
+
+use std::time::Duration;
+
+use bruit_core::{Slot, Timestamp};
+
+use super::{
+    super::{Engine, announcements::Telling, fetches::Fetch, held::Stage, known_by::KnownBy},
+    HeardOf,
+};
+use crate::{Announced, Carry, ControlMessage, Hop, HopKind, ItemId, Policy, RootTag, Topic};
+
+mod trees;
+
+pub(in crate::engine) use trees::Trees;
+use trees::Way;
+
+/// The least time that a body gets to follow its id: on own trees nothing came later (1,000 nodes, calm).
+const GAP_LEAST: Duration = Duration::from_millis(3);
+/// The most that it gets on a tree of who published it: under loss every millisecond more is one more at p99.
+const GAP_MOST: Duration = Duration::from_millis(6);
+/// The least time that an answer gets.
+const ANSWER_LEAST: Duration = Duration::from_millis(20);
+/// After how many misses in a row a parent is changed: one may be chance, and whoever answered is farther than the parent.
+const MISSES_MAX: u32 = 2;
+/// To how many peers an item goes that must not grow a tree, where there is none.
+const UNNAMED_FAN_OUT: usize = 16;
+/// How many ids a peer may send ahead of their bodies beyond those that came.
+const AHEAD_MAX: u32 = 64;
+
+impl Engine {
+    /// An item was published here or accepted.
+    pub(super) fn spread_on_tree(&mut self, index: u32, now: Timestamp) {
+        let Some(item) = self.held.get(index) else { return };
+        let (from, hop, trees_max) = (item.from, item.message.hop().clone(), trees_max(&item.policy));
+        let way = hop.root.and_then(Way::of).filter(|_| from.is_some());
+        match (from, way) {
+            (Some(from), Some(way)) => {
+                self.came_on_tree(from, way, hop.kind, trees_max, now);
+                self.lead_along(index, way, Some(from), now);
+            }
+            (_, None) | (None, _) => self.root_item(index, trees_max, now),
+        }
+    }
+
+    /// This node is the root: of an item of its own, or of one that came on no tree.
+    fn root_item(&mut self, index: u32, trees_max: u32, now: Timestamp) {
+        if self.held.get(index).is_some_and(|item| item.topic.policy.is_private()) {
+            return self.lead_unnamed(index, now);
+        }
+        let Some(own) = self.rooms.tree.own else { return };
+        let is_known = !self.rooms.tree.get_or_make(own, trees_max, now).children.is_empty();
+        if is_known {
+            self.lead_along(index, Way { root: own, is_foreign: false }, None, now);
+            return;
+        }
+        let nearest = self.rooms.tree.nearest();
+        self.send_ahead(index, Way { root: own, is_foreign: nearest.is_some() }, now);
+        match nearest {
+            Some(root) => self.lead_along(index, Way { root, is_foreign: true }, None, now),
+            None => {
+                self.set_way(index, Way { root: own, is_foreign: false });
+                let id = self.held.get(index).map(|item| item.message.id());
+                self.rooms.tree.get_or_make(own, trees_max, now).last = id;
+            }
+        }
+    }
+
+    /// Spreads an item with a private beginning: on the tree of somebody else, because a tag names its root to everybody.
+    fn lead_unnamed(&mut self, index: u32, now: Timestamp) {
+        if let Some(root) = self.rooms.tree.nearest() {
+            return self.lead_along(index, Way { root, is_foreign: true }, None, now);
+        }
+        self.choose_for(index);
+        let all = self.targets.clone();
+        self.keep_some(UNNAMED_FAN_OUT);
+        self.push_to_targets(index);
+        self.announce_to(index, &all, now);
+    }
+
+    /// Says on all links that an item is coming, so that a tree grows.
+    fn send_ahead(&mut self, index: u32, way: Way, now: Timestamp) {
+        self.choose_for(index);
+        let to: KnownBy = self.targets.iter().copied().collect();
+        let Some(item) = self.held.get_mut(index) else { return };
+        item.told.insert_all(&to);
+        item.tally.announced = item.tally.announced.saturating_add(to.len());
+        let announced = Announced { id: item.message.id(), round: item.onward.round, root: way.tag() };
+        let topic = item.message.item().topic.clone();
+        self.tell(Telling { topic, announced, is_ahead: true, to }, now);
+    }
+
+    fn set_way(&mut self, index: u32, way: Way) {
+        if let Some(item) = self.held.get_mut(index) {
+            item.onward.root = way.tag();
+        }
+    }
+
+    /// Pushes an item along a tree, and tells all others.
+    fn lead_along(&mut self, index: u32, way: Way, from: Option<Slot>, now: Timestamp) {
+        self.set_way(index, way);
+        self.choose_for(index);
+        let all = std::mem::take(&mut self.targets);
+        let Some(item) = self.held.get(index) else { return };
+        let rounds_max = rounds_max(&item.policy, way.is_foreign);
+        let id = item.message.id();
+        if item.onward.round <= rounds_max
+            && let Some(tree) = self.rooms.tree.get_mut(way.root)
+        {
+            if !way.is_foreign {
+                tree.last = Some(id);
+            }
+            let (parent, children) = (tree.parent, tree.children.clone());
+            let up = parent.filter(|parent| way.is_foreign && Some(*parent) != from);
+            let links = all.iter().filter(|slot| up == Some(**slot) || children.contains(**slot));
+            links.for_each(|to| self.push_to(index, *to));
+        }
+        self.announce_to(index, &all, now);
+        self.targets = all;
+    }
+
+    /// The first copy of an item came, from a peer, along a tree or because it was asked for.
+    fn came_on_tree(&mut self, from: Slot, way: Way, kind: HopKind, trees_max: u32, now: Timestamp) {
+        let tree = self.rooms.tree.get_or_make(way.root, trees_max, now);
+        if kind != HopKind::Answer {
+            tree.misses = 0;
+            if tree.parent.is_none() && !way.is_foreign && !tree.children.contains(from) {
+                tree.parent = Some(from);
+            }
+            return;
+        }
+        tree.misses = tree.misses.saturating_add(1);
+        if tree.parent == Some(from) {
+            // It did not push what it has: it may never have heard that it is the parent.
+            self.say_adopt(from, way.root);
+            return;
+        }
+        if tree.parent.is_some() && tree.misses < MISSES_MAX {
+            return;
+        }
+        tree.misses = 0;
+        tree.children.remove(from);
+        let old = tree.parent.replace(from);
+        self.stats.trees_mended += 1;
+        self.say_adopt(from, way.root);
+        old.into_iter().for_each(|old| self.say_drop(old, way.root));
+    }
+
+    /// Another copy of a held item came: if its sender is no part of the tree, it should know.
+    pub(in crate::engine) fn tree_copy_again(&mut self, from: Slot, hop: &Hop) {
+        let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
+        let is_needed = self.rooms.tree.get_mut(way.root).is_some_and(|tree| match way.is_foreign {
+            true => tree.is_link(from),
+            false => tree.parent == Some(from),
+        });
+        if !is_needed {
+            self.say_drop(from, way.root);
+        }
+    }
+
+    /// An id whose item is not here was announced: ahead, and the tree grows; or by who has it, and it may be asked for.
+    pub(super) fn tree_fetch_heard(&mut self, fetch: u32, policy: &Policy, heard: &HeardOf<'_>, now: Timestamp) {
+        self.tree_id_heard(policy, heard, now);
+        let Some(state) = self.fetches.get_mut(fetch) else { return };
+        let way = heard.announced.root.and_then(Way::of);
+        let trees = &self.rooms.tree;
+        let tree = way.and_then(|way| trees.get(way.root));
+        state.is_learning |= tree.is_some_and(|tree| tree.learned_from == Some(heard.announced.id));
+        state.timing.per_source = trees.answer.bound(ANSWER_LEAST);
+        let wait = match way {
+            Some(Way { is_foreign: false, .. }) if !state.is_learning => trees.own_gap.bound(GAP_LEAST).min(GAP_MOST),
+            Some(_) if heard.is_ahead => trees.foreign_gap.bound(GAP_LEAST).saturating_mul(2),
+            Some(_) => trees.foreign_gap.bound(GAP_LEAST),
+            None => GAP_LEAST,
+        };
+        let is_first_holder = !heard.is_ahead && state.holder_heard == Some(now);
+        if state.asked.is_none() && (heard.is_first || is_first_holder) {
+            self.set_next(fetch, Some(now.after(wait)));
+        }
+    }
+
+    /// An id was announced on a tree. If it runs ahead of its body and its sender is the first or nearer, that is the parent
+    /// now, and the id is passed on.
+    pub(super) fn tree_id_heard(&mut self, policy: &Policy, heard: &HeardOf<'_>, now: Timestamp) {
+        let Some(way) = heard.announced.root.and_then(Way::of).filter(|_| heard.is_ahead) else { return };
+        let Announced { id, round, .. } = *heard.announced;
+        let rounds = policy.rounds();
+        if round == 0 || round > rounds || Some(way.root) == self.rooms.tree.own {
+            return;
+        }
+        let tree = self.rooms.tree.get_or_make(way.root, trees_max(policy), now);
+        let is_first = tree.learned_from != Some(id);
+        let is_way_out = tree.round >= rounds && round < rounds;
+        if !is_first && !is_way_out {
+            return;
+        }
+        if is_first && !self.may_run_ahead(heard.from, &id) {
+            return;
+        }
+        let Some(tree) = self.rooms.tree.get_mut(way.root) else { return };
+        if is_first {
+            tree.children = KnownBy::default();
+        }
+        tree.children.remove(heard.from);
+        (tree.round, tree.learned_from) = (round, Some(id));
+        let old = tree.parent.replace(heard.from);
+        if old != Some(heard.from) {
+            self.say_adopt(heard.from, way.root);
+            old.into_iter().for_each(|old| self.say_drop(old, way.root));
+        }
+        if round < rounds {
+            self.pass_ahead(heard.topic, heard.announced, now);
+        }
+    }
+
+    /// Whether ids of a peer may still be passed on ahead of their bodies: it pays until these come.
+    fn may_run_ahead(&mut self, from: Slot, id: &ItemId) -> bool {
+        let Some(peer) = self.peers.get_mut(from).filter(|peer| peer.rooms.ahead < AHEAD_MAX) else { return false };
+        if let Some(fetch) = self.fetches.index_of(id).and_then(|index| self.fetches.get_mut(index)) {
+            peer.rooms.ahead += 1;
+            fetch.ahead_by = Some(from);
+        }
+        true
+    }
+
+    /// Passes an id on ahead of its body.
+    fn pass_ahead(&mut self, topic: &Topic, announced: &Announced, now: Timestamp) {
+        let carry = self.config.topic(topic).map_or(Carry::Subscribers, |config| config.carry);
+        let held = self.held_index(&announced.id);
+        let fetch = self.fetches.index_of(&announced.id);
+        let aware = match (held, fetch.and_then(|index| self.fetches.get(index))) {
+            (Some(index), _) => self.held.get(index).map(|item| item.brought.clone()).unwrap_or_default(),
+            (None, Some(fetch)) => fetch.sources.iter().map(|source| source.slot).collect(),
+            (None, None) => return,
+        };
+        self.choose_all(topic, carry, &aware);
+        let to: KnownBy = self.targets.iter().copied().collect();
+        if let Some(item) = held.and_then(|index| self.held.get_mut(index)) {
+            item.told.insert_all(&to);
+        } else if let Some(fetch) = fetch.and_then(|index| self.fetches.get_mut(index)) {
+            fetch.told.insert_all(&to);
+        }
+        let announced = Announced { round: announced.round.saturating_add(1), ..*announced };
+        self.tell(Telling { topic: topic.clone(), announced, is_ahead: true, to }, now);
+    }
+
+    /// An item that was looked for came.
+    pub(in crate::engine) fn tree_fetch_ended(&mut self, fetch: &Fetch, from: Slot, hop: &Hop, now: Timestamp) {
+        if let Some(peer) = fetch.ahead_by.and_then(|slot| self.peers.get_mut(slot)) {
+            peer.rooms.ahead = peer.rooms.ahead.saturating_sub(1);
+        }
+        let Some(way) = hop.root.and_then(Way::of) else { return };
+        if hop.kind == HopKind::Answer {
+            if let Some((_, at)) = fetch.asked.filter(|(asked, _)| *asked == from) {
+                let elapsed = now.since(at);
+                self.rooms.tree.answer.learn(elapsed);
+                if let Some(peer) = self.peers.get_mut(from) {
+                    peer.rooms.answered_in(elapsed);
+                }
+            }
+            return;
+        }
+        let Some(holder_heard) = fetch.holder_heard else { return };
+        let gap = now.since(holder_heard);
+        match way.is_foreign || fetch.is_learning {
+            true => self.rooms.tree.foreign_gap.learn(gap),
+            false => self.rooms.tree.own_gap.learn(gap),
+        }
+    }
+
+    /// A peer said on which trees this node is its parent, or is no longer.
+    pub(super) fn tree_control_received(&mut self, from: Slot, message: &ControlMessage) {
+        for root in message.drop.iter().copied() {
+            if let Some(tree) = self.rooms.tree.get_mut(root) {
+                tree.children.remove(from);
+            }
+        }
+        for root in message.adopt.iter().copied() {
+            let is_own = Some(root) == self.rooms.tree.own;
+            let Some(tree) = self.rooms.tree.get_mut(root) else { continue };
+            if tree.parent == Some(from) && !is_own {
+                tree.parent = None;
+            }
+            tree.children.insert(from);
+            self.push_to_adopter(root, from);
+        }
+    }
+
+    /// Sends a new child what is on its way along its tree already and went nowhere before.
+    fn push_to_adopter(&mut self, root: RootTag, child: Slot) {
+        let last = self.rooms.tree.get(root).and_then(|tree| tree.last);
+        let Some(index) = last.and_then(|id| self.held_index(&id)) else { return };
+        let Some(item) = self.held.get(index) else { return };
+        let is_due = item.stage == Stage::Spreading && item.onward.root == Some(root) && !item.known_by.contains(child);
+        if is_due && item.onward.round <= rounds_max(&item.policy, false) {
+            self.push_to(index, child);
+        }
+    }
+
+    fn say_adopt(&mut self, to: Slot, root: RootTag) {
+        self.send_control(to, ControlMessage { adopt: vec![root], ..ControlMessage::default() });
+    }
+
+    fn say_drop(&mut self, to: Slot, root: RootTag) {
+        self.stats.trees_pruned += 1;
+        self.send_control(to, ControlMessage { drop: vec![root], ..ControlMessage::default() });
+    }
+}
+
+fn trees_max(policy: &Policy) -> u32 {
+    match policy {
+        Policy::Tree(settings) => settings.trees_max,
+        Policy::Fanout { .. }
+        | Policy::All { .. }
+        | Policy::One { .. }
+        | Policy::Flood { .. }
+        | Policy::SqrtAnnounce(_)
+        | Policy::Infection(_)
+        | Policy::NeighbourCast(_)
+        | Policy::Diffusion { .. }
+        | Policy::Proxy(_)
+        | Policy::Dandelion(_) => crate::Tree::default().trees_max,
+    }
+}
+
+/// Up to the root and down again is twice as far as down.
+fn rounds_max(policy: &Policy, is_foreign: bool) -> u32 {
+    policy.rounds().saturating_mul(1 + u32::from(is_foreign))
+}
+
+#[cfg(test)]
+mod tests;

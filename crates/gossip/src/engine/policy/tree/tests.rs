@@ -1,0 +1,249 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use bruit_core::Timestamp;
+
+use crate::{
+    Announced, Announcement, AnnouncementReceived, Config, ControlMessage, Hop, HopKind, ItemId, ItemMessage, Policy,
+    Received, RootTag, TopicConfig, Tree, Validation,
+    engine::{
+        Message, Output,
+        tests::{Node, START, base, peer, topic},
+    },
+};
+
+/// What is said, in the order of saying it.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Copy(usize, HopKind, u32, u64),
+    Id { to: usize, round: u32, root: u64, is_ahead: bool },
+    Adopt(usize, u64),
+    Drop(usize, u64),
+    Want(usize),
+}
+
+fn node(peers: u32) -> Node {
+    let policy = Policy::Tree(Tree::default());
+    let open = TopicConfig { policy, validation: Validation::Automatic, ..base() };
+    Node::new(
+        Config { topics: BTreeMap::from([(topic("open"), open)]), other_topics: None, ..Config::default() },
+        peers,
+    )
+}
+
+fn said(node: &mut Node) -> Vec<Said> {
+    let number = |root: Option<RootTag>| root.map_or(0, RootTag::number);
+    let mut said = Vec::new();
+    for output in node.outputs() {
+        match output {
+            Output::Send { to, message: Message::Item(item), .. } => {
+                let hop = item.hop();
+                said.push(Said::Copy(to.index(), hop.kind, hop.round, number(hop.root)));
+            }
+            Output::Send { to, message: Message::Announce(message), .. } => {
+                let is_ahead = message.is_ahead;
+                said.extend(message.items.iter().map(|item| Said::Id {
+                    to: to.index(),
+                    round: item.round,
+                    root: number(item.root),
+                    is_ahead,
+                }));
+            }
+            Output::Send { to, message: Message::Control(message), .. } => {
+                said.extend(message.adopt.iter().map(|root| Said::Adopt(to.index(), root.number())));
+                said.extend(message.drop.iter().map(|root| Said::Drop(to.index(), root.number())));
+                said.extend(message.want.iter().map(|_| Said::Want(to.index())));
+            }
+            Output::Pause { .. } | Output::Resume { .. } | Output::Event(_) => {}
+        }
+    }
+    said
+}
+
+fn tag(number: u64) -> RootTag {
+    RootTag::new(number).unwrap()
+}
+
+fn hear(node: &mut Node, from: u32, id: ItemId, (round, root): (u32, u64), is_ahead: bool) {
+    let items = vec![Announced { id, round, root: RootTag::new(root) }];
+    let message = Announcement { topic: topic("open"), items, is_ahead };
+    let received = node.engine.announcement_received(peer(from), message, node.now);
+    assert_eq!(received, AnnouncementReceived::Applied);
+}
+
+fn receive(node: &mut Node, from: u32, item: &ItemMessage, kind: HopKind, (round, root): (u32, u64)) -> Received {
+    let hop = Hop { round, kind, root: RootTag::new(root), ..Hop::default() };
+    match node.engine.is_known(&item.id()) {
+        true => node.engine.copy_received(peer(from), item.id(), hop, node.now),
+        false => node.engine.item_received(peer(from), item.on(hop), node.now),
+    }
+}
+
+fn adopt(node: &mut Node, from: u32, root: u64) {
+    let message = ControlMessage { adopt: vec![tag(root)], ..ControlMessage::default() };
+    node.engine.control_received(peer(from), message, node.now);
+}
+
+/// A node of which peer 0 is the parent, and peers 1 and 2 are children, on the tree with root 8.
+fn on_a_tree() -> Node {
+    let mut node = node(5);
+    let first = node.item("open", b"first");
+    hear(&mut node, 0, first.id(), (2, 8), true);
+    adopt(&mut node, 1, 8);
+    adopt(&mut node, 2, 8);
+    assert_eq!(receive(&mut node, 0, &first, HopKind::Push, (2, 8)), Received::Relayed);
+    let all_told = wait(&mut node, 10);
+    node.engine.handle_timeout(all_told);
+    said(&mut node);
+    node
+}
+
+fn wait(node: &mut Node, millis: u64) -> Timestamp {
+    node.now = node.now.after(Duration::from_millis(millis));
+    node.now
+}
+
+#[test]
+fn the_sender_of_the_first_id_ahead_becomes_parent_and_the_id_is_passed_on() {
+    let mut node = node(4);
+    let item = node.item("open", b"1");
+    hear(&mut node, 2, item.id(), (3, 8), true);
+    let ids = [0, 1, 3].map(|to| Said::Id { to, round: 4, root: 8, is_ahead: true });
+    let mut expected = vec![Said::Adopt(2, 8)];
+    expected.extend(ids);
+    assert_eq!(said(&mut node), expected);
+    hear(&mut node, 0, item.id(), (2, 8), true);
+    assert_eq!(said(&mut node), []);
+}
+
+#[test]
+fn an_id_at_the_limit_is_not_passed_on_but_a_later_nearer_one_is() {
+    let mut node = node(3);
+    let item = node.item("open", b"1");
+    hear(&mut node, 0, item.id(), (6, 8), true);
+    assert_eq!(said(&mut node), [Said::Adopt(0, 8)]);
+    hear(&mut node, 1, item.id(), (4, 8), true);
+    let id = Said::Id { to: 2, round: 5, root: 8, is_ahead: true };
+    assert_eq!(said(&mut node), [Said::Adopt(1, 8), Said::Drop(0, 8), id]);
+}
+
+#[test]
+fn the_first_item_of_a_root_without_trees_goes_to_who_adopts_it() {
+    let mut node = node(3);
+    let item = node.item("open", b"1");
+    node.engine.publish(item, START).unwrap();
+    let first = said(&mut node);
+    let Some(Said::Id { root, is_ahead: true, round: 1, .. }) = first.first() else { panic!("{first:?}") };
+    assert_eq!(first.len(), 3);
+    adopt(&mut node, 1, *root);
+    assert_eq!(said(&mut node), [Said::Copy(1, HopKind::Push, 1, *root)]);
+    adopt(&mut node, 1, *root);
+    assert_eq!(said(&mut node), []);
+
+    // The second goes along the tree at once, and is only told to the others.
+    let now = wait(&mut node, 1_000);
+    let second = node.item("open", b"2");
+    node.engine.publish(second, now).unwrap();
+    let ids = [0, 2].map(|to| Said::Id { to, round: 1, root: *root, is_ahead: false });
+    let mut expected = vec![Said::Copy(1, HopKind::Push, 1, *root)];
+    expected.extend(ids);
+    assert_eq!(said(&mut node), expected);
+}
+
+#[test]
+fn an_item_goes_from_the_parent_to_the_children_and_its_id_to_the_rest() {
+    let mut node = on_a_tree();
+    wait(&mut node, 1_000);
+    let item = node.item("open", b"second");
+    assert_eq!(receive(&mut node, 0, &item, HopKind::Push, (2, 8)), Received::Relayed);
+    let copies = [1, 2].map(|to| Said::Copy(to, HopKind::Push, 3, 8));
+    let ids = [3, 4].map(|to| Said::Id { to, round: 3, root: 8, is_ahead: false });
+    let mut expected = Vec::from(copies);
+    expected.extend(ids);
+    assert_eq!(said(&mut node), expected);
+}
+
+#[test]
+fn a_fresh_root_uses_the_tree_of_another_both_up_and_down() {
+    let mut node = on_a_tree();
+    let now = wait(&mut node, 1_000);
+    let item = node.item("open", b"own");
+    node.engine.publish(item, now).unwrap();
+    let outputs = said(&mut node);
+    let copies: Vec<&Said> = outputs.iter().filter(|said| matches!(said, Said::Copy(..))).collect();
+    // The last bit says that the root did not publish it.
+    assert_eq!(copies, [0, 1, 2].map(|to| Said::Copy(to, HopKind::Push, 1, 9)).iter().collect::<Vec<_>>());
+    let ahead = outputs.iter().filter(|said| matches!(said, Said::Id { is_ahead: true, .. })).count();
+    assert_eq!(ahead, 5);
+}
+
+#[test]
+fn what_comes_up_from_a_child_on_a_used_tree_goes_to_all_other_links_of_it() {
+    let mut node = on_a_tree();
+    wait(&mut node, 1_000);
+    let item = node.item("open", b"another's");
+    assert_eq!(receive(&mut node, 1, &item, HopKind::Push, (1, 9)), Received::Relayed);
+    let outputs = said(&mut node);
+    let copies: Vec<&Said> = outputs.iter().filter(|said| matches!(said, Said::Copy(..))).collect();
+    assert_eq!(copies, [0, 2].map(|to| Said::Copy(to, HopKind::Push, 2, 9)).iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_copy_from_who_is_not_the_parent_is_answered_with_a_drop() {
+    let mut node = on_a_tree();
+    wait(&mut node, 1_000);
+    let item = node.item("open", b"second");
+    assert_eq!(receive(&mut node, 0, &item, HopKind::Push, (2, 8)), Received::Relayed);
+    said(&mut node);
+    assert_eq!(receive(&mut node, 3, &item, HopKind::Push, (4, 8)), Received::Duplicate);
+    assert_eq!(said(&mut node), [Said::Drop(3, 8)]);
+    assert_eq!(receive(&mut node, 4, &item, HopKind::Answer, (1, 8)), Received::Duplicate);
+    assert_eq!(said(&mut node), []);
+}
+
+#[test]
+fn an_id_without_its_body_is_asked_for_and_the_second_miss_moves_the_parent() {
+    let mut node = on_a_tree();
+    for (payload, moves) in [(b"a", false), (b"b", true)] {
+        wait(&mut node, 1_000);
+        let item = node.item("open", payload);
+        hear(&mut node, 3, item.id(), (3, 8), false);
+        assert_eq!(said(&mut node), []);
+        let due = node.engine.next_timeout().unwrap();
+        assert_eq!(due, node.now.after(Duration::from_millis(3)));
+        node.now = due;
+        node.engine.handle_timeout(due);
+        assert_eq!(said(&mut node), [Said::Want(3)]);
+        wait(&mut node, 10);
+        assert_eq!(receive(&mut node, 3, &item, HopKind::Answer, (1, 8)), Received::Relayed);
+        let outputs = said(&mut node);
+        assert_eq!(outputs.contains(&Said::Adopt(3, 8)), moves);
+        assert_eq!(outputs.contains(&Said::Drop(0, 8)), moves);
+        assert!(outputs.contains(&Said::Copy(1, HopKind::Push, 2, 8)));
+    }
+    assert_eq!(node.engine.stats().trees_mended, 1);
+}
+
+#[test]
+fn fault_ids_ahead_of_what_never_comes_stop_being_passed_on() {
+    let mut node = node(4);
+    let mut passed_on = 0;
+    for number in 0..500_u32 {
+        let mut bytes = [5; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        hear(&mut node, 0, ItemId::new(bytes), (1, u64::from(number + 1) * 2), true);
+        wait(&mut node, 10);
+        node.engine.handle_timeout(node.now);
+        passed_on += said(&mut node).iter().filter(|said| matches!(said, Said::Id { is_ahead: true, .. })).count();
+    }
+    assert_eq!(passed_on, 64 * 3);
+}
+
+#[test]
+fn fault_trees_end_at_their_limit() {
+    let mut trees = super::Trees::new(1 << 40);
+    for number in 1..=10_000_u64 {
+        trees.get_or_make(tag(number * 2), 256, START.after(Duration::from_secs(number)));
+    }
+    assert_eq!((1..=10_000).filter(|number| trees.get(tag(number * 2)).is_some()).count(), 256);
+    assert!(trees.get(tag(20_000)).is_some());
+}
