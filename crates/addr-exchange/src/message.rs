@@ -58,6 +58,12 @@ pub struct Read<T> {
 
 const HOUR_SECS: u64 = 3_600;
 
+/// A time as others are told it: nobody learns from it when exactly somebody was met.
+pub(crate) fn whole_hours(at: Timestamp) -> Timestamp {
+    let secs = at.as_secs();
+    Timestamp::from_secs(secs.saturating_sub(secs.checked_rem(HOUR_SECS).unwrap_or(0)))
+}
+
 /// Reads a request; `None` when it is of no kind that this version knows.
 pub fn request_from_wire(request: pb::ExchangeRequest) -> Option<Read<Request>> {
     match request.kind? {
@@ -133,11 +139,10 @@ fn fitting<M: Limited>(addrs: &[PeerAddr], message: impl Fn(pb::Addr) -> M) -> M
 
 fn addr_to_wire(addr: &PeerAddr) -> pb::PeerAddr {
     let endpoints = addr.endpoints.iter().take(ADDRS_PER_PEER_MAX as usize);
-    let secs = addr.last_seen.map_or(0, Timestamp::as_secs);
     pb::PeerAddr {
         peer_id: addr.peer.map(|peer| peer.to_bytes().into()).unwrap_or_default(),
         addrs: endpoints.map(|endpoint| endpoint.to_multiaddr().to_vec().into()).collect(),
-        last_seen_seconds: secs.saturating_sub(secs.checked_rem(HOUR_SECS).unwrap_or(0)),
+        last_seen_seconds: addr.last_seen.map_or(0, |at| whole_hours(at).as_secs()),
         signed_record: addr.record.clone().unwrap_or_default(),
     }
 }
@@ -168,7 +173,7 @@ fn addr_from_wire(addr: &pb::PeerAddr) -> Option<Read<PeerAddr>> {
         return None;
     }
     let nonsense = addr.addrs.len().saturating_sub(endpoints.len());
-    let last_seen = (addr.last_seen_seconds > 0).then(|| Timestamp::from_secs(addr.last_seen_seconds));
+    let last_seen = (addr.last_seen_seconds > 0).then(|| whole_hours(Timestamp::from_secs(addr.last_seen_seconds)));
     Some(Read { value: PeerAddr { peer, endpoints, last_seen, record }, nonsense })
 }
 

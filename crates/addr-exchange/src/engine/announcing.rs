@@ -6,7 +6,7 @@ use bruit_core::{Audience, PeerId, Timestamp};
 use rand::RngExt;
 
 use super::{Exchange, Output, around};
-use crate::{OwnAnnounce, PeerAddr, SignedRecord};
+use crate::{OwnAnnounce, PeerAddr, SignedRecord, message::whole_hours};
 
 const DAY_SECS: u64 = 24 * 3_600;
 const HOUR_SECS: u64 = 3_600;
@@ -116,7 +116,7 @@ impl<P: Copy + Ord> Exchange<P> {
             return None;
         }
         let record = self.own_record(audience, &endpoints, now).map(|record| record.bytes().clone());
-        Some(PeerAddr { peer: self.identity, endpoints, last_seen: Some(now), record })
+        Some(PeerAddr { peer: self.identity, endpoints, last_seen: Some(whole_hours(now)), record })
     }
 
     /// A record that is not older than a day: others forget it after a week.

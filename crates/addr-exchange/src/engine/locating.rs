@@ -10,7 +10,7 @@ use super::{
     own::{OwnView, Trial},
     peer::is_same_host,
 };
-use crate::{Confirm, PeerAddr};
+use crate::{Confirm, PeerAddr, message::whole_hours};
 
 /// What came of a peer's wish to be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl<P: Copy + Ord> Exchange<P> {
         }
         state.confirm_by = None;
         let is_told = !state.is_hidden && !state.link.is_dialled && state.unasked.take(1, now);
-        let addr = PeerAddr::new(state.identity, vec![endpoint.clone()], Some(now));
+        let addr = PeerAddr::new(state.identity, vec![endpoint.clone()], Some(whole_hours(now)));
         self.outputs.push_back(Output::Confirmed { peer, endpoint });
         if is_told {
             self.relay(peer, vec![addr], now);

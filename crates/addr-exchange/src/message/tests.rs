@@ -37,6 +37,8 @@ fn requests_and_answers_survive_the_round_trip() {
 fn times_are_told_in_whole_hours() {
     let exact = PeerAddr { last_seen: Some(Timestamp::from_secs(10_799)), ..addr(1, None) };
     assert_eq!(addr_to_wire(&exact).last_seen_seconds, 7_200);
+    let exact = pb::PeerAddr { last_seen_seconds: 10_799, ..addr_to_wire(&exact) };
+    assert_eq!(addr_from_wire(&exact).unwrap().value.last_seen, Some(Timestamp::from_secs(7_200)));
 }
 
 #[test]
