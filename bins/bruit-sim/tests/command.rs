@@ -40,7 +40,9 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
 fn a_hundred_nodes_leave_the_same_trace_through_the_wire() {
     for scenario in fs::read_dir(scenarios()).unwrap().map(|entry| entry.unwrap().path()) {
         let name = scenario.file_name().unwrap().to_str().unwrap();
-        if !name.ends_with(".toml") {
+        // Whole nodes have a test of their own: their scenarios last too long, and their bots are thousands for any number of nodes.
+        let text = fs::read_to_string(&scenario).unwrap_or_default();
+        if !name.ends_with(".toml") || text.contains("kind = \"network\"") {
             continue;
         }
         let run = |wire: &[&str]| {

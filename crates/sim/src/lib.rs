@@ -25,6 +25,7 @@ mod figures;
 pub mod gossip;
 mod links;
 mod net;
+pub mod network;
 mod optimum;
 mod overlay;
 mod queue;

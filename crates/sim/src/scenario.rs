@@ -21,8 +21,9 @@ pub use links::{LatencySection, LinksSection, ModelSection, RegionsSection};
 pub use overlay::OverlaySection;
 
 use crate::{
-    Figures, TraceHash, Wire,
+    Figures, Overlay, TraceHash, Wire,
     gossip::{GossipSection, LoadSection},
+    network::NetworkSection,
 };
 
 /// The most nodes that a scenario may have.
@@ -71,6 +72,8 @@ pub struct ScenarioFile {
     pub load: Option<LoadSection>,
     /// How it spreads (kind `gossip`).
     pub gossip: Option<GossipSection>,
+    /// How nodes live (kind `network`).
+    pub network: Option<NetworkSection>,
 }
 
 /// Which kind of world a scenario is about.
@@ -79,6 +82,8 @@ pub struct ScenarioFile {
 pub enum Kind {
     /// Gossip alone, over a given overlay.
     Gossip,
+    /// Whole nodes that find each other.
+    Network,
 }
 
 /// What the caller sets beside the file.
@@ -103,6 +108,8 @@ pub struct Run {
     pub trace: TraceHash,
     /// Which invariants did not hold, in words; none, or something is wrong with the code.
     pub broken: Vec<String>,
+    /// Who was connected to whom at the end, where nodes found each other.
+    pub overlay: Option<Overlay>,
 }
 
 /// What a scenario showed.
@@ -163,6 +170,7 @@ impl Scenario {
         let seed = Seed::from_number(self.file.seed.wrapping_add(u64::from(number)));
         match self.file.kind {
             Kind::Gossip => crate::gossip::run(self, &seed),
+            Kind::Network => crate::network::run(self, &seed),
         }
     }
 
@@ -208,6 +216,7 @@ impl Scenario {
         claims::check(self)?;
         match self.file.kind {
             Kind::Gossip => crate::gossip::check(self),
+            Kind::Network => crate::network::check(self),
         }
     }
 }

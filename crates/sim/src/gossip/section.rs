@@ -149,7 +149,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
     let measures = experiment.run().map_err(|error| scenario.invalid("gossip", error.to_string()))?;
     let mut figures = measures.figures();
     shape.iter().for_each(|shape| shape.count_in(&mut figures));
-    Ok(Run { figures, trace: measures.trace, broken: measures.broken() })
+    Ok(Run { figures, trace: measures.trace, broken: measures.broken(), overlay: None })
 }
 
 fn sections(scenario: &Scenario) -> (GossipSection, LoadSection) {

@@ -1,0 +1,210 @@
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bruit_core::{Endpoint, Seed};
+use bruit_stack::{ValidConfig, address_book::Records};
+use rand::{RngExt, seq::SliceRandom};
+
+use super::{
+    Attack, Host, Internet, NetworkNode, Place, Signal,
+    bot::{Bot, Gang},
+    measures::{count_books, count_victims, honest_tried, overlay},
+};
+use crate::{Fault, Figures, Links, Overlay, START, TraceHash, Wire, World};
+
+/// A network that grows, is attacked, and part of which starts again.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The settings of all honest nodes.
+    pub config: ValidConfig,
+    /// How many nodes are honest.
+    pub honest: u32,
+    /// How many are not.
+    pub bots: u32,
+    /// How many addresses those share.
+    pub bot_ips: u32,
+    /// How many honest nodes are seed addresses.
+    pub seeds: u32,
+    /// How many bots are seed addresses for those that start again, beside the honest ones.
+    pub hostile_seeds: u32,
+    /// How links carry letters.
+    pub links: Links,
+    /// Within what time nodes join.
+    pub join_within: Duration,
+    /// For how long the network grows before anything else happens.
+    pub grow: Duration,
+    /// What bots do.
+    pub attack: Option<Attack>,
+    /// For how long.
+    pub attack_lasts: Duration,
+    /// The share of honest nodes that are gone for ever when the others start again.
+    pub dead_share: f64,
+    /// The share of honest nodes that start again after the attack, all in one moment.
+    pub restart_share: f64,
+    /// Whether they do so with their books.
+    pub keeps_book: bool,
+    /// For how long they are watched then.
+    pub watch: Duration,
+    /// What is done to letters beside carrying them.
+    pub wire: Wire,
+    /// What everything drawn follows from.
+    pub seed: Seed,
+}
+
+/// What an experiment showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// The figures.
+    pub figures: Figures,
+    /// The hash over all that happened.
+    pub trace: TraceHash,
+    /// Who was connected to whom among the honest nodes at the end.
+    pub overlay: Option<Overlay>,
+    /// Which invariants did not hold.
+    pub broken: Vec<String>,
+}
+
+impl Experiment {
+    /// Makes it.
+    pub fn run(&self) -> Shown {
+        let mut figures = Figures::default();
+        let mut world = self.world();
+        world.set_wire(self.wire);
+        self.join(&mut world);
+        world.run_until(START.after(self.grow));
+        self.measure_growth(&world, &mut figures);
+
+        let attacked = self.attack.as_ref().map_or(0, |attack| attack.victims) as usize;
+        let tried: Vec<BTreeSet<Endpoint>> = self.tried(&world).into_iter().take(attacked).collect();
+        if self.attack.is_some() {
+            for bot in self.honest..self.honest + self.bots {
+                world.with(bot, |node, net| {
+                    if let NetworkNode::Bot(bot) = node {
+                        bot.begin(net.now(), net);
+                    }
+                });
+            }
+        }
+        world.run_until(world.now().after(self.attack_lasts));
+        count_books(&world, &tried, &mut figures);
+
+        let victims = self.restart(&mut world);
+        world.run_until(world.now().after(self.watch));
+        count_victims(&world, &victims, self.watch, &mut figures);
+        world.net().traffic().count_in(&mut figures);
+        let overlay = overlay(&world);
+        if let Some(metrics) = overlay.as_ref().map(|overlay| overlay.metrics(&self.seed)) {
+            metrics.count_in(&mut figures);
+        }
+        Shown { figures, trace: world.trace(), overlay, broken: self.broken(&world) }
+    }
+
+    fn world(&self) -> World<NetworkNode> {
+        let internet = Internet::new(self.honest, self.bots, self.bot_ips, &self.seed);
+        let config = Arc::new(self.config.clone());
+        let places: Vec<Place> =
+            (0..self.honest + self.bots).filter_map(|node| internet.place(node).cloned()).collect();
+        let endpoints = |from: u32, count: u32| -> Vec<Endpoint> {
+            places.iter().skip(from as usize).take(count as usize).map(|place| place.endpoint.clone()).collect()
+        };
+        let seeds = endpoints(0, self.seeds.min(self.honest));
+        let hostile = endpoints(self.honest, self.hostile_seeds.min(self.bots));
+        let idle = Attack { victims: 0, connections: 0, interval: self.grow, addrs_per_message: 0, trash: 0.0 };
+        let attack = self.attack.clone().unwrap_or(idle);
+        let victims = endpoints(0, attack.victims.min(self.honest));
+        let bots = places.get(self.honest as usize..).unwrap_or_default();
+        let gang = Arc::new(Gang::new(attack, self.config.network.as_str(), bots, victims, &self.seed));
+        let node = |number: u32| {
+            let (place, seed) = (places[number as usize].clone(), self.seed.derive("node", u64::from(number)));
+            match number < self.honest {
+                true => NetworkNode::Host(Box::new(Host::new(
+                    place,
+                    Arc::clone(&config),
+                    [seeds.clone(), hostile.clone()],
+                    seed,
+                ))),
+                false => NetworkNode::Bot(Box::new(Bot::new(place, Arc::clone(&gang), &seed))),
+            }
+        };
+        World::open(self.honest + self.bots, self.links.clone(), internet, &self.seed, START, node)
+    }
+
+    /// Seeds join first, the others within a time.
+    fn join(&self, world: &mut World<NetworkNode>) {
+        let mut rng = self.seed.derive("joins", 0).rng();
+        for node in 0..self.honest {
+            let wait = if node < self.seeds { Duration::ZERO } else { self.join_within.mul_f64(rng.random()) };
+            world.with(node, |_, net| net.call_at(START.after(wait), Signal::Join));
+        }
+    }
+
+    fn tried(&self, world: &World<NetworkNode>) -> Vec<BTreeSet<Endpoint>> {
+        let hosts = world.nodes().iter().filter_map(NetworkNode::host);
+        hosts.map(|host| honest_tried(host, world.tally(), world.now())).collect()
+    }
+
+    fn measure_growth(&self, world: &World<NetworkNode>, figures: &mut Figures) {
+        let hosts = world.nodes().iter().filter_map(NetworkNode::host);
+        let is_full = |host: &&Host| {
+            let target = host.parts().peering.settings().outbound_target.min(self.honest as usize - 1);
+            host.outbound().count() >= target
+        };
+        let full = hosts.clone().filter(is_full).count();
+        figures.share("grown", full as u64, u64::from(self.honest));
+        figures.mean(
+            "grown_outbound",
+            hosts.map(|host| host.outbound().count() as f64).sum::<f64>() / f64::from(self.honest),
+        );
+    }
+
+    /// Some die, some start again; those that do are returned.
+    fn restart(&self, world: &mut World<NetworkNode>) -> Vec<u32> {
+        let mut order: Vec<u32> = (self.seeds..self.honest).collect();
+        order.shuffle(&mut self.seed.derive("victims", 0).rng());
+        let count = |share: f64| (f64::from(self.honest) * share).round() as usize;
+        let dead: Vec<u32> = order.drain(..count(self.dead_share).min(order.len())).collect();
+        order.truncate(count(self.restart_share));
+        for node in &dead {
+            kill(world, *node);
+        }
+        world.fault(&Fault::Crash { nodes: dead, notice: Duration::ZERO });
+        let mut books: Vec<Option<Records>> = order.iter().map(|node| kill(world, *node)).collect();
+        world.run_until(world.now().after(Duration::from_secs(5)));
+        for (node, book) in order.iter().zip(&mut books) {
+            let book = book.take().filter(|_| self.keeps_book);
+            world.with(*node, |node, net| {
+                if let Some(host) = node.host_mut() {
+                    host.rise(book, net);
+                }
+            });
+        }
+        order
+    }
+
+    /// What must hold in every network: no connection to a place where nobody lives, and no slot beyond its limit.
+    fn broken(&self, world: &World<NetworkNode>) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (number, host) in (0..).zip(world.nodes()).filter_map(|(number, node)| Some((number, node.host()?))) {
+            let inbound = host.held(bruit_stack::peering::SlotClass::Inbound).count();
+            if inbound > host.parts().peering.settings().inbound_max {
+                broken.push(format!("node {number} keeps {inbound} inbound peers"));
+            }
+            if host
+                .held(bruit_stack::peering::SlotClass::Inbound)
+                .any(|peer| world.tally().node_of(&peer) == Some(number))
+            {
+                broken.push(format!("node {number} is connected to itself"));
+            }
+        }
+        if world.tally().reserved_dials > 0 {
+            broken.push(format!("{} dials to reserved addresses", world.tally().reserved_dials));
+        }
+        if world.net().traffic().garbled > 0 {
+            broken.push(format!("{} letters did not survive encoding and decoding", world.net().traffic().garbled));
+        }
+        broken
+    }
+}
+
+fn kill(world: &mut World<NetworkNode>, node: u32) -> Option<Records> {
+    world.with(node, |node, net| node.host_mut().map(|host| host.killed(net))).flatten()
+}

@@ -1,0 +1,160 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use bruit_core::{Endpoint, PeerId, Seed, Slot, SlotTable, Timestamp};
+use bruit_stack::{
+    Engines, ValidConfig,
+    addr_exchange::{Exchange, PeerAddr, PeerHello},
+    gossip,
+    peering::{self, DialOutcome, GoodbyeReason},
+    rpc,
+};
+
+/// The engines of one node.
+pub struct Parts {
+    /// Whom to dial, keep and refuse.
+    pub peering: peering::Engine<u64>,
+    /// How addresses travel.
+    pub exchange: Exchange<PeerId>,
+    /// How items spread.
+    pub gossip: gossip::Engine,
+    /// Requests.
+    pub rpc: rpc::Engine,
+    slots: SlotTable<PeerId>,
+    slot_of: BTreeMap<PeerId, Slot>,
+    /// Peers that were admitted, with whom links come up next.
+    pub(super) admitted: VecDeque<PeerId>,
+}
+
+impl Parts {
+    pub(super) fn new(config: &ValidConfig, local: PeerId, seed: &Seed) -> Self {
+        let mut exchange = Exchange::new(config.exchange.clone(), seed.derive("exchange", 0));
+        exchange.own_peer(local);
+        Self {
+            exchange,
+            peering: peering::Engine::new(config.peering.clone(), local, seed.derive("peering", 0)),
+            gossip: gossip::Engine::new(config.gossip.clone(), seed.derive("gossip", 0)),
+            rpc: rpc::Engine::new(config.rpc.clone(), seed.derive("rpc", 0)),
+            slots: SlotTable::new(config.gossip.peers_max.min(config.rpc.peers_max)),
+            slot_of: BTreeMap::new(),
+            admitted: VecDeque::new(),
+        }
+    }
+
+    /// The slot of a peer that takes part.
+    pub fn slot_of(&self, peer: &PeerId) -> Option<Slot> {
+        self.slot_of.get(peer).copied()
+    }
+
+    /// The peer that has a slot.
+    pub fn peer_of(&self, slot: Slot) -> Option<PeerId> {
+        self.slots.get(slot).copied()
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Timestamp> {
+        let timeouts = [self.peering.next_timeout(), self.gossip.next_timeout(), self.rpc.next_timeout()];
+        timeouts.into_iter().flatten().min()
+    }
+
+    pub(super) fn timed_out(&mut self, now: Timestamp) {
+        if self.peering.next_timeout().is_some_and(|at| at <= now) {
+            self.peering.handle_timeout(now);
+        }
+        if self.gossip.next_timeout().is_some_and(|at| at <= now) {
+            self.gossip.handle_timeout(now);
+        }
+        if self.rpc.next_timeout().is_some_and(|at| at <= now) {
+            self.rpc.handle_timeout(now);
+        }
+    }
+}
+
+impl Engines for Parts {
+    type Connection = u64;
+
+    fn peering(&self) -> &peering::Engine<u64> {
+        &self.peering
+    }
+
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
+        self.peering.dial(endpoint, peer, now)
+    }
+
+    fn candidates_exhausted(&mut self, now: Timestamp) {
+        self.peering.candidates_exhausted(now);
+    }
+
+    fn addresses_learned(&mut self, now: Timestamp) {
+        self.peering.addresses_learned(now);
+    }
+
+    fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp) {
+        self.peering.say_goodbye(peer, reason, now);
+    }
+
+    fn admit(&mut self, peer: PeerId, now: Timestamp) {
+        self.exchange.peer_admitted(peer, now);
+        self.admit_quietly(peer, now);
+    }
+
+    fn admit_quietly(&mut self, peer: PeerId, now: Timestamp) {
+        if self.slot_of.contains_key(&peer) {
+            return;
+        }
+        if let Ok(slot) = self.slots.insert(peer) {
+            self.slot_of.insert(peer, slot);
+            self.rpc.peer_connected(slot, now);
+            let _ = self.gossip.peer_connected(slot, now);
+            self.admitted.push_back(peer);
+        }
+    }
+
+    fn dismiss(&mut self, peer: PeerId, now: Timestamp) {
+        self.exchange.peer_dismissed(peer);
+        if let Some(slot) = self.slot_of.remove(&peer) {
+            self.slots.remove(slot);
+            self.rpc.peer_disconnected(slot, now);
+            self.gossip.peer_disconnected(slot, now);
+        }
+    }
+
+    fn ask(&mut self, peer: PeerId, now: Timestamp) {
+        self.exchange.ask(peer, now);
+    }
+
+    fn relay(&mut self, from: PeerId, news: Vec<PeerAddr>, now: Timestamp) {
+        self.exchange.relay(from, news, now);
+    }
+
+    fn locate(&mut self, peer: PeerId, hello: PeerHello, is_hidden: bool, now: Timestamp) {
+        if is_hidden {
+            self.exchange.peer_hidden(peer);
+        }
+        self.exchange.hello_received(peer, Some(peer), hello, now);
+    }
+
+    fn holders(&self, peer: &PeerId) -> usize {
+        self.exchange.holders(peer)
+    }
+
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
+        self.peering.visit(endpoint, peer, now)
+    }
+
+    fn delivered_first(&mut self, peer: PeerId, now: Timestamp) {
+        self.peering.delivered_first(&peer, now);
+    }
+
+    fn more_wanted(&mut self, is_more_wanted: bool, _: Timestamp) {
+        self.exchange.more_wanted(is_more_wanted);
+    }
+
+    fn book_counted(&mut self, entries: usize) {
+        self.exchange.book_counted(entries);
+    }
+
+    fn set_quality(&mut self, peer: PeerId, quality: f32) {
+        if let Some(slot) = self.slot_of(&peer) {
+            self.rpc.set_quality(slot, quality);
+        }
+    }
+}

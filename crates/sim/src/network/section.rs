@@ -1,0 +1,178 @@
+//! The keys of a scenario of kind `network`, and how it is run.
+
+use bruit_core::{NetworkId, Seed};
+use bruit_stack::{Config, Profile, ValidConfig};
+use serde::Deserialize;
+
+use super::{Attack, Experiment};
+use crate::{
+    Wire,
+    scenario::{Invalid, Run, Scenario},
+};
+
+/// The network's name in hellos.
+const NETWORK: &str = "sim";
+
+/// A network of whole nodes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkSection {
+    /// Whose settings honest nodes have.
+    pub profile: Profile,
+    /// How many of the nodes are seed addresses.
+    pub seeds: u32,
+    /// How many bots are seed addresses beside them for those that start again.
+    pub hostile_seeds: u32,
+    /// Within what time nodes join.
+    pub join_within_ms: f64,
+    /// For how long the network grows before anything else happens.
+    pub grow_ms: f64,
+    /// Who attacks it then.
+    pub attack: Option<AttackSection>,
+    /// Who starts again after that.
+    pub restart: RestartSection,
+    /// Whether bytes are counted by kind.
+    pub count_bytes: bool,
+}
+
+/// Who attacks.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttackSection {
+    /// What for; the numbers below say how.
+    pub kind: AttackWord,
+    /// How many identities.
+    pub bots: u32,
+    /// How many addresses they have; one each, unless given.
+    pub ips: Option<u32>,
+    /// How many nodes are attacked; all, unless given.
+    pub victims: Option<u32>,
+    /// For how long.
+    pub lasts_ms: f64,
+    /// How many connections each bot tries to hold.
+    pub connections: u32,
+    /// How often it looks after them, and tells addresses unasked.
+    pub interval_ms: f64,
+    /// How many addresses it tells at a time.
+    pub addrs_per_message: usize,
+    /// The share of them at which nobody lives.
+    #[serde(default)]
+    pub trash: f64,
+}
+
+/// What an attack is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttackWord {
+    /// To be all peers of a victim.
+    Eclipse,
+    /// To push what is good out of books.
+    Flood,
+    /// To serve newcomers nothing but bots.
+    Seeds,
+}
+
+/// Who starts again.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestartSection {
+    /// The share of nodes that start again.
+    pub share: f64,
+    /// The share of nodes that are gone for ever at the same time.
+    pub dead_share: f64,
+    /// Whether those that start again have their books.
+    pub keeps_book: bool,
+    /// For how long they are watched.
+    pub watch_ms: f64,
+}
+
+impl Default for NetworkSection {
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            seeds: 10,
+            hostile_seeds: 0,
+            join_within_ms: 30_000.0,
+            grow_ms: 120_000.0,
+            attack: None,
+            restart: RestartSection::default(),
+            count_bytes: false,
+        }
+    }
+}
+
+impl Default for RestartSection {
+    fn default() -> Self {
+        Self { share: 0.0, dead_share: 0.0, keeps_book: true, watch_ms: 120_000.0 }
+    }
+}
+
+/// Refuses what cannot be, before anything is run.
+pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
+    experiment(scenario, &Seed::from_number(0)).map(drop)
+}
+
+/// Runs a scenario once.
+pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
+    let shown = experiment(scenario, seed)?.run();
+    Ok(Run { figures: shown.figures, trace: shown.trace, broken: shown.broken, overlay: shown.overlay })
+}
+
+fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
+    let file = scenario.file();
+    let section = file.network.clone().unwrap_or_default();
+    let attack = section.attack.as_ref();
+    let bots = attack.map_or(0, |attack| attack.bots);
+    let invalid = |path: &str, reason: String| Err(scenario.invalid(path, reason));
+    if file.nodes < 2 || file.nodes > 100_000 {
+        return invalid("nodes", format!("{} nodes, but whole nodes must be 2 to 100000", file.nodes));
+    }
+    if bots > 1_000_000 {
+        return invalid("network.attack.bots", format!("{bots} bots are more than 1000000"));
+    }
+    if section.seeds == 0 || section.seeds > file.nodes {
+        return invalid("network.seeds", format!("{} of {} nodes cannot be seeds", section.seeds, file.nodes));
+    }
+    if section.hostile_seeds > bots {
+        return invalid("network.hostile_seeds", format!("{} of {bots} bots cannot be seeds", section.hostile_seeds));
+    }
+    let restart = &section.restart;
+    for (path, share) in [("network.restart.share", restart.share), ("network.restart.dead_share", restart.dead_share)]
+    {
+        scenario.share(path, share)?;
+    }
+    let made = attack.map(|attack| {
+        Ok(Attack {
+            victims: attack.victims.unwrap_or(file.nodes).min(file.nodes),
+            connections: attack.connections,
+            interval: scenario.span("network.attack.interval_ms", attack.interval_ms.max(1.0))?,
+            addrs_per_message: attack.addrs_per_message.min(2_500),
+            trash: scenario.share("network.attack.trash", attack.trash)?,
+        })
+    });
+    Ok(Experiment {
+        config: settings(section.profile).map_err(|reason| scenario.invalid("network.profile", reason))?,
+        honest: file.nodes,
+        bots,
+        bot_ips: attack.and_then(|attack| attack.ips).unwrap_or(bots),
+        seeds: section.seeds,
+        hostile_seeds: section.hostile_seeds,
+        links: scenario.links()?,
+        join_within: scenario.span("network.join_within_ms", section.join_within_ms)?,
+        grow: scenario.span("network.grow_ms", section.grow_ms)?,
+        attack: made.transpose()?,
+        attack_lasts: scenario.span("network.attack.lasts_ms", attack.map_or(0.0, |attack| attack.lasts_ms))?,
+        dead_share: restart.dead_share,
+        restart_share: restart.share,
+        keeps_book: restart.keeps_book,
+        watch: scenario.span("network.restart.watch_ms", restart.watch_ms)?,
+        wire: Wire { is_counted: section.count_bytes, ..scenario.wire() },
+        seed: seed.clone(),
+    })
+}
+
+fn settings(profile: Profile) -> Result<ValidConfig, String> {
+    let config: Config = profile.config();
+    let network = NetworkId::new(NETWORK).map_err(|error| error.to_string())?;
+    config.validate(network, "bruit-sim").map_err(|error| error.to_string())
+}
