@@ -52,7 +52,7 @@ fn a_network_that_cannot_be_is_refused_with_its_line() {
     for (from, to, reason) in [
         ("nodes = 100", "nodes = 1", "line 3: nodes: 1 nodes, but whole nodes must be 2 to 100000"),
         ("hostile_seeds = 3", "hostile_seeds = 61", "61 of 60 bots cannot be seeds"),
-        ("trash = 0.5", "trash = 1.5", "line 21"),
+        ("trash = 0.5", "trash = 1.5", "line 20: network.attack.trash: 1.5 is no share"),
         ("dead_share = 0.2", "dead_shear = 0.2", "unknown field `dead_shear`"),
     ] {
         let refused = Scenario::parse("attacked", &ATTACKED.replacen(from, to, 1), Options::default()).unwrap_err();
