@@ -48,8 +48,6 @@ pub struct Host {
     /// Frames of peers that are not admitted yet wait unread, as they do on a stream.
     waiting: BTreeMap<PeerId, VecDeque<Content>>,
     is_up: bool,
-    /// When address exchange has something to do.
-    exchange_due: Option<Timestamp>,
     /// When the node last started.
     started: Timestamp,
     /// After how long it had eight honest outbound peers.
@@ -78,7 +76,6 @@ impl Host {
             coupler,
             dialling: BTreeMap::new(),
             probes: BTreeMap::new(),
-            exchange_due: None,
             pending: BTreeMap::new(),
             connections: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -135,12 +132,13 @@ impl Host {
         self.asked.clear();
         self.waiting.clear();
         self.join(net);
+        self.settle(net);
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
         match self.is_up {
             true => {
-                let due = [self.parts.next_timeout(), self.coupler.flush_at(), self.exchange_due];
+                let due = [self.parts.next_timeout(), self.coupler.flush_at()];
                 due.into_iter().flatten().min()
             }
             false => None,
@@ -416,9 +414,9 @@ impl Host {
     fn settle(&mut self, net: &mut Around) {
         let now = net.now();
         loop {
-            if let Some(output) = self.parts.peering.poll_output() {
+            if let Some(output) = self.parts.peering_wants() {
                 self.carry_out(output, net);
-            } else if let Some(output) = self.parts.exchange.poll_output(now) {
+            } else if let Some(output) = self.parts.exchange_wants(now) {
                 self.carry_out_exchange(output, net);
             } else if let Some(output) = self.parts.rpc.poll_output() {
                 self.carry_out_rpc(output, net);
@@ -432,7 +430,6 @@ impl Host {
                 break;
             }
         }
-        self.exchange_due = self.parts.exchange.next_timeout(now);
     }
 
     fn carry_out_exchange(&mut self, output: addr_exchange::Output<PeerId>, net: &mut Around) {

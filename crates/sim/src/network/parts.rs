@@ -1,24 +1,59 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::{Deref, DerefMut},
+};
 
 use bruit_core::{Endpoint, PeerId, Seed, Slot, SlotTable, Timestamp};
 use bruit_stack::{
     Engines, ValidConfig,
-    addr_exchange::{Exchange, PeerAddr, PeerHello},
+    addr_exchange::{self, Exchange, PeerAddr, PeerHello},
     gossip,
     peering::{self, DialOutcome, GoodbyeReason},
     rpc,
 };
 
+/// An engine, and whether anything was done with it since it last wanted nothing: most letters are for others than the two that
+/// look through all their peers.
+pub struct Watched<T> {
+    engine: T,
+    is_touched: bool,
+}
+
+impl<T> Watched<T> {
+    const fn new(engine: T) -> Self {
+        Self { engine, is_touched: true }
+    }
+}
+
+impl<T> Deref for Watched<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.engine
+    }
+}
+
+impl<T> DerefMut for Watched<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.is_touched = true;
+        &mut self.engine
+    }
+}
+
 /// The engines of one node.
 pub struct Parts {
     /// Whom to dial, keep and refuse.
-    pub peering: peering::Engine<u64>,
+    pub peering: Watched<peering::Engine<u64>>,
     /// How addresses travel.
-    pub exchange: Exchange<PeerId>,
+    pub exchange: Watched<Exchange<PeerId>>,
     /// How items spread.
     pub gossip: gossip::Engine,
     /// Requests.
     pub rpc: rpc::Engine,
+    /// When peering has something to do.
+    peering_due: Option<Timestamp>,
+    /// When address exchange has.
+    exchange_due: Option<Timestamp>,
     slots: SlotTable<PeerId>,
     slot_of: BTreeMap<PeerId, Slot>,
     /// Peers that were admitted, with whom links come up next.
@@ -30,8 +65,10 @@ impl Parts {
         let mut exchange = Exchange::new(config.exchange.clone(), seed.derive("exchange", 0));
         exchange.own_peer(local);
         Self {
-            exchange,
-            peering: peering::Engine::new(config.peering.clone(), local, seed.derive("peering", 0)),
+            exchange: Watched::new(exchange),
+            peering: Watched::new(peering::Engine::new(config.peering.clone(), local, seed.derive("peering", 0))),
+            peering_due: None,
+            exchange_due: None,
             gossip: gossip::Engine::new(config.gossip.clone(), seed.derive("gossip", 0)),
             rpc: rpc::Engine::new(config.rpc.clone(), seed.derive("rpc", 0)),
             slots: SlotTable::new(config.gossip.peers_max.min(config.rpc.peers_max)),
@@ -51,12 +88,38 @@ impl Parts {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
-        let timeouts = [self.peering.next_timeout(), self.gossip.next_timeout(), self.rpc.next_timeout()];
+        let timeouts = [self.peering_due, self.exchange_due, self.gossip.next_timeout(), self.rpc.next_timeout()];
         timeouts.into_iter().flatten().min()
     }
 
+    /// What peering wants next.
+    pub(super) fn peering_wants(&mut self) -> Option<peering::Output<u64>> {
+        if !self.peering.is_touched {
+            return None;
+        }
+        let output = self.peering.engine.poll_output();
+        if output.is_none() {
+            self.peering.is_touched = false;
+            self.peering_due = self.peering.next_timeout();
+        }
+        output
+    }
+
+    /// What address exchange wants next.
+    pub(super) fn exchange_wants(&mut self, now: Timestamp) -> Option<addr_exchange::Output<PeerId>> {
+        if !self.exchange.is_touched && self.exchange_due.is_none_or(|at| at > now) {
+            return None;
+        }
+        let output = self.exchange.engine.poll_output(now);
+        if output.is_none() {
+            self.exchange.is_touched = false;
+            self.exchange_due = self.exchange.next_timeout(now);
+        }
+        output
+    }
+
     pub(super) fn timed_out(&mut self, now: Timestamp) {
-        if self.peering.next_timeout().is_some_and(|at| at <= now) {
+        if self.peering_due.is_some_and(|at| at <= now) {
             self.peering.handle_timeout(now);
         }
         if self.gossip.next_timeout().is_some_and(|at| at <= now) {
@@ -72,7 +135,7 @@ impl Engines for Parts {
     type Connection = u64;
 
     fn peering(&self) -> &peering::Engine<u64> {
-        &self.peering
+        &self.peering.engine
     }
 
     fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
