@@ -101,7 +101,7 @@ impl Coupler {
 
     /// Takes an event of peering in.
     pub fn peering_said(&mut self, event: &bruit_peering::Event, engines: &mut impl Engines, now: Timestamp) {
-        self.commands.extend(coupling::of_peering(event));
+        self.commands.extend(coupling::of_peering(event, |endpoint| self.book.group_of(endpoint)));
         let peering = engines.peering();
         let is_more_wanted = peering.held(SlotClass::Outbound) < peering.settings().outbound_target;
         engines.more_wanted(is_more_wanted, now);

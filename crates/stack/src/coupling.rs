@@ -7,7 +7,7 @@
 
 use bruit_addr_exchange::{PeerAddr, PeerHello};
 use bruit_address_book::Source;
-use bruit_core::{Conduct, Endpoint, PeerId};
+use bruit_core::{Conduct, Endpoint, NetGroup, PeerId};
 use bruit_peering::{DialFailure, Hello, Intent, KnownPeer, SlotClass, Strangeness};
 
 /// What is to be done.
@@ -77,8 +77,8 @@ pub enum Command {
     Part(PeerId),
 }
 
-/// What an event of peering means.
-pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
+/// What an event of peering means. The groups of endpoints are the book's.
+pub fn of_peering(event: &bruit_peering::Event, group_of: impl Fn(&Endpoint) -> NetGroup) -> Vec<Command> {
     use bruit_peering::Event;
     match event {
         Event::PeerUp { peer, class, hello, remote } => peer_up(*peer, *class, hello, remote),
@@ -92,7 +92,7 @@ pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
         Event::DialFailed { endpoint, reason, .. } => dial_failed(endpoint, reason).into_iter().collect(),
         Event::Refused { peer, remote, alternatives } => {
             let addrs: Vec<_> = alternatives.iter().map(known).collect();
-            let source = Source::Peer { peer: *peer, group: remote.group() };
+            let source = Source::Peer { peer: *peer, group: group_of(remote) };
             let heard = Command::BookHeard { addrs: addrs.clone(), source, relay: false };
             vec![heard, Command::DialAlternatives(addrs), Command::AskForAddrs(*peer)]
         }
@@ -100,7 +100,7 @@ pub fn of_peering(event: &bruit_peering::Event) -> Vec<Command> {
             let addrs = vec![PeerAddr::new(Some(*peer), listen.clone(), None)];
             vec![Command::BookHeard {
                 addrs,
-                source: Source::Peer { peer: *peer, group: remote.group() },
+                source: Source::Peer { peer: *peer, group: group_of(remote) },
                 relay: false,
             }]
         }
