@@ -174,4 +174,6 @@ impl Drop for Storage {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

@@ -49,7 +49,10 @@ pub(crate) trait Opener: fmt::Debug + Send {
 }
 
 /// The open file.
-pub(crate) struct Store(Database);
+pub(crate) struct Store {
+    database: Database,
+    is_mended: bool,
+}
 
 /// A file in the data directory.
 #[derive(Debug)]
@@ -68,8 +71,8 @@ impl Opener for FileOpener {
     fn open(&mut self) -> Result<Store, FileError> {
         let is_new = fs::metadata(&self.path)
             .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |metadata| metadata.len() == 0);
-        let opened = guarded(|| Database::builder().set_cache_size(CACHE_BYTES).create(&self.path))
-            .and_then(|database| Store::new(database, self.book_version));
+        let opened =
+            Store::open(self.book_version, || Database::builder().set_cache_size(CACHE_BYTES).create(&self.path));
         if opened.is_err() && is_new {
             // What could not be made whole is nobody's data; left there, it would count as damaged the next time.
             let _ = fs::remove_file(&self.path);
@@ -94,46 +97,32 @@ impl Opener for FileOpener {
 }
 
 impl Store {
-    /// Checks the versions; a new file gets ours.
-    pub(super) fn new(database: Database, book_version: u32) -> Result<Self, FileError> {
-        guarded(|| {
-            let transaction = database.begin_write()?;
-            let mut later = None;
-            {
-                let mut versions = transaction.open_table(VERSIONS)?;
-                for (name, ours) in [("format", FORMAT), ("book", book_version)] {
-                    let found = versions.get(name)?.map(|found| found.value());
-                    match found {
-                        Some(found) if found > ours => later = Some((name, found, ours)),
-                        Some(found) if found == ours => {}
-                        Some(_) | None => drop(versions.insert(name, ours)?),
-                    }
-                }
-            }
-            if later.is_some() {
-                transaction.abort()?;
-                return Ok(later);
-            }
-            for table in RowTable::ALL {
-                transaction.open_table(table.definition())?;
-            }
-            transaction.commit()?;
-            Ok::<_, redb::Error>(None)
-        })
-        .and_then(|later| match later {
-            None => Ok(()),
-            Some((name, found, ours)) => {
-                let text = format!("a later version wrote it: {name} {found}, this program reads up to {ours}");
-                Err(FileError::Damaged(text))
-            }
+    /// Opens a file, and checks every page against its checksum, and the versions; a new file gets ours.
+    pub(super) fn open(
+        book_version: u32,
+        create: impl FnOnce() -> Result<Database, redb::DatabaseError>,
+    ) -> Result<Self, FileError> {
+        let (store, later) = guarded(|| {
+            let mut database = create()?;
+            // Without this, redb would hand out rows with flipped bits as they are.
+            let is_mended = !database.check_integrity()?;
+            let later = check_versions(&database, book_version)?;
+            Ok::<_, redb::Error>((Self { database, is_mended }, later))
         })?;
-        Ok(Self(database))
+        let Some(Later { name, found, ours }) = later else { return Ok(store) };
+        store.close();
+        Err(FileError::Damaged(format!("a later version wrote it: {name} {found}, this program reads up to {ours}")))
+    }
+
+    /// Whether the file was damaged and what was stored before the damage is in it.
+    pub(super) const fn is_mended(&self) -> bool {
+        self.is_mended
     }
 
     /// Reads all rows.
     pub(crate) fn load(&self) -> Result<Loaded, FileError> {
         guarded(|| {
-            let transaction = self.0.begin_read()?;
+            let transaction = self.database.begin_read()?;
             let mut loaded = Loaded::default();
             for table in RowTable::ALL {
                 for row in transaction.open_table(table.definition())?.iter()? {
@@ -148,7 +137,7 @@ impl Store {
     /// Writes a batch in one transaction, and says how many entries there are now.
     pub(crate) fn write(&self, batch: &Batch) -> Result<u64, FileError> {
         guarded(|| {
-            let transaction = self.0.begin_write()?;
+            let transaction = self.database.begin_write()?;
             for ((table, key), value) in batch {
                 let mut rows = transaction.open_table(table.definition())?;
                 match value {
@@ -164,8 +153,35 @@ impl Store {
 
     /// Closes the file; what cannot be written any more was not promised.
     pub(crate) fn close(self) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.0)));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.database)));
     }
+}
+
+/// A version in the file that is later than this program's.
+struct Later {
+    name: &'static str,
+    found: u32,
+    ours: u32,
+}
+
+fn check_versions(database: &Database, book_version: u32) -> Result<Option<Later>, redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut versions = transaction.open_table(VERSIONS)?;
+        for (name, ours) in [("format", FORMAT), ("book", book_version)] {
+            let found = versions.get(name)?.map(|found| found.value());
+            match found {
+                Some(found) if found > ours => return Ok(Some(Later { name, found, ours })),
+                Some(found) if found == ours => {}
+                Some(_) | None => drop(versions.insert(name, ours)?),
+            }
+        }
+    }
+    for table in RowTable::ALL {
+        transaction.open_table(table.definition())?;
+    }
+    transaction.commit()?;
+    Ok(None)
 }
 
 /// A damaged file may make redb panic; that must end neither the thread nor the node.
@@ -182,9 +198,12 @@ fn guarded<T, E: Into<redb::Error>>(work: impl FnOnce() -> Result<T, E>) -> Resu
     reason = "redb's errors are non-exhaustive; all others speak of the file's content"
 )]
 fn classify(error: redb::Error) -> FileError {
-    use io::ErrorKind::{InvalidData, UnexpectedEof};
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    // A damaged page may point outside the file, or where no file can reach.
     match error {
-        redb::Error::Io(error) if !matches!(error.kind(), InvalidData | UnexpectedEof) => FileError::Refused(error),
+        redb::Error::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
+            FileError::Refused(error)
+        }
         redb::Error::PreviousIo | redb::Error::DatabaseAlreadyOpen => FileError::Refused(io::Error::other(error)),
         other => FileError::Damaged(other.to_string()),
     }

@@ -141,8 +141,7 @@ struct DiskOpener(Disk);
 
 impl Opener for DiskOpener {
     fn open(&mut self) -> Result<Store, FileError> {
-        let refused = |error: redb::DatabaseError| FileError::Refused(io::Error::other(error));
-        Store::new(Database::builder().create_with_backend(self.0.clone()).map_err(refused)?, 1)
+        Store::open(1, || Database::builder().create_with_backend(self.0.clone()))
     }
 
     fn set_aside(&mut self) -> io::Result<PathBuf> {

@@ -28,7 +28,14 @@ fn open_once(opener: &mut dyn Opener, status: &mut StorageStatus) -> Result<(Sto
         loaded.map(|loaded| (store, loaded))
     });
     let (store, loaded) = match opened {
-        Ok(opened) => opened,
+        Ok(opened) => {
+            if opened.0.is_mended() {
+                tracing::warn!(file = %opener.path().display(), "the storage file was damaged and was mended");
+                let text = "was damaged and was mended; what was stored last may be missing";
+                status.message = Some(format!("{} {text}", opener.path().display()));
+            }
+            opened
+        }
         Err(FileError::Refused(error)) => return Err(error),
         Err(FileError::Damaged(text)) => {
             let path = opener.set_aside()?;
