@@ -1,4 +1,5 @@
 //! A swarm whose address book says where libp2p dials, and learns from what came of it and from what pings tell.
+#![allow(missing_docs, reason = "the event that the derive makes has none")]
 
 use bruit_address_book::{AddressBook, Behaviour as Book, Conduct, Config, ConfigError, Endpoint, Heard, Seed};
 use libp2p::{
@@ -9,8 +10,10 @@ use libp2p::{
 /// The book, and something of the application's own.
 #[derive(NetworkBehaviour)]
 pub struct Behaviour {
-    book: Book,
-    ping: ping::Behaviour,
+    /// The project's.
+    pub book: Book,
+    /// libp2p's.
+    pub ping: ping::Behaviour,
 }
 
 /// Makes the behaviour; private addresses are welcome only on a local network. The seed stays secret.
