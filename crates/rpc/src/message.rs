@@ -36,7 +36,7 @@ pub struct Request {
     pub number: Option<NonZeroU64>,
     /// What is asked for.
     pub method: MethodName,
-    /// How long the sender will wait, where it says so.
+    /// How long the sender will wait, where it says so; in whole milliseconds on the wire, and so in what an engine sends.
     pub timeout: Option<Duration>,
     /// How many bytes of chunks the sender takes for now; 0 where the answer is to come in one piece.
     pub stream_credit: u32,
@@ -266,8 +266,8 @@ fn number(call: u64) -> Result<NonZeroU64, MessageError> {
     NonZeroU64::new(call).ok_or(MessageError::NoNumber)
 }
 
-/// A time to wait is at least 1 ms, because 0 would say nothing.
-fn whole_millis(timeout: Duration) -> u32 {
+/// A time to wait as the wire has it: at least 1 ms, because 0 would say nothing.
+pub(crate) fn whole_millis(timeout: Duration) -> u32 {
     u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 

@@ -435,3 +435,14 @@ fn quality_moves_choice_and_all_at_zero_is_still_a_choice() {
     call(&mut engine, repeatable(), ms(0));
     asked(&mut engine);
 }
+
+#[test]
+fn a_request_says_no_more_than_the_wire_carries() {
+    let mut engine = with_peers(Config::default(), &[A]);
+    let options = CallOptions { deadline: Some(Duration::from_micros(1_999)), ..repeatable() };
+    let now = Timestamp::from_micros(7);
+    call(&mut engine, options, now);
+    let sent = outputs(&mut engine);
+    let [Output::Send { message: RpcMessage::Request(request), .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(request.timeout, Some(Duration::from_millis(1)));
+}

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     event::{Answer, CallId, EndCause, Failure, Tried},
-    message::{Chunk, RefusalKind, Request, RpcMessage},
+    message::{Chunk, RefusalKind, Request, RpcMessage, whole_millis},
     method::MethodName,
 };
 
@@ -136,7 +136,7 @@ impl Engine {
         let request = Request {
             number: Some(number),
             method: call.method.clone(),
-            timeout: Some(expires.since(now)),
+            timeout: Some(Duration::from_millis(whole_millis(expires.since(now)).into())),
             stream_credit: call.stream.as_ref().map_or(0, |stream| stream.window()),
             payload: call.payload.clone(),
         };
