@@ -29,6 +29,7 @@ pub mod network;
 mod optimum;
 mod overlay;
 mod queue;
+pub mod rpc;
 pub mod scenario;
 mod trace;
 mod wiring;

@@ -24,6 +24,7 @@ use crate::{
     Figures, Overlay, TraceHash, Wire,
     gossip::{GossipSection, LoadSection},
     network::NetworkSection,
+    rpc::RpcSection,
 };
 
 /// The most nodes that a scenario may have.
@@ -74,6 +75,8 @@ pub struct ScenarioFile {
     pub gossip: Option<GossipSection>,
     /// How nodes live (kind `network`).
     pub network: Option<NetworkSection>,
+    /// Who is asked, and how the asked answer (kind `rpc`).
+    pub rpc: Option<RpcSection>,
 }
 
 /// Which kind of world a scenario is about.
@@ -84,6 +87,8 @@ pub enum Kind {
     Gossip,
     /// Whole nodes that find each other.
     Network,
+    /// Global calls of one node alone.
+    Rpc,
 }
 
 /// What the caller sets beside the file.
@@ -171,6 +176,7 @@ impl Scenario {
         match self.file.kind {
             Kind::Gossip => crate::gossip::run(self, &seed),
             Kind::Network => crate::network::run(self, &seed),
+            Kind::Rpc => crate::rpc::run(self, &seed),
         }
     }
 
@@ -217,6 +223,7 @@ impl Scenario {
         match self.file.kind {
             Kind::Gossip => crate::gossip::check(self),
             Kind::Network => crate::network::check(self),
+            Kind::Rpc => crate::rpc::check(self),
         }
     }
 }
