@@ -47,6 +47,8 @@ struct Given {
     from: PeerId,
     payload_hex: String,
     limit: Duration,
+    /// Whether the limit is the caller's time, so that nobody waits after it.
+    is_callers_limit: bool,
 }
 
 pub(super) fn serve(args: &ServeArgs, output: &Output) -> Result<Exit, Failure> {
@@ -94,7 +96,8 @@ async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> R
                 }
                 Some(ServeLine::Request { number, from, payload_hex, time_left_ms, .. }) => {
                     let limit = Duration::from_millis(time_left_ms.min(args.timeout_ms));
-                    let given = Given { session, number, from, payload_hex, limit };
+                    let is_callers_limit = time_left_ms <= args.timeout_ms;
+                    let given = Given { session, number, from, payload_hex, limit, is_callers_limit };
                     let handle = running.spawn(answer(script.clone(), client.clone(), given));
                     handles.insert(number, (from, handle));
                 }
@@ -119,7 +122,7 @@ async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> R
 }
 
 async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Served, Failure>) {
-    let Given { session, number, from, payload_hex, limit } = given;
+    let Given { session, number, from, payload_hex, limit, is_callers_limit } = given;
     let started = Instant::now();
     let result = script.run(from, bytes_of(&payload_hex), limit).await;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -132,8 +135,11 @@ async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Se
             AnswerRequest { session, number, payload_hex, declined: None }
         }
         Err(declined) => {
-            served.outcome = name_of(declined.why).to_owned();
-            served.reason = Some(declined.reason.clone()).filter(|reason| !reason.is_empty());
+            let nobody_waits = is_callers_limit && started.elapsed() >= limit;
+            if !nobody_waits {
+                served.outcome = name_of(declined.why).to_owned();
+                served.reason = Some(declined.reason.clone()).filter(|reason| !reason.is_empty());
+            }
             AnswerRequest { session, number, payload_hex: String::new(), declined: Some(declined) }
         }
     };
