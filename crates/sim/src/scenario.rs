@@ -142,7 +142,12 @@ impl Scenario {
     /// Reads a scenario, and checks what can be checked without running it.
     pub fn parse(name: &str, text: &str, options: Options) -> Result<Self, Invalid> {
         let mut file: ScenarioFile = toml::from_str(text).map_err(|error| Invalid::of_toml(&error, text))?;
-        file.nodes = options.nodes.unwrap_or(file.nodes);
+        if let Some(nodes) = options.nodes {
+            if let Some(load) = &mut file.load {
+                load.origin = load.origin.among(nodes, file.nodes);
+            }
+            file.nodes = nodes;
+        }
         file.seed = options.seed.unwrap_or(file.seed);
         file.runs = options.runs.unwrap_or(file.runs);
         let scenario = Self { name: name.to_owned(), text: text.to_owned(), file, options };

@@ -63,6 +63,16 @@ pub enum OriginWord {
     Rotating(u32),
 }
 
+impl OriginWord {
+    /// The same among another number of nodes than the file says: where it fitted there, fewer take turns.
+    pub(crate) fn among(self, nodes: u32, nodes_of_file: u32) -> Self {
+        match self {
+            Self::Rotating(origins) if origins <= nodes_of_file => Self::Rotating(origins.min(nodes)),
+            Self::Random | Self::Node(_) | Self::Rotating(_) => self,
+        }
+    }
+}
+
 /// Who subscribes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
