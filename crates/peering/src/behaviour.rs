@@ -47,7 +47,7 @@ type Action = ToSwarm<Event, THandlerInEvent<Messages>>;
 
 enum Sent {
     Hello,
-    Goodbye,
+    Goodbye(pb::Goodbye),
     Ping,
 }
 
@@ -184,8 +184,7 @@ impl Behaviour {
                     self.send(peer, kind, Sent::Hello);
                 }
                 Output::SendGoodbye { peer, goodbye } => {
-                    let kind = pb::peering_request::Kind::Goodbye(goodbye.into_wire());
-                    self.send(peer, kind, Sent::Goodbye);
+                    self.send_goodbye(peer, goodbye.into_wire());
                 }
                 Output::SendPing { peer } => {
                     self.send(peer, pb::peering_request::Kind::Ping(pb::Ping {}), Sent::Ping);
@@ -197,6 +196,11 @@ impl Behaviour {
                 Output::Event(event) => self.actions.push_back(ToSwarm::GenerateEvent(event)),
             }
         }
+    }
+
+    fn send_goodbye(&mut self, peer: PeerId, goodbye: pb::Goodbye) {
+        let kind = pb::peering_request::Kind::Goodbye(goodbye.clone());
+        self.send(peer, kind, Sent::Goodbye(goodbye));
     }
 
     fn send(&mut self, peer: PeerId, kind: pb::peering_request::Kind, what: Sent) {
@@ -280,14 +284,20 @@ impl Behaviour {
                         self.engine.hello_answered(peer, Hello::from_wire(hello), now);
                     }
                     (Some(Sent::Hello), None) => self.engine.hello_failed(peer, HelloFailure::Malformed, now),
-                    (Some(Sent::Goodbye), _) => self.engine.goodbye_ended(peer),
+                    (Some(Sent::Goodbye(_)), _) => self.engine.goodbye_ended(peer),
                     (Some(Sent::Ping), _) => self.engine.pong_received(peer, now),
                     (None, _) => {}
                 }
             }
             Messages::OutboundFailure { peer, request_id, error, .. } => match self.sent.remove(&request_id) {
                 Some(Sent::Hello) => self.engine.hello_failed(peer, hello_failure(&error), now),
-                Some(Sent::Goodbye) => self.engine.goodbye_ended(peer),
+                // It left on a connection that was only a visit: there is another one to say it on.
+                Some(Sent::Goodbye(goodbye))
+                    if matches!(error, OutboundFailure::ConnectionClosed) && self.messages.is_connected(&peer) =>
+                {
+                    self.send_goodbye(peer, goodbye);
+                }
+                Some(Sent::Goodbye(_)) => self.engine.goodbye_ended(peer),
                 // The engine has a deadline of its own for pings.
                 Some(Sent::Ping) | None => {}
             },
