@@ -19,7 +19,7 @@ async fn addresses_are_asked_for_and_told() {
         while told.is_none() || !pinged || !identified {
             tokio::select! {
                 event = alice.select_next_some() => match event {
-                    SwarmEvent::Behaviour(BehaviourEvent::AddrExchange(Event::Received { peer, addrs, asked, dropped })) => {
+                    SwarmEvent::Behaviour(BehaviourEvent::AddrExchange(Event::Received { peer, addrs, asked, dropped, .. })) => {
                         assert_eq!((&peer, asked, dropped), (bob.local_peer_id(), true, 0));
                         told = Some(addrs);
                     }
