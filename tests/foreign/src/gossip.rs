@@ -63,7 +63,9 @@ impl Gossip {
     pub async fn publish(&mut self, item: &pb::Item) -> io::Result<[u8; 32]> {
         let body = Bytes::from(item.encode_to_vec());
         let id = item_id(&self.network, &body);
-        self.items.send(&pb::ItemFrame { id: Bytes::copy_from_slice(&id), round: 1, body, ..Default::default() }).await?;
+        self.items
+            .send(&pb::ItemFrame { id: Bytes::copy_from_slice(&id), round: 1, body, ..Default::default() })
+            .await?;
         Ok(id)
     }
 

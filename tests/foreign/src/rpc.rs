@@ -47,7 +47,8 @@ impl Rpc {
         let call = self.next_number;
         self.next_number += 1;
         let (method, payload) = (method.to_owned(), payload.into());
-        self.send(Kind::Request(pb::RpcRequest { call, method, timeout_ms: 10_000, stream_credit: 0, payload })).await?;
+        self.send(Kind::Request(pb::RpcRequest { call, method, timeout_ms: 10_000, stream_credit: 0, payload }))
+            .await?;
         loop {
             match self.receive().await? {
                 Kind::Response(response) if response.call == call => return Ok(response),
