@@ -34,6 +34,9 @@ pub(crate) struct SettingsArgs {
     /// A file of seed addresses, one a line
     #[arg(long, value_name = "FILE")]
     seed_file: Option<String>,
+    /// A DNS name whose records are nodes, as seed.example.org, with :PORT unless it is 4171, or /dnsaddr/seed.example.org
+    #[arg(long, value_name = "NAME")]
+    dns_seed: Vec<String>,
     /// A peer to be connected to for ever, with or without /p2p/ID
     #[arg(long, value_name = "ADDR")]
     addnode: Vec<String>,
@@ -114,6 +117,7 @@ impl SettingsArgs {
             many("listen", &self.listen),
             named(many("seed_addrs", &self.seed_addr), "--seed-addr"),
             one("seed_file", &self.seed_file),
+            named(many("dns_seeds", &self.dns_seed), "--dns-seed"),
             named(many("addnodes", &self.addnode), "--addnode"),
             is("allow_private_addrs", self.allow_private_addrs, "true"),
             one("outbound", &self.outbound),

@@ -13,11 +13,13 @@ mod error;
 mod layers;
 mod print;
 mod schema;
+mod seed_name;
 mod seeds;
 mod stack;
 
 pub use error::{ADDR_EXAMPLE, ConfigError};
 pub use layers::{Effective, Layers, Setting, Source};
+pub use seed_name::{SeedName, SeedNameError};
 pub use seeds::{SeedFileError, read_seed_file};
 
 /// The names of all policies by which messages spread.
@@ -51,6 +53,12 @@ pub struct Config {
     /// A file of more seed addresses, one a line; `#` begins a comment.
     #[serde(with = "schema::empty_is_none")]
     pub seed_file: Option<PathBuf>,
+    /// Names that lead to nodes, asked when peers are wanting: `seed.example.org`, with `:PORT` unless it is 4171, by its A and AAAA
+    /// records; `/dnsaddr/seed.example.org` by its TXT records. At most 256 addresses are taken at a time.
+    pub dns_seeds: Vec<SeedName>,
+    /// The name server that `dns_seeds` are asked of. `None` (empty): the system's.
+    #[serde(with = "schema::empty_is_none")]
+    pub dns_server: Option<SocketAddr>,
     /// Peers that the node dials for ever, with or without `/p2p/..`.
     pub addnodes: Vec<Multiaddr>,
     /// Whether private addresses are stored, shared and dialled, as on a local test network.
@@ -159,6 +167,8 @@ impl Default for Config {
             listen: vec![any_interface(PORT)],
             seed_addrs: Vec::new(),
             seed_file: None,
+            dns_seeds: Vec::new(),
+            dns_server: None,
             addnodes: Vec::new(),
             allow_private_addrs: false,
             outbound: 32,

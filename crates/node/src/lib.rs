@@ -35,6 +35,7 @@ mod book_rows;
 mod config;
 mod crawl;
 mod data_dir;
+mod dns_seeds;
 mod files;
 mod handle;
 mod holding;
@@ -60,7 +61,7 @@ pub use bruit_stack::{
 };
 pub use config::{
     ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, POLICIES, PORT, PROFILES,
-    SeedFileError, Setting, Source, TopicSettings, read_seed_file,
+    SeedFileError, SeedName, SeedNameError, Setting, Source, TopicSettings, read_seed_file,
 };
 pub use crawl::{CrawlConfig, CrawlProgress, Crawled, CrawledLink, CrawledNode, crawl};
 pub use data_dir::{DataDir, DataDirError};

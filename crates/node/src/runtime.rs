@@ -13,6 +13,7 @@ use bruit_core::{Clock, Endpoint, PeerId, Timestamp, Transport};
 use bruit_stack::{
     Behaviour, Event,
     gossip::{Event as GossipEvent, ItemId, Topic, Verdict},
+    peering::SeedStage,
     rpc::{CallId, CancelCause, Event as RpcEvent, MethodName, Ticket},
 };
 use futures::StreamExt as _;
@@ -22,12 +23,14 @@ use libp2p::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
 
 use crate::{
     config::Config,
     data_dir::DataDir,
+    dns_seeds::{self, Found},
     files::SharedFiles,
     handle::{CallEvent, Request},
     holding::Holding,
@@ -75,6 +78,8 @@ pub(crate) struct Runtime {
     intake: mpsc::Sender<Incoming>,
     storage: Option<Storage>,
     changed: watch::Sender<u64>,
+    /// The search for seeds by name, of which there is one at a time; it ends with the node.
+    search: JoinSet<Found>,
 }
 
 /// Endpoints that are known from outside of the network.
@@ -160,6 +165,7 @@ impl Runtime {
                     queued.drain(..).for_each(|command| command(&mut self));
                 }
                 event = self.swarm.select_next_some() => self.swarm_told(event),
+                Some(found) = self.search.join_next() => self.seeds_found(found.unwrap_or_default()),
                 _ = save.tick() => self.save(),
                 _ = health.tick() => self.log_health(),
                 () = at(deadline) => self.stopping = Stopping::Done,
@@ -237,8 +243,24 @@ impl Runtime {
             Event::Gossip(GossipEvent::PeerSubscribed { .. }) => self.has_changed(),
             Event::Gossip(event) => tracing::trace!(?event, "gossip"),
             Event::Rpc(event) => self.rpc_told(event),
+            Event::SeedsWanted { stage: SeedStage::Dns } => self.search_seeds(),
             Event::Drained => self.stopping = Stopping::Done,
             _ => {}
+        }
+    }
+
+    fn search_seeds(&mut self) {
+        let names = &self.config.dns_seeds;
+        if !names.is_empty() && self.search.is_empty() {
+            self.search.spawn(dns_seeds::search(names.clone(), self.config.dns_server));
+        }
+    }
+
+    fn seeds_found(&mut self, found: Found) {
+        if !found.is_empty() {
+            let added = self.swarm.behaviour_mut().seeds_found(found);
+            tracing::info!(added, "seed names were resolved");
+            self.has_changed();
         }
     }
 
@@ -356,6 +378,7 @@ impl Runtime {
             intake,
             storage,
             changed,
+            search: JoinSet::new(),
         }
     }
 }
