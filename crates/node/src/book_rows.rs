@@ -38,6 +38,7 @@ pub(crate) fn from_rows(loaded: Loaded) -> (Records, usize) {
             RowTable::Entries => take(&value, &mut records.entries),
             RowTable::Peers => take(&value, &mut records.peers),
             RowTable::Bans => take(&value, &mut records.bans),
+            RowTable::Anchors => true,
         };
         unreadable += usize::from(!is_read);
     }

@@ -30,6 +30,7 @@
 //! ```
 
 pub mod admin;
+mod anchors;
 mod book_lines;
 mod book_rows;
 mod config;

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::{
     admin,
+    anchors::Anchors,
     book_rows::from_rows,
     config::{Config, ConfigError, SeedFileError, read_seed_file},
     data_dir::{DataDir, DataDirError},
@@ -123,7 +124,8 @@ impl Node {
 
         let mut behaviour = Behaviour::new(stack, peer_id, seeds(&home.key)?);
         behaviour.sign_as(home.key.clone());
-        let known = addrs.enter(&mut behaviour, home.loaded);
+        let anchors = Anchors::read(&home.loaded);
+        let known = addrs.enter(&mut behaviour, home.loaded, &anchors);
         let traffic = Traffic::default();
         let transport = transport::build(&home.key, config.addr_policy(), &traffic).map_err(StartError::Transport)?;
         let swarm = Swarm::new(transport, behaviour, peer_id, swarm::Config::with_tokio_executor());
@@ -141,6 +143,7 @@ impl Node {
             holding: holding.clone(),
             traffic,
             known,
+            anchors,
             intake,
             storage: home.storage,
             changed,
@@ -228,7 +231,7 @@ impl StartAddrs {
         Ok(Self { seeds: checked("seed_addrs", &seeds)?, addnodes: checked("addnodes", &config.addnodes)? })
     }
 
-    fn enter(self, behaviour: &mut Behaviour, loaded: Loaded) -> KnownEndpoints {
+    fn enter(self, behaviour: &mut Behaviour, loaded: Loaded, anchors: &Anchors) -> KnownEndpoints {
         let mut known = KnownEndpoints::default();
         let (records, unreadable) = from_rows(loaded);
         if unreadable > 0 {
@@ -238,6 +241,10 @@ impl StartAddrs {
         if !known.restored.is_empty() {
             let report = behaviour.book_restore(records);
             tracing::info!(entries = report.entries, tried = report.tried, refused = report.refused, "book restored");
+        }
+        for (endpoint, peer) in anchors.iter() {
+            let outcome = behaviour.dial_anchor(endpoint.clone(), *peer);
+            tracing::info!(%endpoint, %peer, ?outcome, "a peer of the last run comes first");
         }
         for (endpoint, peer) in self.seeds {
             known.seeds.insert(endpoint.clone());

@@ -28,6 +28,7 @@ use tokio::{
 };
 
 use crate::{
+    anchors::Anchors,
     config::Config,
     data_dir::DataDir,
     dns_seeds::{self, Found},
@@ -78,6 +79,7 @@ pub(crate) struct Runtime {
     intake: mpsc::Sender<Incoming>,
     storage: Option<Storage>,
     changed: watch::Sender<u64>,
+    anchors: Anchors,
     /// The search for seeds by name, of which there is one at a time; it ends with the node.
     search: JoinSet<Found>,
 }
@@ -150,6 +152,7 @@ impl Runtime {
             let deadline = match self.stopping {
                 Stopping::No => None,
                 Stopping::Asked => {
+                    self.save();
                     self.swarm.behaviour_mut().stop();
                     self.stopping = Stopping::Draining(Instant::now() + DRAIN_TIME);
                     continue;
@@ -316,8 +319,12 @@ impl Runtime {
 
     fn save(&mut self) {
         let changes = self.swarm.behaviour_mut().book_changes();
-        if let Some(storage) = self.storage.as_ref().filter(|_| !changes.is_empty()) {
+        if let Some(storage) = &self.storage {
             storage.save(crate::book_rows::to_rows(&changes));
+            // Whoever is told goodbye now is to be dialled again at the next start.
+            if matches!(self.stopping, Stopping::No | Stopping::Asked) {
+                storage.save(self.anchors.changed(self.swarm.behaviour().anchors()));
+            }
         }
         self.has_changed();
     }
@@ -350,6 +357,7 @@ pub(crate) struct Parts {
     pub(crate) holding: Holding,
     pub(crate) traffic: Traffic,
     pub(crate) known: KnownEndpoints,
+    pub(crate) anchors: Anchors,
     pub(crate) intake: mpsc::Sender<Incoming>,
     pub(crate) storage: Option<Storage>,
     pub(crate) changed: watch::Sender<u64>,
@@ -357,7 +365,7 @@ pub(crate) struct Parts {
 
 impl Runtime {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { swarm, config, api, files, holding, traffic, known, intake, storage, changed } = parts;
+        let Parts { swarm, config, api, files, holding, traffic, known, anchors, intake, storage, changed } = parts;
         let clock = Clock::start();
         Self {
             swarm,
@@ -378,6 +386,7 @@ impl Runtime {
             intake,
             storage,
             changed,
+            anchors,
             search: JoinSet::new(),
         }
     }

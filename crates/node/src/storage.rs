@@ -28,6 +28,8 @@ pub(crate) enum RowTable {
     Peers,
     /// Bans.
     Bans,
+    /// The peers to dial first.
+    Anchors,
 }
 
 /// Rows to be written (`Some`) or removed.

@@ -16,13 +16,14 @@ type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const VERSIONS: TableDefinition<'static, &'static str, u32> = TableDefinition::new("versions");
 
 impl RowTable {
-    const ALL: [Self; 3] = [Self::Entries, Self::Peers, Self::Bans];
+    const ALL: [Self; 4] = [Self::Entries, Self::Peers, Self::Bans, Self::Anchors];
 
     const fn definition(self) -> Rows {
         TableDefinition::new(match self {
             Self::Entries => "entries",
             Self::Peers => "peers",
             Self::Bans => "bans",
+            Self::Anchors => "anchors",
         })
     }
 }
