@@ -9,5 +9,7 @@ mod faults;
 mod life;
 #[path = "nodes/process.rs"]
 mod process;
+#[path = "nodes/reload.rs"]
+mod reload;
 #[path = "nodes/usage.rs"]
 mod usage;

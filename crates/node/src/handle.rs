@@ -22,6 +22,7 @@ use crate::{
 
 mod calls;
 mod judging;
+mod reload;
 mod serve;
 mod topics;
 mod waiting;
@@ -29,6 +30,7 @@ mod waiting;
 pub(crate) use calls::CallEvent;
 pub use calls::{Answered, CallFailure, CallOptions, JudgedAnswer};
 pub use judging::{Judge, JudgeError, Unjudged};
+pub use reload::{ReloadError, Reloaded};
 pub(crate) use serve::register;
 pub use serve::{Cancellation, Request, Requests, ServeError};
 pub use topics::{Delivery, PublishFailure, SubscribeFailure, Subscription};

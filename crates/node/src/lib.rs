@@ -71,8 +71,8 @@ pub use files::{
 };
 pub use handle::{
     Answered, CallFailure, CallOptions, Cancellation, Delivery, Handle, Judge, JudgeError, JudgedAnswer, OperateError,
-    PublishFailure, Request, Requests, ServeError, StoppedError, SubscribeFailure, Subscription, Unjudged, WaitFor,
-    Waited,
+    PublishFailure, ReloadError, Reloaded, Request, Requests, ServeError, StoppedError, SubscribeFailure, Subscription,
+    Unjudged, WaitFor, Waited,
 };
 pub use key::{KeyError, create_key, read_key};
 pub use methods::{

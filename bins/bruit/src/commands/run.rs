@@ -1,10 +1,15 @@
-use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
+use std::{
+    io::IsTerminal as _,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bruit::{Config, Handle, Multiaddr, Node, PeerId, StorageState};
 use serde::Serialize;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload};
 
 use crate::{
     args::RunArgs,
@@ -31,16 +36,17 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<Exit, Failure> {
         exit_with_parent(expected)?;
     }
     let config = args.settings.resolve()?.config;
-    start_log(&config)?;
+    let log = start_log(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    let exit = runtime.block_on(serve(config, output));
+    let exit = runtime.block_on(serve(config, args, &log, output));
     // What still blocks (a name being resolved, say) is of no use any more.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(config: Config, output: &Output) -> Result<Exit, Failure> {
+async fn serve(config: Config, args: &RunArgs, log: &LogFilter, output: &Output) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let handle = Node::start(config).await?;
     let ready = Ready {
         event: "ready",
@@ -53,15 +59,52 @@ async fn serve(config: Config, output: &Output) -> Result<Exit, Failure> {
         tracing::warn!("{hint}");
     }
 
-    let reason = tokio::select! {
-        () = signals.next() => "signal",
-        _ = handle.stopped() => "shutdown",
+    let reason = loop {
+        tokio::select! {
+            () = signals.next() => break "signal",
+            _ = handle.stopped() => break "shutdown",
+            _ = hangup.recv() => read_anew(&handle, args, log, output).await,
+        }
     };
     stop(&handle, &mut signals).await?;
     if output.is_json() {
         output.line(&json!({ "event": "stopped", "reason": reason }).to_string());
     }
     Ok(Exit::Held)
+}
+
+/// Reads all settings anew, as at the start; a node goes on with those it has when they cannot be used.
+async fn read_anew(handle: &Handle, args: &RunArgs, log: &LogFilter, output: &Output) {
+    let read = async {
+        let config = args.settings.resolve()?.config;
+        let filter = filter(&config.log)?;
+        let wanted = config.log.clone();
+        let mut report = handle.reload(config).await.map_err(|error| Failure::configuration(error.to_string()))?;
+        report.needs_restart.retain(|key| key != "log");
+        if log.set(&wanted, filter) {
+            report.applied.push("log".to_owned());
+        }
+        Ok::<_, Failure>(report)
+    };
+    match read.await {
+        Ok(report) => {
+            tracing::info!(
+                applied = report.applied.join(", "),
+                needs_restart = report.needs_restart.join(", "),
+                refused = report.refused.join(", "),
+                "settings read anew"
+            );
+            if output.is_json() {
+                output.line(&json!({ "event": "reloaded", "report": report }).to_string());
+            }
+        }
+        Err(failure) => {
+            tracing::error!("the settings cannot be used, and nothing has changed: {}", failure.text);
+            if output.is_json() {
+                output.line(&json!({ "event": "reload_failed", "reason": failure.text }).to_string());
+            }
+        }
+    }
 }
 
 async fn stop(handle: &Handle, signals: &mut Signals) -> Result<(), Failure> {
@@ -114,17 +157,33 @@ fn filter(log: &str) -> Result<EnvFilter, Failure> {
     EnvFilter::try_new(wanted).map_err(|error| Failure::configuration(format!("`log`: {error}")))
 }
 
-fn start_log(config: &Config) -> Result<(), Failure> {
-    let filter = filter(&config.log)?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .finish();
+/// The filter of the log, to be changed while the node runs.
+struct LogFilter {
+    handle: reload::Handle<EnvFilter, Registry>,
+    wanted: Mutex<String>,
+}
+
+impl LogFilter {
+    /// Sets another one; false if it is the one that holds.
+    fn set(&self, wanted: &str, filter: EnvFilter) -> bool {
+        let mut held = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held == wanted || self.handle.reload(filter).is_err() {
+            return false;
+        }
+        wanted.clone_into(&mut held);
+        true
+    }
+}
+
+fn start_log(config: &Config) -> Result<LogFilter, Failure> {
+    let (filter, handle) = reload::Layer::new(filter(&config.log)?);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // A program that is `bruit` among other things may have set one already.
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task ended unexpectedly")));
-    Ok(())
+    Ok(LogFilter { handle, wanted: Mutex::new(config.log.clone()) })
 }
 
 #[cfg(test)]

@@ -1,8 +1,21 @@
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use toml::Value;
 
-use crate::config::{Effective, Source, schema};
+use crate::config::{Config, Effective, Source, schema};
+
+impl Config {
+    /// The keys whose values differ.
+    pub(crate) fn differing(&self, other: &Self) -> Vec<String> {
+        let (ours, theirs) = (schema::table_of(self), schema::table_of(other));
+        let value = |table, key: &String| {
+            let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+            schema::at(table, &path).cloned()
+        };
+        let keys: BTreeSet<String> = [&ours, &theirs].into_iter().flat_map(schema::keys).collect();
+        keys.into_iter().filter(|key| value(&ours, key) != value(&theirs, key)).collect()
+    }
+}
 
 impl Effective {
     /// All settings as TOML, each with where it comes from.
