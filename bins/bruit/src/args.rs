@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use bruit::{ADDR_EXAMPLE, FILES_TOPIC, ManifestId, Multiaddr, PeerId};
-use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::settings::SettingsArgs;
 
@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Status(Api),
     /// Lists connected peers
     #[command(after_help = QUALITY_HELP)]
-    Peers(Api),
+    Peers(PeersArgs),
     /// Lists the address book, says why a peer is treated as it is, exports and imports
     #[command(after_help = QUALITY_HELP)]
     Book(BookArgs),
@@ -117,6 +117,42 @@ pub(crate) enum BookAction {
     Export(Api),
     /// Takes over what another book exported
     Import(ImportArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PeersArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// In which order: the best, longest or first one at the top
+    #[arg(long, value_enum, default_value_t = PeerOrder::Direction)]
+    pub(crate) sort: PeerOrder,
+    /// Only peers of this direction
+    #[arg(long, value_parser = ["outbound", "quiet", "inbound", "manual", "greeting"])]
+    pub(crate) direction: Option<String>,
+    /// Only peers that the node came to like this
+    #[arg(long, value_parser = ["seed", "addnode", "restored", "book", "inbound"])]
+    pub(crate) from: Option<String>,
+    /// Only peers that want this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+    /// Shows what each quality is made of
+    #[arg(long)]
+    pub(crate) parts: bool,
+}
+
+/// An order of peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerOrder {
+    /// By direction, and the longest connected first
+    Direction,
+    /// The best first
+    Quality,
+    /// The longest connected first
+    Age,
+    /// By address
+    Address,
+    /// By peer id
+    Peer,
 }
 
 #[derive(Debug, ClapArgs)]

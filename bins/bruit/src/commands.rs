@@ -32,7 +32,7 @@ pub(crate) fn dispatch(command: Command, output: &Output) -> Result<Exit, Failur
         Command::Key(args) => key::key(&args, output),
         Command::Config(args) => config::config(&args.action, output),
         Command::Status(api) => look::status(&api, output),
-        Command::Peers(api) => look::peers(&api, output),
+        Command::Peers(args) => look::peers(&args, output),
         Command::Book(args) => book::book(&args, output),
         Command::Bans(args) => match args.action {
             None => book::bans(&args.api, output),

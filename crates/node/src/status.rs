@@ -197,8 +197,10 @@ pub struct PeerInfo {
     pub agent: String,
     /// Where it says it listens.
     pub listen: Vec<Endpoint>,
-    /// Its quality, in thousandths of a point.
+    /// Its quality, in thousandths of a point: the sum of the parts.
     pub quality: i32,
+    /// What the quality is made of.
+    pub parts: BTreeMap<String, i32>,
     /// The topics it wants.
     pub subscriptions: Vec<String>,
 }

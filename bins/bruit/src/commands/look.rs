@@ -1,9 +1,9 @@
-use std::fmt::Write as _;
+use std::{cmp::Reverse, fmt::Write as _};
 
-use bruit::{PeerId, Status, StorageState};
+use bruit::{PeerId, PeerInfo, Status, StorageState, admin::message::Peers};
 
 use crate::{
-    args::Api,
+    args::{Api, PeerOrder, PeersArgs},
     commands::{block_on, client},
     exit::{Exit, Failure},
     output::Output,
@@ -95,29 +95,59 @@ fn peers_of(peers: &[PeerId]) -> String {
     }
 }
 
-pub(super) fn peers(api: &Api, output: &Output) -> Result<Exit, Failure> {
-    let client = client(api)?;
-    let peers = block_on(async { Ok(client.peers().await?) })?;
-    if peers.peers.is_empty() {
+pub(super) fn peers(args: &PeersArgs, output: &Output) -> Result<Exit, Failure> {
+    let client = client(&args.api)?;
+    let Peers { mut peers } = block_on(async { Ok(client.peers().await?) })?;
+    if peers.is_empty() {
         output.note("no peers at the moment; `bruit status` may say why");
     }
-    output.table(&peers, |peers| {
-        let mut table = Table::new(&["PEER", "DIRECTION", "ADDRESS", "FROM", "FOR", "QUALITY", "AGENT", "TOPICS"]);
-        for peer in &peers.peers {
-            table.row([
+    peers.retain(|peer| is_wanted(peer, args));
+    sort(&mut peers, args.sort);
+    output.table(&Peers { peers }, |Peers { peers }| {
+        let names: Vec<&String> = match peers.first() {
+            Some(peer) if args.parts => peer.parts.keys().collect(),
+            Some(_) | None => Vec::new(),
+        };
+        let heading: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+        let mut columns = vec!["PEER", "DIRECTION", "ADDRESS", "FROM", "FOR", "QUALITY"];
+        columns.extend(heading.iter().map(String::as_str));
+        columns.extend(["AGENT", "TOPICS"]);
+        let mut table = Table::new(&columns);
+        for peer in peers {
+            let mut row = vec![
                 peer.peer_id.to_string(),
                 peer.direction.clone(),
                 peer.endpoint.to_string(),
                 peer.origin.clone(),
                 span(peer.connected_seconds),
                 points(peer.quality),
-                peer.agent.escape_default().to_string(),
-                peer.subscriptions.join(",").escape_default().to_string(),
-            ]);
+            ];
+            row.extend(names.iter().map(|name| points(peer.parts.get(*name).copied().unwrap_or_default())));
+            row.push(peer.agent.escape_default().to_string());
+            row.push(peer.subscriptions.join(",").escape_default().to_string());
+            table.row(row);
         }
         table
     });
     Ok(Exit::Held)
+}
+
+fn is_wanted(peer: &PeerInfo, args: &PeersArgs) -> bool {
+    let is = |wish: &Option<String>, value: &str| wish.as_deref().is_none_or(|wish| wish == value);
+    let topic = args.topic.as_ref().is_none_or(|topic| peer.subscriptions.contains(topic));
+    is(&args.direction, &peer.direction) && is(&args.from, &peer.origin) && topic
+}
+
+fn sort(peers: &mut [PeerInfo], order: PeerOrder) {
+    // Ties have an order of their own, so that two looks can be compared.
+    peers.sort_by_key(|peer| (Reverse(peer.connected_seconds), peer.peer_id));
+    match order {
+        PeerOrder::Direction => peers.sort_by(|a, b| a.direction.cmp(&b.direction)),
+        PeerOrder::Quality => peers.sort_by_key(|peer| Reverse(peer.quality)),
+        PeerOrder::Age => {}
+        PeerOrder::Address => peers.sort_by(|a, b| a.endpoint.cmp(&b.endpoint)),
+        PeerOrder::Peer => peers.sort_by_key(|peer| peer.peer_id),
+    }
 }
 
 pub(super) fn goodbyes(api: &Api, output: &Output) -> Result<Exit, Failure> {

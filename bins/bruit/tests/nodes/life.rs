@@ -20,6 +20,20 @@ fn two_nodes_exchange_a_file_through_the_commands() {
     let peers = second.ask(&["peers"]);
     assert_eq!(peers["peers"][0]["peer_id"], first.peer_id());
     assert_eq!((&peers["peers"][0]["direction"], &peers["peers"][0]["origin"]), (&json!("outbound"), &json!("seed")));
+    let parts = peers["peers"][0]["parts"].as_object().unwrap();
+    let sum: i64 = parts.values().map(|points| points.as_i64().unwrap()).sum();
+    assert_eq!((parts.len(), json!(sum)), (8, peers["peers"][0]["quality"].clone()), "the parts add up");
+    for (filter, count) in
+        [("--direction=outbound", 1), ("--direction=inbound", 0), ("--from=seed", 1), ("--from=book", 0)]
+    {
+        assert_eq!(second.ask(&["peers", filter])["peers"].as_array().unwrap().len(), count, "{filter}");
+    }
+    let wrong = second.run(&["peers", "--direction", "sideways"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let table =
+        bruit().args(["peers", "--parts", "--sort", "quality", "--data-dir"]).arg(dir.path().join("b")).output();
+    let table = String::from_utf8(table.unwrap().stdout).unwrap();
+    assert!(table.lines().next().unwrap().contains("DELIVERY") && table.contains(&first.peer_id()), "{table}");
 
     let path = dir.path().join("a file.bin");
     fs::write(&path, file(100_000)).unwrap();

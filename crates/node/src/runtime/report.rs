@@ -98,9 +98,13 @@ impl Runtime {
     }
 
     pub(crate) fn peers(&self) -> Vec<PeerInfo> {
-        let views = self.swarm.behaviour().peers().into_iter();
+        let behaviour = self.swarm.behaviour();
+        let now = behaviour.now();
+        let views = behaviour.peers().into_iter();
         views
             .map(|view| {
+                let quality = behaviour.book().quality(&view.peer, now);
+                let parts = quality.parts.iter().map(|value| (value.part.name().to_owned(), value.points));
                 let origin = match view.class {
                     Some(SlotClass::Inbound) => "inbound",
                     Some(SlotClass::Manual) => "addnode",
@@ -124,7 +128,8 @@ impl Runtime {
                     connected_seconds: view.connected_secs,
                     agent: view.agent,
                     listen: view.listen,
-                    quality: view.quality,
+                    quality: quality.total,
+                    parts: parts.collect(),
                     subscriptions: view.topics,
                 }
             })
