@@ -359,12 +359,17 @@ pub(crate) struct KeyArgs {
     pub(crate) data_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(crate) enum KeyAction {
     /// Says whose identity it is
     Show,
     /// Makes an identity; one that is there is never overwritten
     New,
+    /// Makes the key of a private network, to be copied to all of its nodes (`bruit run --shared-key-file FILE`)
+    Shared {
+        /// Where to write it
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -68,6 +68,7 @@ impl From<StartError> for Failure {
             | StartError::SeedFile(_)
             | StartError::Addr { .. }
             | StartError::Topic(_)
+            | StartError::SharedKey(_)
             | StartError::Subscribe(_)
             | StartError::Serve(_)
             | StartError::Stack(_) => Self::configuration(error),

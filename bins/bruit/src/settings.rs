@@ -25,6 +25,9 @@ pub(crate) struct SettingsArgs {
     /// Makes a new identity at every start
     #[arg(long)]
     ephemeral_identity: bool,
+    /// The key of a private network, as `bruit key shared FILE` makes it; nodes without it cannot talk to this one
+    #[arg(long, value_name = "FILE")]
+    shared_key_file: Option<String>,
     /// Where to listen; /ip4/0.0.0.0/tcp/4171 unless given, port 0 for any
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
@@ -114,6 +117,7 @@ impl SettingsArgs {
             one("network", &self.network),
             one("data_dir", &self.data_dir),
             is("ephemeral_identity", self.ephemeral_identity, "true"),
+            one("shared_key_file", &self.shared_key_file),
             many("listen", &self.listen),
             named(many("seed_addrs", &self.seed_addr), "--seed-addr"),
             one("seed_file", &self.seed_file),

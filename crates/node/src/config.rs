@@ -46,6 +46,10 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Whether every start makes a new identity that is stored nowhere.
     pub ephemeral_identity: bool,
+    /// The key of a private network, in the form of go-libp2p and IPFS (`swarm.key`): nodes without it cannot even begin to talk.
+    /// `None` (empty): the network is open.
+    #[serde(with = "schema::empty_is_none")]
+    pub shared_key_file: Option<PathBuf>,
     /// Where the node listens; port 0 lets the system choose.
     pub listen: Vec<Multiaddr>,
     /// Addresses where others may be found at the start, with or without `/p2p/..`.
@@ -164,6 +168,7 @@ impl Default for Config {
             profile: "bruit".to_owned(),
             data_dir: None,
             ephemeral_identity: false,
+            shared_key_file: None,
             listen: vec![any_interface(PORT)],
             seed_addrs: Vec::new(),
             seed_file: None,

@@ -151,7 +151,7 @@ impl Crawler {
     fn new(config: CrawlConfig, starts: Vec<(Endpoint, Option<PeerId>)>) -> std::io::Result<Self> {
         let key = Keypair::generate_ed25519();
         let policy = AddrPolicy { allow_private_addrs: config.allow_private_addrs };
-        let transport = transport::build(&key, policy, &Traffic::default())?;
+        let transport = transport::build(&key, None, policy, &Traffic::default())?;
         let settings = request_response::Config::default().with_request_timeout(config.timeout);
         let name = |protocol| config.network.protocol_name(protocol, 1);
         let questions = Questions {

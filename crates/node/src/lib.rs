@@ -46,6 +46,7 @@ mod methods;
 mod metrics;
 mod node;
 mod objects;
+mod randomness;
 mod runtime;
 mod status;
 mod storage;
@@ -74,7 +75,7 @@ pub use handle::{
     PublishFailure, ReloadError, Reloaded, Request, Requests, ServeError, StoppedError, SubscribeFailure, Subscription,
     Unjudged, WaitFor, Waited,
 };
-pub use key::{KeyError, create_key, read_key};
+pub use key::{KeyError, create_key, create_shared_key, read_key, read_shared_key};
 pub use methods::{
     BUILTIN_METHODS, ECHO, OBJECT, PEERS, PING, RECENT, chunk_answer, object_arguments, read_object_arguments,
     recent_arguments,

@@ -21,8 +21,9 @@ use crate::{
     handle::{Ended, Handle, OperateError, ServeError, Shared, TopicFeeds, endpoint_of, want},
     holding::Holding,
     intake,
+    key::{KeyError, read_shared_key},
     methods::Builtins,
-    metrics,
+    metrics, randomness,
     runtime::{COMMANDS_MAX, Command, KnownEndpoints, Parts, Runtime},
     storage::{Loaded, Storage, StorageError},
     transport::{self, Traffic},
@@ -66,6 +67,9 @@ pub enum StartError {
     /// Its data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The key of its private network cannot be used.
+    #[error(transparent)]
+    SharedKey(#[from] KeyError),
     /// Its storage file cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -119,6 +123,7 @@ impl Node {
         let addrs = StartAddrs::new(&config)?;
         let topics = config.subscriptions.iter().map(|name| Topic::new(name)).collect::<Result<Vec<_>, _>>()?;
         let stack = config.stack()?.validate(config.network.clone(), crate::AGENT)?;
+        let shared_key = config.shared_key_file.as_deref().map(read_shared_key).transpose()?;
         let home = Home::open(&config)?;
         let peer_id = PeerId::from(home.key.public());
 
@@ -127,7 +132,8 @@ impl Node {
         let anchors = Anchors::read(&home.loaded);
         let known = addrs.enter(&mut behaviour, home.loaded, &anchors);
         let traffic = Traffic::default();
-        let transport = transport::build(&home.key, config.addr_policy(), &traffic).map_err(StartError::Transport)?;
+        let transport = transport::build(&home.key, shared_key, config.addr_policy(), &traffic);
+        let transport = transport.map_err(StartError::Transport)?;
         let swarm = Swarm::new(transport, behaviour, peer_id, swarm::Config::with_tokio_executor());
 
         let api = config.api_path();
@@ -270,13 +276,7 @@ fn seeds(key: &Keypair) -> Result<Seeds, StartError> {
 }
 
 fn fresh_seed() -> Result<Seed, StartError> {
-    let mut bytes = [0; 32];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let count = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty());
-        filled += count.map_err(|error| StartError::Randomness(error.into()))?;
-    }
-    Ok(Seed::new(bytes))
+    randomness::bytes().map(Seed::new).map_err(StartError::Randomness)
 }
 
 fn reason_of(error: TransportError<io::Error>) -> String {

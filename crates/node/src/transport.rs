@@ -12,7 +12,7 @@ use std::{
 };
 
 use bruit_core::{AddrPolicy, Endpoint};
-use futures::{AsyncRead, AsyncWrite};
+use futures::{AsyncRead, AsyncWrite, future::Either};
 use libp2p::{
     Multiaddr, PeerId,
     core::{
@@ -22,7 +22,9 @@ use libp2p::{
     },
     dns,
     identity::Keypair,
-    noise, tcp, yamux,
+    noise,
+    pnet::{PnetConfig, PnetError, PnetOutput, PreSharedKey},
+    tcp, yamux,
 };
 
 use crate::status::TrafficCounts;
@@ -37,9 +39,10 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// It is also below the 128 that libp2p negotiates at a time, so that none waits where no time-out reaches it.
 const STREAMS_MAX: usize = 64;
 
-/// Builds the transport of a node.
+/// Builds the transport of a node. With a shared key, nobody without it gets as far as a handshake.
 pub(crate) fn build(
     key: &Keypair,
+    shared_key: Option<PreSharedKey>,
     policy: AddrPolicy,
     traffic: &Traffic,
 ) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
@@ -62,10 +65,22 @@ pub(crate) fn build(
     streams.set_max_num_streams(STREAMS_MAX);
     let secured = named
         .map(move |socket, _| Counted { socket, traffic: traffic.clone() })
+        .and_then(move |socket, _| veiled(socket, shared_key))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key).map_err(io::Error::other)?)
         .multiplex(streams);
     Ok(secured.timeout(SETUP_TIMEOUT).boxed())
+}
+
+/// The socket, encrypted with the key of the private network if there is one.
+async fn veiled<S>(socket: S, shared_key: Option<PreSharedKey>) -> Result<Either<PnetOutput<S>, S>, PnetError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    match shared_key {
+        Some(key) => PnetConfig::new(key).handshake(socket).await.map(Either::Left),
+        None => Ok(Either::Right(socket)),
+    }
 }
 
 /// Counts what travels through all sockets of a node.
@@ -200,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn fault_a_name_that_leads_inside_is_not_dialled() {
         let key = Keypair::generate_ed25519();
-        let mut transport = build(&key, AddrPolicy::default(), &Traffic::default()).unwrap();
+        let mut transport = build(&key, None, AddrPolicy::default(), &Traffic::default()).unwrap();
         let options = DialOpts { role: Role::Dialer, port_use: PortUse::New };
         let dial = transport.dial("/dns4/localhost/tcp/9".parse().unwrap(), options).unwrap();
         let error = dial.await.unwrap_err();
@@ -210,7 +225,7 @@ mod tests {
     /// How many of so many streams arrive that a peer opens whose own limit is higher.
     async fn streams_that_open(count: usize) -> usize {
         let policy = AddrPolicy { allow_private_addrs: true };
-        let mut node = build(&Keypair::generate_ed25519(), policy, &Traffic::default()).unwrap();
+        let mut node = build(&Keypair::generate_ed25519(), None, policy, &Traffic::default()).unwrap();
         node.listen_on(ListenerId::next(), "/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         let addr = loop {
             if let TransportEvent::NewAddress { listen_addr, .. } = next_event(&mut node).await {

@@ -233,3 +233,27 @@ async fn metrics_are_served_where_asked_for() {
     }
     node.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_a_private_network_find_each_other_and_nobody_else_gets_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ["ours", "theirs"].map(|name| dir.path().join(name));
+    for path in &keys {
+        let _ = bruit::create_shared_key(path).unwrap();
+    }
+    let with = |number: u8, key: Option<&std::path::PathBuf>, seeds: &[&Handle]| {
+        start(Config { shared_key_file: key.cloned(), ..config(number, seeds) })
+    };
+    let first = with(85, Some(&keys[0]), &[]).await;
+    let strangers = [with(86, Some(&keys[1]), &[&first]).await, with(87, None, &[&first]).await];
+    let second = with(88, Some(&keys[0]), &[&first]).await;
+    has_peers(&second, 1).await;
+    for stranger in &strangers {
+        let waited = stranger.wait(&WaitFor { peers: Some(1), ..WaitFor::default() }, Duration::from_secs(1)).await;
+        assert!(!waited.unwrap().held);
+    }
+    assert_eq!(first.peers().await.unwrap().iter().map(|peer| peer.peer_id).collect::<Vec<_>>(), [second.peer_id()]);
+    std::fs::write(&keys[0], "no key").unwrap();
+    let refused = Config { shared_key_file: Some(keys[0].clone()), ..config(89, &[]) };
+    assert!(Node::start(refused).await.unwrap_err().to_string().contains("holds no key of a private network"));
+}
