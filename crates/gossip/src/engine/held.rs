@@ -36,6 +36,8 @@ pub(super) struct HeldItem {
     pub(super) missing: Vec<ItemId>,
     pub(super) tally: Tally,
     pub(super) is_finished: bool,
+    /// Its id made a tree grow, or must not, because it was published here.
+    pub(super) has_run_ahead: bool,
     /// What its policy remembers of it.
     pub(super) room: ItemRoom,
 }
@@ -60,6 +62,7 @@ impl HeldItem {
             missing: Vec::new(),
             tally: Tally::default(),
             is_finished: false,
+            has_run_ahead: from.is_none(),
             room: ItemRoom::default(),
         };
         item.lead_on();

@@ -250,6 +250,7 @@ impl Engine {
         self.tree_fetch_ended(&fetch, from, item.message.hop(), now);
         let holders = fetch.sources.iter().filter(|source| source.holds);
         holders.for_each(|source| item.known_by.insert(source.slot));
+        item.has_run_ahead |= fetch.ahead_by.is_some();
         (item.told, item.wanted_by) = (fetch.told, fetch.wanted_by);
     }
 

@@ -18,7 +18,7 @@ use crate::{Announced, Carry, ControlMessage, Hop, HopKind, ItemId, Policy, Root
 mod trees;
 
 pub(in crate::engine) use trees::Trees;
-use trees::Way;
+use trees::{Tree, Way};
 
 /// The least time that a body gets to follow its id: on own trees nothing came later (1,000 nodes, calm).
 const GAP_LEAST: Duration = Duration::from_millis(3);
@@ -193,16 +193,16 @@ impl Engine {
         if round == 0 || round > rounds || Some(way.root) == self.rooms.tree.own {
             return;
         }
+        let is_first = !self.has_run_ahead(&id);
+        let is_way_out = |tree: &Tree| tree.learned_from == Some(id) && tree.round >= rounds && round < rounds;
+        let may_grow = match is_first {
+            true => self.may_run_ahead(heard.from, &id),
+            false => self.rooms.tree.get(way.root).is_some_and(is_way_out),
+        };
+        if !may_grow {
+            return;
+        }
         let tree = self.rooms.tree.get_or_make(way.root, trees_max(policy), now);
-        let is_first = tree.learned_from != Some(id);
-        let is_way_out = tree.round >= rounds && round < rounds;
-        if !is_first && !is_way_out {
-            return;
-        }
-        if is_first && !self.may_run_ahead(heard.from, &id) {
-            return;
-        }
-        let Some(tree) = self.rooms.tree.get_mut(way.root) else { return };
         if is_first {
             tree.children = KnownBy::default();
         }
@@ -218,11 +218,21 @@ impl Engine {
         }
     }
 
-    /// Whether ids of a peer may still be passed on ahead of their bodies: it pays until these come.
+    /// Whether an id has made a tree grow here already, on whatever tree: it does so once.
+    fn has_run_ahead(&self, id: &ItemId) -> bool {
+        let held = self.held_index(id).and_then(|index| self.held.get(index));
+        let fetch = || self.fetches.index_of(id).and_then(|index| self.fetches.get(index));
+        held.map_or_else(|| fetch().is_none_or(|fetch| fetch.ahead_by.is_some()), |item| item.has_run_ahead)
+    }
+
+    /// Whether an id of a peer may be passed on ahead of its body, which is noted: the peer pays until the body comes.
     fn may_run_ahead(&mut self, from: Slot, id: &ItemId) -> bool {
+        let held = self.held_index(id);
         let Some(peer) = self.peers.get_mut(from).filter(|peer| peer.rooms.ahead < AHEAD_MAX) else { return false };
-        if let Some(fetch) = self.fetches.index_of(id).and_then(|index| self.fetches.get_mut(index)) {
-            peer.rooms.ahead += 1;
+        if let Some(item) = held.and_then(|index| self.held.get_mut(index)) {
+            item.has_run_ahead = true;
+        } else if let Some(fetch) = self.fetches.index_of(id).and_then(|index| self.fetches.get_mut(index)) {
+            peer.rooms.ahead = peer.rooms.ahead.saturating_add(1);
             fetch.ahead_by = Some(from);
         }
         true
@@ -241,7 +251,11 @@ impl Engine {
         self.choose_all(topic, carry, &aware);
         let to: KnownBy = self.targets.iter().copied().collect();
         if let Some(item) = held.and_then(|index| self.held.get_mut(index)) {
-            item.told.insert_all(&to);
+            // Who got it or asked for it may not ask again.
+            let mut news = to.clone();
+            news.remove_all(&item.known_by);
+            news.remove_all(&item.wanted_by);
+            item.told.insert_all(&news);
         } else if let Some(fetch) = fetch.and_then(|index| self.fetches.get_mut(index)) {
             fetch.told.insert_all(&to);
         }

@@ -238,6 +238,51 @@ fn fault_ids_ahead_of_what_never_comes_stop_being_passed_on() {
     assert_eq!(passed_on, 64 * 3);
 }
 
+fn ids_ahead(node: &mut Node) -> usize {
+    wait(node, 10);
+    node.engine.handle_timeout(node.now);
+    said(node).iter().filter(|said| matches!(said, Said::Id { is_ahead: true, .. })).count()
+}
+
+#[test]
+fn fault_ids_ahead_of_what_is_held_are_passed_on_once_each() {
+    let mut node = on_a_tree();
+    wait(&mut node, 1_000);
+    let items = [b"a", b"b"].map(|payload| node.item("open", payload));
+    for item in &items {
+        assert_eq!(receive(&mut node, 0, item, HopKind::Push, (2, 8)), Received::Relayed);
+    }
+    let own = node.item("open", b"own");
+    node.engine.publish(own.clone(), node.now).unwrap();
+    ids_ahead(&mut node);
+    let mut passed_on = 0;
+    for number in 0..100 {
+        for item in items.iter().chain([&own]) {
+            hear(&mut node, 3, item.id(), (1, 8), true);
+            hear(&mut node, 3, item.id(), (1, 1_000 + 2 * number), true);
+        }
+        passed_on += ids_ahead(&mut node);
+    }
+    assert_eq!(passed_on, 2 * 4);
+    assert!(node.engine.rooms.tree.get(tag(1_198)).is_none());
+}
+
+#[test]
+fn fault_an_id_ahead_does_not_let_a_peer_ask_twice() {
+    let mut node = on_a_tree();
+    wait(&mut node, 1_000);
+    let item = node.item("open", b"a");
+    assert_eq!(receive(&mut node, 0, &item, HopKind::Push, (2, 8)), Received::Relayed);
+    ids_ahead(&mut node);
+    let want = ControlMessage { want: vec![item.id()], ..ControlMessage::default() };
+    node.engine.control_received(peer(4), want.clone(), node.now);
+    assert_eq!(said(&mut node), [Said::Copy(4, HopKind::Answer, 1, 8)]);
+    hear(&mut node, 3, item.id(), (1, 8), true);
+    assert_eq!(ids_ahead(&mut node), 4);
+    node.engine.control_received(peer(4), want, node.now);
+    assert_eq!((said(&mut node), node.engine.stats().wants_refused), (vec![], 1));
+}
+
 #[test]
 fn fault_trees_end_at_their_limit() {
     let mut trees = super::Trees::new(1 << 40);
