@@ -181,7 +181,7 @@ impl Engine {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
         match policy {
             Policy::Dandelion(_) if hop.kind == HopKind::Stem => self.go_public(index, 1, now),
-            Policy::Proxy(_) | Policy::Dandelion(_) => self.go_public(index, hop.round.saturating_add(1), now),
+            Policy::Proxy(_) | Policy::Dandelion(_) => self.seen_in_public(index, hop.round, now),
             Policy::Fanout { .. }
             | Policy::All { .. }
             | Policy::One { .. }
@@ -198,9 +198,6 @@ impl Engine {
     pub(super) fn held_announced(&mut self, index: u32, heard: &HeardOf<'_>, now: Timestamp) {
         let Some((policy, stage)) = self.held.get(index).map(|item| (item.policy, item.stage)) else { return };
         match policy {
-            Policy::Proxy(_) | Policy::Dandelion(_) => {
-                self.go_public(index, heard.announced.round.saturating_add(1), now);
-            }
             // A tree grows by the id alone, whatever becomes of the item.
             Policy::Tree(_) => self.tree_id_heard(&policy, heard, now),
             _ if stage != Stage::Spreading => {}
@@ -212,6 +209,9 @@ impl Engine {
             | Policy::Infection(_)
             | Policy::NeighbourCast(_)
             | Policy::Diffusion { .. } => {}
+            // An id alone proves nothing: whoever says it may want to end the embargo of an item that it swallowed, or to
+            // see who has it.
+            Policy::Proxy(_) | Policy::Dandelion(_) => {}
         }
     }
 

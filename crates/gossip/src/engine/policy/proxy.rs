@@ -39,6 +39,18 @@ impl Engine {
         self.spread_openly(index, policy, round, now);
     }
 
+    /// A copy of a secret item came that others may have too: it is relayed as if it were new, on a round that leaves it at
+    /// least half of its way.
+    ///
+    /// # Security
+    /// The round is nobody's signed word: a copy on its last one must not end the embargo of an item that goes nowhere. The
+    /// first round would tell spies who had the item before.
+    pub(in crate::engine) fn seen_in_public(&mut self, index: u32, round: u32, now: Timestamp) {
+        let Some(policy) = self.held.get(index).map(|item| item.policy.public()) else { return };
+        let latest = (policy.rounds() / 2).max(1);
+        self.spread_openly(index, policy, round.saturating_add(1).min(latest), now);
+    }
+
     fn spread_openly(&mut self, index: u32, policy: Policy, round: u32, now: Timestamp) {
         let Some(item) = self.held.get_mut(index) else { return };
         item.policy = policy;

@@ -10,7 +10,10 @@ use super::super::{
     },
     tests::{announced, hear, node, sent, want},
 };
-use crate::{Config, Dandelion, HopKind, Inner, ItemMessage, PeerTraits, Policy, TopicConfig, Validation};
+use crate::{
+    Announced, Announcement, Config, Dandelion, HopKind, Inner, ItemMessage, PeerTraits, Policy, TopicConfig,
+    Validation,
+};
 
 const INBOUND: std::ops::Range<u32> = 8..16;
 
@@ -168,21 +171,68 @@ fn fault_every_black_holed_item_is_spread_after_its_embargo() {
 
 #[test]
 fn an_embargo_ends_when_the_item_is_seen_in_public() {
-    for by_announcement in [false, true] {
+    for kind in [HopKind::Push, HopKind::Answer] {
         let mut node = with(settings());
         let item = node.item("open", b"1");
         node.engine.publish(item.clone(), START).unwrap();
         let relay = relay_of(&mut node, &item);
-        if by_announcement {
-            hear(&mut node.engine, 9, &[item.id()], START);
-        } else {
-            assert_eq!(node.receive(9, &item, 3), Received::Duplicate);
-        }
+        let hop = crate::Hop { kind, ..crate::Hop::on_round(3) };
+        assert_eq!(node.engine.copy_received(peer(9), item.id(), hop, START), Received::Duplicate);
         node.engine.handle_timeout(START);
-        let round = if by_announcement { 3 } else { 4 };
         let others: Vec<_> =
-            (0..16).filter(|slot| ![relay, 9].contains(slot)).map(|slot| (slot, HopKind::Push, round)).collect();
+            (0..16).filter(|slot| ![relay, 9].contains(slot)).map(|slot| (slot, HopKind::Push, 4)).collect();
         assert_eq!(sends(&mut node, &item), others);
+    }
+}
+
+#[test]
+fn fault_a_forged_announcement_neither_ends_an_embargo_nor_shows_who_has_the_item() {
+    for round in [1, 31, u32::MAX] {
+        let mut node = with(settings());
+        let item = node.item("open", b"1");
+        assert_eq!(stem(&mut node, 9, &item), Received::Relayed);
+        let relay = relay_of(&mut node, &item);
+        for is_ahead in [false, true] {
+            let items = vec![Announced { id: item.id(), round, root: None }];
+            let message = Announcement { topic: topic("open"), items, is_ahead };
+            node.engine.announcement_received(peer(12), message, START);
+        }
+        assert_eq!(node.outputs(), []);
+        let others: Vec<_> = (0..16).filter(|slot| ![relay, 9, 12].contains(slot)).collect();
+        assert_eq!(rest(&mut node, &item), others);
+    }
+}
+
+#[test]
+fn fault_an_announcement_does_not_let_an_item_past_its_verdict() {
+    let judged = TopicConfig { policy: Policy::Dandelion(settings()), ..base() };
+    let topics = BTreeMap::from([(topic("open"), judged)]);
+    let mut node = Node::new(Config { topics, other_topics: None, ..Config::default() }, 16);
+    node.engine.subscribe(topic("open")).unwrap();
+    let item = node.item("open", b"1");
+    assert_eq!(stem(&mut node, 9, &item), Received::Pending);
+    node.outputs();
+    hear(&mut node.engine, 12, &[item.id()], START);
+    node.engine.handle_timeout(START);
+    assert_eq!(node.outputs(), []);
+}
+
+#[test]
+fn fault_a_forged_round_leaves_an_item_half_of_its_way() {
+    let inner = Inner::Fanout;
+    let embargo = Duration::from_secs(30);
+    for policy in [Policy::Dandelion(Dandelion { inner, ..settings() }), Policy::Proxy(crate::Proxy { embargo, inner })]
+    {
+        let mut node = node(policy, 16);
+        let traits = PeerTraits { is_outbound: true, ..PeerTraits::default() };
+        node.engine.peer_described(peer(0), traits, START);
+        let item = node.item("open", b"1");
+        node.engine.publish(item.clone(), START).unwrap();
+        node.outputs();
+        assert_eq!(node.receive(9, &item, 6), Received::Duplicate);
+        let sends = sends(&mut node, &item);
+        assert_eq!(sends.len(), 14);
+        assert!(sends.iter().all(|(_, kind, round)| (*kind, *round) == (HopKind::Push, 3)), "{sends:?}");
     }
 }
 
