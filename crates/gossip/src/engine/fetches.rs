@@ -15,8 +15,10 @@ const SOURCES_MAX: usize = 16;
 pub(super) struct Timing {
     /// How long the body may take to come by itself after its id was heard.
     pub(super) wait: Duration,
-    /// After how long the next source is asked.
+    /// After how long the next source is asked; a policy may learn it.
     pub(super) per_source: Duration,
+    /// After how long who said that it has the item, and was asked, is blamed: never what was learned from others' answers.
+    pub(super) blame: Duration,
 }
 
 /// An id that is known, and its item not.
@@ -51,6 +53,8 @@ pub(super) struct Source {
     /// It has the item, and does not only expect it.
     pub(super) holds: bool,
     pub(super) was_asked: bool,
+    /// Since when it owes the item: it said that it has it, was asked, and has not answered.
+    pub(super) owes_since: Option<Timestamp>,
 }
 
 /// All fetches, at most `fetches_max`.
@@ -156,6 +160,6 @@ impl Fetch {
 
 impl Source {
     const fn new(heard: &HeardOf<'_>) -> Self {
-        Self { slot: heard.from, holds: !heard.is_ahead, was_asked: false }
+        Self { slot: heard.from, holds: !heard.is_ahead, was_asked: false, owes_since: None }
     }
 }

@@ -99,13 +99,14 @@ impl Engine {
         let given_up = fetch.heard.after(self.config.fetch_for);
         if let Some((late, _)) = fetch.asked.take() {
             self.stats.wants_unanswered += 1;
-            self.promise_broken(late);
+            self.wants_no_more(late);
         }
         if given_up <= now {
             self.stats.fetches_given_up += 1;
-            self.end_fetch(index);
+            self.end_fetch(index, now);
             return;
         }
+        self.blame_debtors(index, now);
         let Some(fetch) = self.fetches.get_mut(index) else { return };
         let wants_max = self.config.wants_max;
         let peers = &self.peers;
@@ -121,6 +122,7 @@ impl Engine {
             return;
         };
         source.was_asked = true;
+        source.owes_since = source.holds.then_some(now);
         let (slot, id) = (source.slot, fetch.id);
         fetch.asked = Some((slot, now));
         let usual = fetch.timing.per_source;
@@ -156,16 +158,42 @@ impl Engine {
     }
 
     /// Ends a fetch, because its item came or nobody sends it.
-    pub(super) fn end_fetch(&mut self, index: u32) -> Option<Fetch> {
+    pub(super) fn end_fetch(&mut self, index: u32, now: Timestamp) -> Option<Fetch> {
+        self.blame_debtors(index, now);
         self.set_next(index, None);
         let fetch = self.fetches.remove(index)?;
         if let Some(first) = fetch.sources.first().and_then(|source| self.peers.get_mut(source.slot)) {
             first.first_heard = first.first_heard.saturating_sub(1);
         }
-        if let Some(asked) = fetch.asked.and_then(|(slot, _)| self.peers.get_mut(slot)) {
-            asked.wants = asked.wants.saturating_sub(1);
+        if let Some(peer) = fetch.ahead_by.and_then(|slot| self.peers.get_mut(slot)) {
+            peer.rooms.ahead = peer.rooms.ahead.saturating_sub(1);
         }
+        fetch.asked.into_iter().for_each(|(slot, _)| self.wants_no_more(slot));
         Some(fetch)
+    }
+
+    /// A peer that was asked for an item sent it: it owes nothing, whatever becomes of what it sent.
+    pub(super) fn fetch_answered(&mut self, index: u32, from: Slot) {
+        let Some(fetch) = self.fetches.get_mut(index) else { return };
+        let source = fetch.sources.iter_mut().find(|source| source.slot == from);
+        source.into_iter().for_each(|source| source.owes_since = None);
+    }
+
+    /// Blames those who said that they have an item and have not sent it in time, each once.
+    fn blame_debtors(&mut self, index: u32, now: Timestamp) {
+        let Some(fetch) = self.fetches.get_mut(index) else { return };
+        let blame = fetch.timing.blame;
+        let is_late = |source: &&mut Source| source.owes_since.is_some_and(|since| since.after(blame) <= now);
+        let late: Vec<Slot> = fetch
+            .sources
+            .iter_mut()
+            .filter(is_late)
+            .map(|source| {
+                source.owes_since = None;
+                source.slot
+            })
+            .collect();
+        late.into_iter().for_each(|slot| self.conduct(slot, Conduct::TimedOut));
     }
 
     /// A peer is gone: what only it had is given up, and what it was asked for is asked of the next one.
@@ -182,7 +210,7 @@ impl Engine {
             }
             let heir = fetch.sources.first().map(|source| source.slot);
             match heir {
-                None => _ = self.end_fetch(index),
+                None => _ = self.end_fetch(index, now),
                 Some(heir) => {
                     if let Some(peer) = self.peers.get_mut(heir).filter(|_| was_first) {
                         peer.first_heard = peer.first_heard.saturating_add(1);
@@ -239,10 +267,9 @@ impl Engine {
         }
     }
 
-    fn promise_broken(&mut self, late: Slot) {
-        if let Some(peer) = self.peers.get_mut(late) {
+    fn wants_no_more(&mut self, asked: Slot) {
+        if let Some(peer) = self.peers.get_mut(asked) {
             peer.wants = peer.wants.saturating_sub(1);
-            self.conduct(late, Conduct::TimedOut);
         }
     }
 

@@ -246,7 +246,8 @@ impl Engine {
     /// An item came that peers had announced: they have it, and who asked for it meanwhile will be answered.
     fn meet_announcers(&mut self, item: &mut HeldItem, from: Slot, now: Timestamp) {
         let Some(index) = self.fetches.index_of(&item.message.id()) else { return };
-        let Some(fetch) = self.end_fetch(index) else { return };
+        self.fetch_answered(index, from);
+        let Some(fetch) = self.end_fetch(index, now) else { return };
         self.tree_fetch_ended(&fetch, from, item.message.hop(), now);
         let holders = fetch.sources.iter().filter(|source| source.holds);
         holders.for_each(|source| item.known_by.insert(source.slot));

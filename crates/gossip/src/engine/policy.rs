@@ -122,13 +122,16 @@ impl Policy {
 
     /// When an announced item is asked for; `None` if announcements mean nothing to the policy.
     pub(super) fn timing(&self) -> Option<Timing> {
+        let fixed = |wait, per_source| Some(Timing { wait, per_source, blame: per_source });
         match &self.public() {
-            Self::SqrtAnnounce(settings) => Some(Timing { wait: settings.wait, per_source: settings.per_source }),
-            Self::Infection(settings) => Some(Timing { wait: Duration::ZERO, per_source: settings.timeout }),
-            Self::NeighbourCast(settings) => {
-                Some(Timing { wait: Duration::ZERO, per_source: settings.step.saturating_mul(3) })
-            }
-            Self::Tree(_) => Some(Timing { wait: Duration::from_millis(3), per_source: Duration::from_millis(80) }),
+            Self::SqrtAnnounce(settings) => fixed(settings.wait, settings.per_source),
+            Self::Infection(settings) => fixed(Duration::ZERO, settings.timeout),
+            Self::NeighbourCast(settings) => fixed(Duration::ZERO, settings.step.saturating_mul(3)),
+            Self::Tree(_) => Some(Timing {
+                wait: Duration::from_millis(3),
+                per_source: Duration::from_millis(80),
+                blame: Duration::from_secs(5),
+            }),
             Self::Dandelion(_)
             | Self::Proxy(_)
             | Self::Fanout { .. }

@@ -265,9 +265,6 @@ impl Engine {
 
     /// An item that was looked for came.
     pub(in crate::engine) fn tree_fetch_ended(&mut self, fetch: &Fetch, from: Slot, hop: &Hop, now: Timestamp) {
-        if let Some(peer) = fetch.ahead_by.and_then(|slot| self.peers.get_mut(slot)) {
-            peer.rooms.ahead = peer.rooms.ahead.saturating_sub(1);
-        }
         let Some(way) = hop.root.and_then(Way::of) else { return };
         if hop.kind == HopKind::Answer {
             if let Some((_, at)) = fetch.asked.filter(|(asked, _)| *asked == from) {

@@ -1,10 +1,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use bruit_core::Timestamp;
+use bruit_core::{Conduct, Timestamp};
 
 use crate::{
-    Announced, Announcement, AnnouncementReceived, Config, ControlMessage, Hop, HopKind, ItemId, ItemMessage, Policy,
-    Received, RootTag, TopicConfig, Tree, Validation,
+    Announced, Announcement, AnnouncementReceived, Config, ControlMessage, Event, Hop, HopKind, ItemId, ItemMessage,
+    Policy, Received, RootTag, TopicConfig, Tree, Validation,
     engine::{
         Message, Output,
         tests::{Node, START, base, peer, topic},
@@ -281,6 +281,56 @@ fn fault_an_id_ahead_does_not_let_a_peer_ask_twice() {
     assert_eq!(ids_ahead(&mut node), 4);
     node.engine.control_received(peer(4), want, node.now);
     assert_eq!((said(&mut node), node.engine.stats().wants_refused), (vec![], 1));
+}
+
+/// Lets a time pass, and says whom it brought blame.
+fn blamed(node: &mut Node, millis: u64) -> Vec<usize> {
+    let end = wait(node, millis);
+    while let Some(at) = node.engine.next_timeout().filter(|at| *at <= end) {
+        node.engine.handle_timeout(at);
+    }
+    let late = |output: Output| match output {
+        Output::Event(Event::Conduct { peer, conduct: Conduct::TimedOut }) => Some(peer.index()),
+        Output::Send { .. } | Output::Pause { .. } | Output::Resume { .. } | Output::Event(_) => None,
+    };
+    node.outputs().into_iter().filter_map(late).collect()
+}
+
+#[test]
+fn fault_the_right_to_send_ahead_comes_back_when_nobody_has_the_items() {
+    let mut node = node(4);
+    let id = |number: u64| ItemId::new([(number + 1) as u8; 32]);
+    for number in 0..65 {
+        hear(&mut node, 0, id(number), (1, 8), true);
+    }
+    assert_eq!(node.engine.stats().ids_announced, 64 * 3);
+    // Who only sent ahead never said that it has them.
+    assert_eq!(blamed(&mut node, 31_000), []);
+    hear(&mut node, 0, id(70), (1, 8), true);
+    assert_eq!(node.engine.stats().ids_announced, 65 * 3);
+}
+
+#[test]
+fn who_is_slower_than_usual_is_passed_over_and_only_who_is_too_late_is_blamed() {
+    for (answers_after, blame) in [(2_000, vec![]), (5_004, vec![3])] {
+        let mut node = on_a_tree();
+        let item = node.item("open", b"a");
+        hear(&mut node, 3, item.id(), (3, 8), false);
+        hear(&mut node, 4, item.id(), (3, 8), false);
+        let now = node.now.after(Duration::from_millis(3));
+        node.engine.handle_timeout(now);
+        assert_eq!(said(&mut node), [Said::Want(3)]);
+        assert_eq!(blamed(&mut node, answers_after), []);
+        assert_eq!(receive(&mut node, 1, &item, HopKind::Push, (3, 8)), Received::Relayed);
+        assert_eq!(blamed(&mut node, 10), blame);
+    }
+}
+
+#[test]
+fn fault_who_announces_what_it_never_sends_is_blamed_in_the_end() {
+    let mut node = on_a_tree();
+    hear(&mut node, 3, ItemId::new([9; 32]), (3, 8), false);
+    assert_eq!(blamed(&mut node, 40_000), [3]);
 }
 
 #[test]
