@@ -259,7 +259,7 @@ impl Engine {
             return Err(PublishError::AlreadyKnown);
         }
         let rounds_max = config.policy.rounds_most();
-        let item = HeldItem::new(message, None, config);
+        let mut item = HeldItem::new(message, None, config);
         if config.policy.is_one_shot() {
             if self.push(&item) == 0 {
                 return Err(PublishError::NoPeers);
@@ -273,6 +273,7 @@ impl Engine {
             return Err(PublishError::NoPeers);
         }
         self.stats.published += 1;
+        self.meet_announcers(&mut item, None, now);
         self.remember(id, Known { state: State::Done, rounds_max }, None, now);
         let index = self.keep(item, Stage::Spreading, now);
         self.spread(index, now);
@@ -354,6 +355,9 @@ impl Engine {
     }
 
     fn remember(&mut self, id: ItemId, known: Known, from: Option<Slot>, now: Timestamp) {
+        if let Some(index) = self.fetches.index_of(&id) {
+            self.end_fetch(index, now);
+        }
         let Some((forgotten, known)) = self.seen.insert(id, known, from, now) else { return };
         self.stats.forgotten_early += 1;
         if let State::Held(index) = known.state {

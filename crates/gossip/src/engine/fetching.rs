@@ -6,6 +6,7 @@ use super::{
     AnnouncementReceived, Engine, Message, Output,
     fetches::{Fetch, HeardAgain, Source, Timing},
     held::Stage,
+    outcome::Refusal,
     policy::HeardOf,
     timers::Deadline,
 };
@@ -177,6 +178,22 @@ impl Engine {
         let Some(fetch) = self.fetches.get_mut(index) else { return };
         let source = fetch.sources.iter_mut().find(|source| source.slot == from);
         source.into_iter().for_each(|source| source.owes_since = None);
+    }
+
+    /// An item that may have been asked for came and was not taken in. Who sent it did what it owed; and what nobody else's
+    /// copy can change ends the search.
+    pub(super) fn fetch_refused(&mut self, from: Slot, id: ItemId, refusal: Refusal, now: Timestamp) {
+        let Some(index) = self.fetches.index_of(&id) else { return };
+        self.fetch_answered(index, from);
+        match refusal {
+            Refusal::TooLarge
+            | Refusal::UnknownTopic
+            | Refusal::NotSubscribed
+            | Refusal::Expired
+            | Refusal::ExpiresTooLate
+            | Refusal::Rejected => _ = self.end_fetch(index, now),
+            Refusal::Round | Refusal::NoRoom | Refusal::StalePeer | Refusal::Unchecked => {}
+        }
     }
 
     /// Blames those who said that they have an item and have not sent it in time, each once.

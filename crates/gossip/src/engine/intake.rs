@@ -36,7 +36,10 @@ impl Engine {
         self.stats.copies_received += 1;
         match self.check(from, &message, now) {
             Ok(topic) => self.take_in(from, message, topic, now),
-            Err(refusal) => self.refuse(from, message.id(), refusal),
+            Err(refusal) => {
+                self.fetch_refused(from, message.id(), refusal, now);
+                self.refuse(from, message.id(), refusal)
+            }
         }
     }
 
@@ -225,7 +228,7 @@ impl Engine {
         }
         let load = Load::of(&message);
         let mut item = HeldItem::new(message, Some(from), topic);
-        self.meet_announcers(&mut item, from, now);
+        self.meet_announcers(&mut item, Some(from), now);
         let rounds_max = topic.policy.rounds_most();
         if is_judged {
             let state = State::Held(self.held.insert(item, Stage::Pending, now));
@@ -243,12 +246,14 @@ impl Engine {
         }
     }
 
-    /// An item came that peers had announced: they have it, and who asked for it meanwhile will be answered.
-    fn meet_announcers(&mut self, item: &mut HeldItem, from: Slot, now: Timestamp) {
+    /// An item came, or was published here, that peers had announced: they have it, and who asked for it meanwhile will be answered.
+    pub(super) fn meet_announcers(&mut self, item: &mut HeldItem, from: Option<Slot>, now: Timestamp) {
         let Some(index) = self.fetches.index_of(&item.message.id()) else { return };
-        self.fetch_answered(index, from);
+        from.into_iter().for_each(|from| self.fetch_answered(index, from));
         let Some(fetch) = self.end_fetch(index, now) else { return };
-        self.tree_fetch_ended(&fetch, from, item.message.hop(), now);
+        if let Some(from) = from {
+            self.tree_fetch_ended(&fetch, from, item.message.hop(), now);
+        }
         let holders = fetch.sources.iter().filter(|source| source.holds);
         holders.for_each(|source| item.known_by.insert(source.slot));
         item.has_run_ahead |= fetch.ahead_by.is_some();

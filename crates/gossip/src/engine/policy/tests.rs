@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bruit_core::{Conduct, Slot};
 
 use super::super::{
-    Engine, Message, Output, Received,
+    Engine, Message, Output, Received, Refusal,
     tests::{Node, START, base, peer, topic},
 };
 use crate::{
@@ -275,6 +275,52 @@ fn fault_announcements_of_what_does_not_exist_are_bounded_and_harm_nobody() {
         node.engine.handle_timeout(at);
     }
     assert_eq!(node.engine.stats().fetches_given_up, 1_024);
+}
+
+#[test]
+fn what_is_known_by_another_way_or_was_refused_is_not_looked_for() {
+    let policy = Policy::SqrtAnnounce(SqrtAnnounce::default());
+    let ends: [fn(&mut Node, &ItemMessage); 3] = [
+        |node, item| _ = node.engine.seen_elsewhere(item.id(), node.now),
+        |node, item| _ = node.engine.publish(item.clone(), node.now).unwrap(),
+        |node, item| {
+            node.now = node.now.after(Duration::from_secs(61));
+            assert_eq!(node.receive(0, item, 1), Received::Refused(Refusal::Expired));
+        },
+    ];
+    for end in ends {
+        let mut node = node(policy, 4);
+        let item = node.item("open", b"1");
+        let heard = node.now.after(Duration::from_secs(40));
+        node.now = heard;
+        for from in [0, 2] {
+            hear(&mut node.engine, from, &[item.id()], heard);
+        }
+        end(&mut node, &item);
+        node.outputs();
+        while let Some(at) = node.engine.next_timeout() {
+            node.engine.handle_timeout(at);
+            let outputs = node.outputs();
+            assert_eq!(wanted(&outputs), []);
+            assert!(!outputs.iter().any(|output| matches!(output, Output::Event(Event::Conduct { .. }))));
+        }
+        assert_eq!((node.engine.stats().wants_sent, node.engine.stats().fetches_given_up), (0, 0));
+    }
+}
+
+#[test]
+fn who_answered_is_not_blamed_although_its_answer_was_refused() {
+    let mut node = node(Policy::SqrtAnnounce(SqrtAnnounce::default()), 2);
+    let item = node.item("open", b"1");
+    hear(&mut node.engine, 0, &[item.id()], START);
+    node.engine.handle_timeout(node.engine.next_timeout().unwrap());
+    assert_eq!(wanted(&node.outputs()), [(0, vec![item.id()])]);
+    assert_eq!(node.receive(0, &item, 7), Received::Refused(Refusal::Round));
+    node.outputs();
+    while let Some(at) = node.engine.next_timeout() {
+        node.engine.handle_timeout(at);
+    }
+    assert_eq!(node.outputs(), []);
 }
 
 #[test]
