@@ -250,7 +250,8 @@ impl Engine {
                 && item.told.contains(from)
             {
                 item.told.remove(from);
-                if item.stage == Stage::Spreading {
+                // What is secret is served when it is secret no more.
+                if item.stage == Stage::Spreading && !item.policy.is_private() {
                     self.answer(index, from, now);
                 } else {
                     item.wanted_by.insert(from);

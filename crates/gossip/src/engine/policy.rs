@@ -147,7 +147,9 @@ impl Engine {
     /// An item was published here or accepted, and is held: its policy takes its first steps.
     pub(super) fn spread(&mut self, index: u32, now: Timestamp) {
         let Some(policy) = self.held.get(index).map(|item| item.policy) else { return };
-        self.answer_waiting(index, now);
+        if !policy.is_private() {
+            self.answer_waiting(index, now);
+        }
         match policy {
             Policy::Fanout { .. } | Policy::All { .. } | Policy::One { .. } => self.push_once(index, now),
             Policy::Flood { delay } if delay.is_zero() => self.push_once(index, now),

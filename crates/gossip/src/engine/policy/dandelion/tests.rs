@@ -204,6 +204,28 @@ fn fault_a_forged_announcement_neither_ends_an_embargo_nor_shows_who_has_the_ite
 }
 
 #[test]
+fn fault_an_id_that_ran_ahead_does_not_get_a_stem_served() {
+    let mut node = with(Dandelion { inner: Inner::Tree, ..settings() });
+    let item = node.item("open", b"1");
+    let items = vec![Announced { id: item.id(), round: 1, root: crate::RootTag::new(8) }];
+    let message = Announcement { topic: topic("open"), items, is_ahead: true };
+    node.engine.announcement_received(peer(12), message, START);
+    node.engine.control_received(peer(13), want(&[item.id()]), START);
+    node.outputs();
+    assert_eq!(stem(&mut node, 9, &item), Received::Relayed);
+    relay_of(&mut node, &item);
+    node.engine.control_received(peer(14), want(&[item.id()]), START);
+    assert_eq!(sends(&mut node, &item), []);
+    // Both are answered when the embargo is over.
+    let mut answered = Vec::new();
+    while let Some(at) = node.engine.next_timeout() {
+        node.engine.handle_timeout(at);
+        answered.extend(sent(&node.outputs(), &item).into_iter().filter(|(_, kind, _)| *kind == HopKind::Answer));
+    }
+    assert_eq!(answered, [13, 14].map(|slot| (slot, HopKind::Answer, 1)));
+}
+
+#[test]
 fn fault_an_announcement_does_not_let_an_item_past_its_verdict() {
     let judged = TopicConfig { policy: Policy::Dandelion(settings()), ..base() };
     let topics = BTreeMap::from([(topic("open"), judged)]);
