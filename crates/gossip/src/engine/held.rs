@@ -29,6 +29,8 @@ pub(super) struct HeldItem {
     /// What its pushed copies say about their hop.
     pub(super) onward: Hop,
     pub(super) stage: Stage,
+    /// Among which others of its stage it waits.
+    standing: Standing,
     pub(super) until: Timestamp,
     /// When the policy's next step is due.
     pub(super) due: Option<Timestamp>,
@@ -57,6 +59,7 @@ impl HeldItem {
             topic,
             onward: Hop::default(),
             stage: Stage::Spreading,
+            standing: Standing::default(),
             until: Timestamp::MAX,
             due: None,
             missing: Vec::new(),
@@ -107,7 +110,36 @@ pub(super) enum Stage {
     Spreading,
 }
 
-const STAGES: usize = 4;
+/// Who goes first when those that spread are too many.
+///
+/// # Security
+/// Peers can make a node hold as much as they like of theirs, so own items, and above all secret ones, go last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// An item of somebody else that anybody may have. All items of other stages.
+    #[default]
+    Common,
+    /// A public item that was published here.
+    Own,
+    /// An item of somebody else on its stem.
+    Stem,
+    /// A secret item that was published here.
+    OwnStem,
+}
+
+impl Standing {
+    const fn of(item: &HeldItem) -> Self {
+        match (item.stage, item.policy.is_private(), item.from) {
+            (Stage::Pending | Stage::Withheld | Stage::AtLimit, ..) | (_, false, Some(_)) => Self::Common,
+            (_, false, None) => Self::Own,
+            (_, true, Some(_)) => Self::Stem,
+            (_, true, None) => Self::OwnStem,
+        }
+    }
+}
+
+/// Four stages, the last one with four standings.
+const QUEUES: usize = 7;
 
 impl Stage {
     /// Whether it counts as awaiting a verdict.
@@ -123,12 +155,12 @@ impl Stage {
 #[derive(Debug)]
 pub(super) struct Held {
     items: Slab<HeldItem>,
-    queues: [Queue; STAGES],
+    queues: [Queue; QUEUES],
     pending: Load,
     config: ValidConfig,
 }
 
-/// The items of one stage in the order of their deadlines.
+/// The items of one stage and standing in the order of their deadlines.
 #[derive(Debug, Default)]
 struct Queue {
     deadlines: BTreeSet<(Timestamp, u32)>,
@@ -209,47 +241,57 @@ impl Held {
     /// Holds an item in a stage, until the stage's time has passed, and says under which number.
     pub(super) fn insert(&mut self, mut item: HeldItem, stage: Stage, now: Timestamp) -> u32 {
         (item.stage, item.until) = (stage, self.until(stage, now));
-        let (until, load) = (item.until, Load::of(&item.message));
         let index = self.items.insert(item);
-        self.enter(stage, until, index, load);
+        self.enter(index);
         index
     }
 
     /// Moves an item to a stage, until the stage's time has passed, and returns that moment.
     pub(super) fn move_to(&mut self, index: u32, stage: Stage, now: Timestamp) -> Option<Timestamp> {
         let until = self.until(stage, now);
+        self.leave(index);
         let item = self.items.get_mut(index)?;
-        let load = Load::of(&item.message);
-        let (old_stage, old_until) = (item.stage, item.until);
         (item.stage, item.until) = (stage, until);
-        self.leave(old_stage, old_until, index, load);
-        self.enter(stage, until, index, load);
+        self.enter(index);
         Some(until)
     }
 
-    pub(super) fn remove(&mut self, index: u32) -> Option<HeldItem> {
-        let item = self.items.remove(index)?;
-        self.leave(item.stage, item.until, index, Load::of(&item.message));
-        Some(item)
+    /// Has an item spread by another policy from now on.
+    pub(super) fn spread_by(&mut self, index: u32, policy: Policy) -> Option<&mut HeldItem> {
+        self.leave(index);
+        self.items.get_mut(index)?.policy = policy;
+        self.enter(index);
+        self.items.get_mut(index)
     }
 
-    /// The oldest item but one of those at their limit, or of those that spread, as long as these are too many.
+    pub(super) fn remove(&mut self, index: u32) -> Option<HeldItem> {
+        self.leave(index);
+        self.items.remove(index)
+    }
+
+    /// Of the items at their limit, or of those that spread, one to let go of, as long as they are too many: never the
+    /// newest, and of others the oldest of the least standing.
     pub(super) fn excess(&self, newest: u32) -> Option<u32> {
+        let [_, _, at_limit, spreading @ ..] = &self.queues;
         let bounds = [
-            (Stage::AtLimit, self.config.held_bytes_max, self.config.pending_items_max),
-            (Stage::Spreading, self.config.serve_bytes_max, usize::MAX),
+            (std::slice::from_ref(at_limit), self.config.held_bytes_max, self.config.pending_items_max),
+            (spreading.as_slice(), self.config.serve_bytes_max, usize::MAX),
         ];
-        bounds.into_iter().find_map(|(stage, bytes_max, items_max)| {
-            let queue = self.queues.get(stage as usize)?;
-            let is_too_much = queue.bytes > bytes_max || queue.deadlines.len() > items_max;
-            is_too_much.then(|| queue.deadlines.iter().map(|(_, index)| *index).find(|index| *index != newest))?
+        bounds.into_iter().find_map(|(queues, bytes_max, items_max)| {
+            let bytes: usize = queues.iter().map(|queue| queue.bytes).sum();
+            let items: usize = queues.iter().map(|queue| queue.deadlines.len()).sum();
+            let is_too_much = bytes > bytes_max || items > items_max;
+            let mut all = queues.iter().flat_map(|queue| &queue.deadlines).map(|(_, index)| *index);
+            is_too_much.then(|| all.find(|index| *index != newest))?
         })
     }
 
     /// What spreads or is served, the oldest first.
     pub(super) fn spreading(&self) -> Vec<u32> {
-        let [.., queue] = &self.queues;
-        queue.deadlines.iter().map(|(_, index)| *index).collect()
+        let [_, _, _, queues @ ..] = &self.queues;
+        let mut all: Vec<(Timestamp, u32)> = queues.iter().flat_map(|queue| queue.deadlines.iter().copied()).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, index)| index).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
@@ -273,23 +315,33 @@ impl Held {
         self.queues.iter().filter_map(|queue| queue.deadlines.first().copied()).min()
     }
 
-    fn enter(&mut self, stage: Stage, until: Timestamp, index: u32, load: Load) {
-        if let Some(queue) = self.queues.get_mut(stage as usize) {
-            queue.deadlines.insert((until, index));
+    fn enter(&mut self, index: u32) {
+        let Some(item) = self.items.get_mut(index) else { return };
+        item.standing = Standing::of(item);
+        let (place, load) = (place(item), Load::of(&item.message));
+        if let Some(queue) = self.queues.get_mut(place) {
+            queue.deadlines.insert((item.until, index));
             queue.bytes += load.bytes;
         }
-        if stage.is_undecided() {
+        if item.stage.is_undecided() {
             self.pending.add(load);
         }
     }
 
-    fn leave(&mut self, stage: Stage, until: Timestamp, index: u32, load: Load) {
-        if let Some(queue) = self.queues.get_mut(stage as usize) {
-            queue.deadlines.remove(&(until, index));
+    fn leave(&mut self, index: u32) {
+        let Some(item) = self.items.get(index) else { return };
+        let load = Load::of(&item.message);
+        if let Some(queue) = self.queues.get_mut(place(item)) {
+            queue.deadlines.remove(&(item.until, index));
             queue.bytes -= load.bytes;
         }
-        if stage.is_undecided() {
+        if item.stage.is_undecided() {
             self.pending.subtract(load);
         }
     }
+}
+
+/// The queue of an item.
+const fn place(item: &HeldItem) -> usize {
+    item.stage as usize + item.standing as usize
 }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use bruit_core::{Seed, Slot, Timestamp};
 
-use super::{Engine, fetches::Timing, held::Stage};
+use super::{
+    Engine,
+    fetches::Timing,
+    held::{Load, Stage},
+};
 use crate::{Announced, ControlMessage, Hop, HopKind, Policy, Topic};
 
 mod chance;
@@ -49,8 +53,8 @@ pub(super) struct Rooms {
 /// What policies remember of a peer.
 #[derive(Debug, Default)]
 pub(super) struct PeerRooms {
-    /// How many of its items are on their stem here.
-    stem_items: u32,
+    /// How much of its items is on its stem here.
+    stems: Load,
     /// Whom it names as its neighbours.
     neighbours: Option<neighbour_cast::NamedNeighbours>,
     /// It asked to be told of these, and for all there is at this moment last.

@@ -11,8 +11,16 @@ use std::collections::BTreeMap;
 use bruit_core::{Slot, Timestamp};
 use rand::RngExt;
 
-use super::{super::Engine, ItemRoom, chance::exponential, keep_random};
+use super::{
+    super::{Engine, held::Load},
+    ItemRoom,
+    chance::exponential,
+    keep_random,
+};
 use crate::{Dandelion, Hop, HopKind};
+
+/// The part of what may be served that the stems of one peer may use.
+const STEM_PART: usize = 8;
 
 /// What a node does with stems for an epoch. All topics share it, so that they do not tell more together than alone.
 #[derive(Debug, Default)]
@@ -57,7 +65,7 @@ impl Engine {
         let Some(from) = self.held.get(index).map(|item| item.from) else { return };
         self.renew_epoch(settings, now);
         let is_transit = from.is_some();
-        if is_transit && (self.rooms.stems.ends_stems || !self.charge_stem(from, settings)) {
+        if is_transit && (self.rooms.stems.ends_stems || !self.charge_stem(index, from, settings)) {
             return self.go_public(index, 1, now);
         }
         if let Some(item) = self.held.get_mut(index) {
@@ -89,11 +97,17 @@ impl Engine {
         }
     }
 
-    /// `false` when too many items of a peer are on their stem here.
-    fn charge_stem(&mut self, from: Option<Slot>, settings: &Dandelion) -> bool {
+    /// `false` when too much of a peer is on its stem here. Its first item always has room.
+    fn charge_stem(&mut self, index: u32, from: Option<Slot>, settings: &Dandelion) -> bool {
+        let Some(load) = self.held.get(index).map(|item| Load::of(&item.message)) else { return false };
+        let bytes_max = self.config.serve_bytes_max / STEM_PART;
         let Some(peer) = from.and_then(|from| self.peers.get_mut(from)) else { return false };
-        let has_room = peer.rooms.stem_items < settings.stem_items_max;
-        peer.rooms.stem_items = peer.rooms.stem_items.saturating_add(u32::from(has_room));
+        let mut stems = peer.rooms.stems;
+        stems.add(load);
+        let has_room = stems.items == 1 || stems.items <= settings.stem_items_max as usize && stems.bytes <= bytes_max;
+        if has_room {
+            peer.rooms.stems = stems;
+        }
         has_room
     }
 

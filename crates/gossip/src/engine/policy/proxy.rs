@@ -7,7 +7,11 @@ use std::time::Duration;
 use bruit_core::{Slot, Timestamp};
 
 use super::{
-    super::{Engine, held::HeldItem, timers::Deadline},
+    super::{
+        Engine,
+        held::{HeldItem, Load},
+        timers::Deadline,
+    },
     ItemRoom,
     chance::exponential,
     keep_random,
@@ -52,12 +56,11 @@ impl Engine {
     }
 
     fn spread_openly(&mut self, index: u32, policy: Policy, round: u32, now: Timestamp) {
-        let Some(item) = self.held.get_mut(index) else { return };
-        item.policy = policy;
+        let Some(item) = self.held.spread_by(index, policy) else { return };
         item.onward = Hop::on_round(round);
         self.timers.replace(item.due.take(), None, Deadline::Item(index));
-        let (from, room) = (item.from, std::mem::take(&mut item.room));
-        self.discharge_stem(from, &room);
+        let (from, room, load) = (item.from, std::mem::take(&mut item.room), Load::of(&item.message));
+        self.discharge_stem(from, &room, load);
         self.spread(index, now);
     }
 
@@ -71,15 +74,15 @@ impl Engine {
 
     /// An item is held no more.
     pub(in crate::engine) fn left_stem(&mut self, item: &HeldItem) {
-        self.discharge_stem(item.from, &item.room);
+        self.discharge_stem(item.from, &item.room, Load::of(&item.message));
     }
 
-    fn discharge_stem(&mut self, from: Option<Slot>, room: &ItemRoom) {
+    fn discharge_stem(&mut self, from: Option<Slot>, room: &ItemRoom, load: Load) {
         if !matches!(room, ItemRoom::Stem) {
             return;
         }
         if let Some(peer) = from.and_then(|from| self.peers.get_mut(from)) {
-            peer.rooms.stem_items = peer.rooms.stem_items.saturating_sub(1);
+            peer.rooms.stems.subtract(load);
         }
     }
 }

@@ -330,23 +330,61 @@ fn a_relay_can_be_fixed_and_freed() {
     assert!(relay_of(&mut node, &item) < 8);
 }
 
-#[test]
-fn what_must_go_for_want_of_room_is_spread_first() {
+/// A node that may hold four items of 100,000 bytes, with a fixed relay, peer 0.
+fn small() -> Node {
     let open = TopicConfig { policy: Policy::Dandelion(settings()), validation: Validation::Automatic, ..base() };
     let topics = BTreeMap::from([(topic("open"), open)]);
-    let mut node = Node::new(Config { topics, other_topics: None, serve_bytes_max: 400_000, ..Config::default() }, 16);
+    let mut node = Node::new(Config { topics, other_topics: None, serve_bytes_max: 402_000, ..Config::default() }, 16);
     node.engine.fix_stem_relay(Some(peer(0)));
-    let items: Vec<ItemMessage> = (0..4).map(|byte| node.item("open", &[byte; 100_000])).collect();
-    for item in &items[..3] {
-        assert_eq!(stem(&mut node, 9, item), Received::Relayed);
-        assert_eq!(relay_of(&mut node, item), 0);
-    }
-    assert_eq!(stem(&mut node, 9, &items[3]), Received::Relayed);
-    let mut copies = [0; 4];
+    node
+}
+
+/// How many copies of each item go out.
+fn copies(node: &mut Node, items: &[ItemMessage]) -> Vec<usize> {
+    let mut copies = vec![0; items.len()];
     for output in node.outputs() {
         if let Output::Send { message: Message::Item(message), .. } = output {
             copies[items.iter().position(|item| item.id() == message.id()).unwrap()] += 1;
         }
     }
-    assert_eq!(copies, [14, 0, 0, 1]);
+    copies
+}
+
+#[test]
+fn what_must_go_for_want_of_room_is_spread_first() {
+    let mut node = small();
+    let items: Vec<ItemMessage> = (0..5).map(|byte| node.item("open", &[byte; 100_000])).collect();
+    for (from, item) in (9..).zip(&items[..4]) {
+        assert_eq!(stem(&mut node, from, item), Received::Relayed);
+        assert_eq!(relay_of(&mut node, item), 0);
+    }
+    assert_eq!(stem(&mut node, 13, &items[4]), Received::Relayed);
+    assert_eq!(copies(&mut node, &items), [14, 0, 0, 0, 1]);
+}
+
+#[test]
+fn fault_stems_of_others_do_not_force_out_own_secrets() {
+    let mut node = small();
+    let mut items = vec![node.item("open", &[100; 100_000])];
+    node.engine.publish(items[0].clone(), START).unwrap();
+    assert_eq!(relay_of(&mut node, &items[0]), 0);
+    items.extend((0..40).map(|byte| node.item("open", &[byte; 100_000])));
+    for (number, item) in items[1..].iter().enumerate() {
+        assert_eq!(stem(&mut node, 1 + number as u32 % 15, item), Received::Relayed);
+    }
+    let copies = copies(&mut node, &items);
+    assert_eq!(copies[0], 0);
+    assert!(copies[1..].iter().all(|copies| *copies > 0));
+}
+
+#[test]
+fn fault_the_stems_of_one_peer_have_room_for_so_many_bytes() {
+    let mut node = small();
+    let items: Vec<ItemMessage> = (0..10).map(|byte| node.item("open", &[byte; 20_000])).collect();
+    for item in &items {
+        assert_eq!(stem(&mut node, 9, item), Received::Relayed);
+    }
+    let copies = copies(&mut node, &items);
+    assert_eq!(copies.iter().filter(|copies| **copies == 1).count(), 2);
+    assert_eq!(copies[2], 15);
 }
