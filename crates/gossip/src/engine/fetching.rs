@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority};
 
-/// The part of what may await a verdict above which announcements are refused, before any reader is paused.
+/// The part of what may await a verdict above which announcements are refused, before any reader is paused: from peers that
+/// use more of this part than if all connected ones shared it evenly.
 const REFUSE_PART: usize = 5;
 
 impl Engine {
@@ -22,9 +23,10 @@ impl Engine {
     /// All of it is a claim. A peer may be the first source of a limited number of ids, and is asked for few at a time; who
     /// does not send what it was asked for is asked for less.
     pub fn announcement_received(&mut self, from: Slot, message: Announcement, now: Timestamp) -> AnnouncementReceived {
-        if !self.peers.contains(from) {
-            return AnnouncementReceived::StalePeer;
-        }
+        let Some(peer) = self.peers.get(from) else { return AnnouncementReceived::StalePeer };
+        let share = REFUSE_PART.saturating_mul(self.peers.len().max(1));
+        let is_full =
+            self.held.pending().exceeds(REFUSE_PART, &self.config) && peer.pending.exceeds(share, &self.config);
         let Announcement { topic, items, is_ahead } = message;
         self.stats.announcements_received += 1;
         self.stats.ids_received += items.len() as u64;
@@ -32,7 +34,6 @@ impl Engine {
         if config.carry == Carry::Subscribers && !self.subscriptions.contains(&topic) {
             return AnnouncementReceived::NotCarried;
         }
-        let is_full = self.held.pending().exceeds(REFUSE_PART, &self.config);
         let policy = config.policy.public();
         let mut refused = 0;
         for announced in &items {

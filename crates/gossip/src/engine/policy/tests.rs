@@ -324,6 +324,28 @@ fn who_answered_is_not_blamed_although_its_answer_was_refused() {
 }
 
 #[test]
+fn fault_a_peer_that_uses_the_room_for_verdicts_does_not_stop_the_repair_of_others() {
+    let judged = TopicConfig { policy: Policy::SqrtAnnounce(SqrtAnnounce::default()), ..base() };
+    let topics = BTreeMap::from([(topic("open"), judged)]);
+    let config = Config { topics, other_topics: None, pending_items_max: 100, ..Config::default() };
+    let mut node = Node::new(config, 4);
+    node.engine.subscribe(topic("open")).unwrap();
+    for byte in 0..24 {
+        let item = node.item("open", &[byte]);
+        assert_eq!(node.receive(3, &item, 1), Received::Pending);
+    }
+    node.outputs();
+    hear(&mut node.engine, 3, &[ItemId::new([7; 32])], START);
+    let refused = Output::Event(Event::AnnouncementRefused { peer: peer(3), ids: 1 });
+    assert_eq!(node.outputs(), [refused]);
+    let item = node.item("open", b"honest");
+    hear(&mut node.engine, 0, &[item.id()], START);
+    node.engine.handle_timeout(START.after(Duration::from_secs(1)));
+    assert_eq!(wanted(&node.outputs()), [(0, vec![item.id()])]);
+    assert_eq!(node.receive(0, &item, 1), Received::Pending);
+}
+
+#[test]
 fn fault_a_want_for_what_was_not_announced_costs_nothing() {
     let mut node = node(Policy::Fanout { peers: 3, rounds: 6 }, 4);
     let item = node.item("open", b"1");
