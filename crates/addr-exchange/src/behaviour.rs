@@ -13,7 +13,7 @@ use libp2p_core::{ConnectedPoint, Multiaddr, transport::PortUse};
 use libp2p_identity::Keypair;
 use libp2p_request_response::{self as request_response, OutboundRequestId, ProtocolSupport};
 use libp2p_swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, ListenAddresses, NetworkBehaviour, THandler,
+    CloseConnection, ConnectionDenied, ConnectionId, DialError, FromSwarm, ListenAddresses, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm,
     behaviour::ConnectionEstablished,
     dial_opts::{DialOpts, PeerCondition},
@@ -211,6 +211,7 @@ impl Behaviour {
             Output::Probe { peer, endpoint } => self.probe(peer, endpoint),
             Output::Confirmed { peer, endpoint } => self.say(Event::Confirmed { peer, endpoint }),
             Output::Unconfirmed { peer, endpoint } => self.say(Event::Unconfirmed { peer, endpoint }),
+            Output::OtherFound { endpoint, found } => self.say(Event::OtherFound { endpoint, found }),
             Output::Unreachable(peer) => self.say(Event::Unreachable { peer }),
             Output::Adopted(endpoint) => {
                 self.actions.push_back(ToSwarm::ExternalAddrConfirmed(endpoint.to_multiaddr()));
@@ -297,7 +298,13 @@ impl NetworkBehaviour for Behaviour {
             }
             FromSwarm::DialFailure(failure) => {
                 if let Some((peer, endpoint)) = self.probes.remove(&failure.connection_id) {
-                    self.exchange.probe_ended(peer, &endpoint, false, self.clock.now());
+                    let now = self.clock.now();
+                    match failure.error {
+                        DialError::WrongPeerId { obtained, .. } => {
+                            self.exchange.probe_met(peer, &endpoint, *obtained, now);
+                        }
+                        _ => self.exchange.probe_ended(peer, &endpoint, false, now),
+                    }
                 }
             }
             _ => {}

@@ -61,6 +61,13 @@ pub enum Event {
         /// Where.
         endpoint: Endpoint,
     },
+    /// Another peer was found where a connected one says it listens.
+    OtherFound {
+        /// Where.
+        endpoint: Endpoint,
+        /// Who was there.
+        found: PeerId,
+    },
     /// A peer could not be dialled in time, and such peers are not to be kept.
     Unreachable {
         /// The peer.

@@ -185,6 +185,9 @@ impl Behaviour {
             Exchange::ProbeStarted { endpoint } => self.coupler.order(Command::BookDialStarted(endpoint)),
             Exchange::Confirmed { peer, endpoint } => self.coupler.order(coupling::of_trial(peer, endpoint, true)),
             Exchange::Unconfirmed { peer, endpoint } => self.coupler.order(coupling::of_trial(peer, endpoint, false)),
+            Exchange::OtherFound { endpoint, found } => {
+                self.coupler.order(Command::BookWrongIdentity { endpoint, found });
+            }
             Exchange::Unreachable { peer } => self.coupler.order(Command::Part(peer)),
             Exchange::OwnAdopted { endpoint } => self.coupler.order(Command::BookOwnEndpoint(endpoint)),
             Exchange::Conduct { peer, conduct } => self.coupler.conduct_seen(peer, conduct),

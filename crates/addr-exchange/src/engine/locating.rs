@@ -107,6 +107,21 @@ impl<P: Copy + Ord> Exchange<P> {
         }
     }
 
+    /// Tells that a [`Probe`](Output::Probe) found somebody else than the peer that says it listens there.
+    ///
+    /// # Security
+    /// Who claims another one's endpoint was not found there, but the endpoint is as good as before: nothing counts against it
+    /// or against whom it belongs to.
+    pub fn probe_met(&mut self, peer: P, endpoint: &Endpoint, found: PeerId, now: Timestamp) {
+        if !self.probes.end(peer, endpoint) {
+            return;
+        }
+        if let Some(by) = self.peers.get_mut(&peer).and_then(|state| state.confirm_by.as_mut()) {
+            *by = now;
+        }
+        self.outputs.push_back(Output::OtherFound { endpoint: endpoint.clone(), found });
+    }
+
     /// Own endpoints that peers see, and who they are.
     pub fn own_views(&self) -> Vec<OwnView<P>> {
         self.own.views()

@@ -1,4 +1,4 @@
-use bruit_core::{Audience, Conduct, Endpoint};
+use bruit_core::{Audience, Conduct, Endpoint, PeerId};
 
 use crate::PeerAddr;
 
@@ -52,6 +52,13 @@ pub enum Output<P> {
         peer: P,
         /// Where.
         endpoint: Endpoint,
+    },
+    /// Another peer was found where a connected one says it listens.
+    OtherFound {
+        /// Where.
+        endpoint: Endpoint,
+        /// Who was there.
+        found: PeerId,
     },
     /// A peer could not be dialled in time, and such peers are not to be kept.
     Unreachable(P),

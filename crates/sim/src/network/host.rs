@@ -272,7 +272,10 @@ impl Host {
                 send(node, connection, Content::Confirm(self.place.peer), net);
                 send(node, connection, Content::Close, net);
             }
-            self.parts.exchange.probe_ended(wanted, &endpoint, wanted == peer, net.now());
+            match wanted == peer {
+                true => self.parts.exchange.probe_ended(wanted, &endpoint, true, net.now()),
+                false => self.parts.exchange.probe_met(wanted, &endpoint, peer, net.now()),
+            }
             return;
         }
         let Some((endpoint, expected)) = self.dialling.get(&connection).cloned() else { return };
@@ -452,6 +455,9 @@ impl Host {
             }
             Output::Confirmed { peer, endpoint } => self.coupler.order(coupling::of_trial(peer, endpoint, true)),
             Output::Unconfirmed { peer, endpoint } => self.coupler.order(coupling::of_trial(peer, endpoint, false)),
+            Output::OtherFound { endpoint, found } => {
+                self.coupler.order(Command::BookWrongIdentity { endpoint, found });
+            }
             Output::Unreachable(peer) => self.coupler.order(Command::Part(peer)),
             Output::Adopted(endpoint) => self.coupler.order(Command::BookOwnEndpoint(endpoint)),
             Output::Dropped(_) => {}

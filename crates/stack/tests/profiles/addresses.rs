@@ -173,7 +173,9 @@ impl World {
             Output::Confirmed { peer: other, endpoint } => {
                 self.nodes[number].book.dial_succeeded(&endpoint, peer(other), now);
             }
-            Output::Unconfirmed { .. } | Output::Unreachable(_) | Output::Conduct(..) => panic!("{output:?}"),
+            Output::Unconfirmed { .. } | Output::OtherFound { .. } | Output::Unreachable(_) | Output::Conduct(..) => {
+                panic!("{output:?}")
+            }
             Output::AskDialBack { .. } | Output::Adopted(_) | Output::Dropped(_) => {}
         }
     }

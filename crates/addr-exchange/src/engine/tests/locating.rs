@@ -155,6 +155,19 @@ fn a_peer_is_dialled_where_it_says_it_listens_and_only_then_passed_on() {
 }
 
 #[test]
+fn who_claims_the_endpoint_of_another_is_not_found_there_and_nothing_counts_against_the_endpoint() {
+    let mut exchange = confirming(Confirm::Require { within_secs: 30 });
+    let (listens, found) = (Endpoint::tcp(host(1).into(), 9_000), PeerId::random());
+    came(&mut exchange, 1, listens.clone(), at(0));
+    assert_eq!(outputs(&mut exchange, at(0)).len(), 1);
+    exchange.probe_met(1, &listens, found, at(1));
+    let other = Output::OtherFound { endpoint: listens.clone(), found };
+    assert_eq!(outputs(&mut exchange, at(1)), [other, Output::Unreachable(1)]);
+    exchange.probe_met(1, &listens, found, at(2));
+    assert_eq!(outputs(&mut exchange, at(2)), [], "too late");
+}
+
+#[test]
 fn confirmation_can_be_off_or_required() {
     let listens = Endpoint::tcp(host(1).into(), 9_000);
     let mut off = confirming(Confirm::Off);
