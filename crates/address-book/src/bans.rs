@@ -19,6 +19,12 @@ pub enum BanSubject {
 }
 
 impl BanSubject {
+    /// All that one host may come from: its IPv4 address, or the IPv6 addresses that share the first 64 bits with its own.
+    pub fn host(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        IpNet::of_length(ip, (true, 64)).map_or(Self::Ip(ip), Self::Net)
+    }
+
     /// Whether the ban concerns an IP address.
     pub fn holds_ip(&self, ip: IpAddr) -> bool {
         match self {
@@ -380,6 +386,12 @@ mod tests {
         assert_eq!(on("9.9.9.9/32").subject, BanSubject::Ip([9, 9, 9, 9].into()));
         assert!(matches!(bans.lift("1.2.3.77/24".parse().unwrap()), Unbanned::Lifted(_)));
         assert_eq!((concerned(&bans, "1.2.3.4"), bans.net_lengths.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_host_is_banned_with_all_ipv6_addresses_that_it_may_have() {
+        let host = |text: &str| BanSubject::host(text.parse().unwrap()).to_string();
+        assert_eq!(["1.2.3.4", "2a00:1:2:3:4::5"].map(host), ["1.2.3.4", "2a00:1:2:3::/64"]);
     }
 
     #[test]

@@ -69,6 +69,18 @@ impl fmt::Display for NetGroup {
     }
 }
 
+/// The IP address that one host counts for wherever something is limited per address: an IPv4 address itself, also one that
+/// is mapped or tunnelled, and of an IPv6 address the first 64 bits, since every host may have all that begin alike.
+pub fn host_ip(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => match carried_v4(v6) {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        },
+    }
+}
+
 /// The IPv4 address inside of an IPv6 address that stands for it.
 pub(crate) fn carried_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     if let Some(mapped) = v6.to_ipv4_mapped() {
@@ -101,6 +113,21 @@ mod tests {
     fn groups_are_the_documented_prefixes() {
         assert_eq!(of("1.2.3.4"), "1.2.0.0/16");
         assert_eq!(of("2a00:1450::1"), "2a00:1450::/32");
+    }
+
+    #[test]
+    fn a_host_counts_for_all_ipv6_addresses_that_it_may_have() {
+        let host = |text: &str| host_ip(text.parse().unwrap()).to_string();
+        for (text, expected) in [
+            ("1.2.3.4", "1.2.3.4"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("2002:0102:0304:5::1", "1.2.3.4"),
+            ("2a00:1450:1:2:3:4:5:6", "2a00:1450:1:2::"),
+            ("2a00:1450:1:2::", "2a00:1450:1:2::"),
+            ("2a00:1450:1:3::1", "2a00:1450:1:3::"),
+        ] {
+            assert_eq!(host(text), expected, "{text}");
+        }
     }
 
     #[test]

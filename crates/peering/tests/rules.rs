@@ -331,6 +331,19 @@ fn everybody_on_loopback_may_start_at_once_up_to_the_limit_of_all() {
 }
 
 #[test]
+fn a_host_with_many_ipv6_addresses_is_one_host_to_those_who_let_in() {
+    let engine = engine(peer(1));
+    let from = |net: u16, last: u16| {
+        Endpoint::tcp(std::net::Ipv6Addr::new(0x2a00, 0x1450, 1, net, 0, 0, 0, last).into(), 4_001)
+    };
+    let max = u16::try_from(engine.settings().strangers_per_ip_max).unwrap();
+    let pending: Vec<_> = (1..=max).map(|last| from(2, last)).collect();
+    assert!(engine.accepts_inbound(&from(2, 99), pending.iter().skip(1)));
+    assert!(!engine.accepts_inbound(&from(2, 99), pending.iter()));
+    assert!(engine.accepts_inbound(&from(3, 99), pending.iter()));
+}
+
+#[test]
 fn hellos_name_no_address_that_the_peer_could_not_dial() {
     let mut engine = engine(peer(1));
     let named = |ip: [u8; 4]| Endpoint::tcp(ip.into(), 1);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{Endpoint, Scope, Timestamp, TokenBucket, scope_of};
+use bruit_core::{Endpoint, Scope, Timestamp, TokenBucket, host_ip, scope_of};
 
 use crate::Config;
 
@@ -81,7 +81,7 @@ impl Budget {
 }
 
 fn public_ip(endpoint: &Endpoint) -> Option<IpAddr> {
-    endpoint.ip().map(|ip| ip.to_canonical()).filter(|ip| scope_of(*ip) == Scope::Global)
+    endpoint.ip().filter(|ip| scope_of(*ip) == Scope::Global).map(host_ip)
 }
 
 const fn port_of(endpoint: &Endpoint) -> Option<u16> {
@@ -128,6 +128,17 @@ mod tests {
             }
         }
         assert_eq!(granted, config.dials_burst + 59 * config.dials_per_second);
+    }
+
+    #[test]
+    fn fault_a_host_with_many_ipv6_addresses_is_dialled_as_one() {
+        let config = Config { dials_burst: 100, ..Config::default() };
+        let mut budget = Budget::new(&config);
+        let granted = (1..=50_u16).filter(|last| {
+            let ip = std::net::Ipv6Addr::new(0x2a00, 0x1450, 1, 2, 3, 4, 5, *last);
+            budget.ask(&Endpoint::tcp(ip.into(), 4_000), &config, T) == Allowance::Granted
+        });
+        assert_eq!(granted.count(), config.dials_per_ip_per_hour);
     }
 
     #[test]

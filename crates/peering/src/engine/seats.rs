@@ -1,6 +1,6 @@
 //! How many slots are taken and who gets one.
 
-use bruit_core::{Audience, NetGroup, PeerId, Timestamp, TokenBucket};
+use bruit_core::{Audience, NetGroup, PeerId, Timestamp, TokenBucket, host_ip};
 use rand::seq::IteratorRandom;
 
 use super::{
@@ -24,7 +24,7 @@ impl<C: Copy + Ord> Engine<C> {
         let (mut all, mut same_ip, mut same_group) = (0_usize, 0_usize, 0_usize);
         let is_counted = from.ip().is_some_and(|ip| !ip.is_loopback());
         let mut count = |other: &Endpoint| {
-            same_ip += usize::from(is_counted && other.ip() == from.ip());
+            same_ip += usize::from(is_counted && other.ip().map(host_ip) == from.ip().map(host_ip));
             same_group += usize::from(is_counted && other.group() == from.group());
         };
         for endpoint in pending {
@@ -295,12 +295,12 @@ fn counted_group(remote: &Endpoint, hello: Option<&Hello>) -> NetGroup {
     counted_ip(remote, hello).map_or_else(|| remote.group(), NetGroup::of_ip)
 }
 
-/// The IP that an inbound peer counts for: its remote one, or on loopback the one it claims, since every connection of one
+/// The IP that an inbound peer counts for: that of its host, or on loopback the one it claims, since every connection of one
 /// machine comes from 127.0.0.1.
 fn counted_ip(remote: &Endpoint, hello: Option<&Hello>) -> Option<IpAddr> {
     let ip = remote.ip()?;
     if !ip.is_loopback() {
-        return Some(ip);
+        return Some(host_ip(ip));
     }
     let claims = hello.into_iter().flat_map(|hello| &hello.listen).filter_map(Endpoint::ip);
     claims.into_iter().find(IpAddr::is_loopback).or(Some(ip))

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use bruit_address_book::{Ban, BanReason, BanSource, BanSubject, Banned, BansFullError, Evidence, Part};
-use bruit_core::{Conduct, PeerId, Scope, Timestamp, scope_of};
+use bruit_core::{Conduct, PeerId, Scope, Timestamp, host_ip, scope_of};
 use bruit_peering::{GoodbyeReason, SlotClass};
 
 use super::{Coupler, Engines};
@@ -127,10 +127,11 @@ impl Coupler {
     fn ban_ip_of_many(&mut self, ip: Option<IpAddr>, engines: &mut impl Engines, now: Timestamp) {
         let Some(ip) = ip.filter(|ip| scope_of(*ip) == Scope::Global) else { return };
         let from_there = |ban: &&Ban| {
-            ban.source == BanSource::Rule && ban.evidence.is_some_and(|evidence| evidence.seen_at == Some(ip))
+            ban.source == BanSource::Rule
+                && ban.evidence.and_then(|evidence| evidence.seen_at).map(host_ip) == Some(host_ip(ip))
         };
         if self.book.bans(now).filter(from_there).count() >= BANNED_PEERS_PER_IP_MAX {
-            let ban = Ban::by_rule(BanSubject::Ip(ip), BanReason::BannedPeers, BAN, now);
+            let ban = Ban::by_rule(BanSubject::host(ip), BanReason::BannedPeers, BAN, now);
             // A full list of operators' bans is the operator's wish.
             let _ = self.ban(ban, engines, now);
         }
