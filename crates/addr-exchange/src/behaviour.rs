@@ -185,6 +185,11 @@ impl Behaviour {
         self.wake();
     }
 
+    /// Forgets the answers that are kept: they may name somebody who is to be named no longer.
+    pub fn forget_answers(&mut self) {
+        self.exchange.forget_answers();
+    }
+
     /// Tells how many entries the owner's address book has: a cached answer is dropped when the book has doubled.
     pub fn book_counted(&mut self, entries: usize) {
         self.exchange.book_counted(entries);

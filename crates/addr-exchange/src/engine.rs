@@ -203,6 +203,11 @@ impl<P: Copy + Ord> Exchange<P> {
         }
     }
 
+    /// Forgets the answers that are kept: they may name somebody who is to be named no longer.
+    pub fn forget_answers(&mut self) {
+        self.cache.clear();
+    }
+
     /// Tells how many entries the owner's address book has: a cached answer is dropped when the book has doubled.
     pub fn book_counted(&mut self, entries: usize) {
         self.cache.book_counted(entries);

@@ -56,6 +56,8 @@ pub trait Engines {
     fn more_wanted(&mut self, is_more_wanted: bool, now: Timestamp);
     /// Tells address exchange how many entries the book has.
     fn book_counted(&mut self, entries: usize);
+    /// Makes address exchange forget the answers that it keeps: somebody in them is to be named no longer.
+    fn forget_answers(&mut self);
     /// Tells requests how good a peer is, from 0 to 1.
     fn set_quality(&mut self, peer: PeerId, quality: f32);
 }

@@ -24,6 +24,10 @@ impl Cache {
         self.answers.retain(|_, answer| answer.book_entries == 0 || entries < answer.book_entries.saturating_mul(2));
     }
 
+    pub(super) fn clear(&mut self) {
+        self.answers.clear();
+    }
+
     pub(super) fn put(&mut self, audience: Audience, addrs: Vec<PeerAddr>, until: Timestamp) {
         self.answers.insert(audience, Answer { addrs, until, book_entries: self.book_entries });
     }

@@ -104,6 +104,18 @@ fn the_cached_answer_is_dropped_when_the_book_has_doubled_and_kept_apart_by_audi
 }
 
 #[test]
+fn the_cached_answer_is_drawn_anew_when_the_owner_wants_it_forgotten() {
+    let mut exchange = exchange(plain());
+    for peer in [1, 2] {
+        connect(&mut exchange, peer, DIALLED_US, at(0));
+    }
+    exchange.asked(1, 0, at(0));
+    exchange.sampled(1, addrs(40), at(0));
+    exchange.forget_answers();
+    assert_eq!(exchange.asked(2, 0, at(1)), Asked::Needed(Audience::Internet));
+}
+
+#[test]
 fn a_small_answer_is_neither_cached_nor_counted() {
     let mut exchange = exchange(plain());
     connect(&mut exchange, 1, DIALLED_US, at(0));

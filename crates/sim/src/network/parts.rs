@@ -215,6 +215,10 @@ impl Engines for Parts {
         self.exchange.book_counted(entries);
     }
 
+    fn forget_answers(&mut self) {
+        self.exchange.forget_answers();
+    }
+
     fn set_quality(&mut self, peer: PeerId, quality: f32) {
         if let Some(slot) = self.slot_of(&peer) {
             self.rpc.set_quality(slot, quality);

@@ -86,6 +86,10 @@ impl Engines for Children {
         self.exchange.book_counted(entries);
     }
 
+    fn forget_answers(&mut self) {
+        self.exchange.forget_answers();
+    }
+
     fn set_quality(&mut self, peer: PeerId, quality: f32) {
         self.rpc.set_quality(&peer, quality);
     }

@@ -28,6 +28,7 @@ impl Behaviour {
         if is_added {
             self.coupler.book_mut().mark_special_endpoint(endpoint);
             peer.into_iter().for_each(|peer| self.coupler.book_mut().mark_special(peer));
+            self.children.exchange.forget_answers();
         }
         is_added
     }

@@ -118,6 +118,7 @@ impl Coupler {
         let reason = evidence.top().first().map_or(BanReason::BrokeProtocol, |part| BanReason::of(*part));
         let ban = Ban::by_rule(BanSubject::Peer(peer), reason, BAN, now).with_evidence(evidence);
         if self.book.ban(ban, now).is_ok() {
+            engines.forget_answers();
             engines.say_goodbye(peer, GoodbyeReason::Misconduct, now);
             self.ban_ip_of_many(seen_at, engines, now);
         }
@@ -142,6 +143,7 @@ impl Coupler {
     /// bans them; who is only discouraged stays.
     pub fn ban(&mut self, ban: Ban, engines: &mut impl Engines, now: Timestamp) -> Result<Banned, BansFullError> {
         let banned = self.book.ban(ban, now)?;
+        engines.forget_answers();
         let concerned = |view: &bruit_peering::PeerView| {
             let is_meant = match ban.subject {
                 BanSubject::Peer(peer) => view.peer == peer,
