@@ -146,6 +146,8 @@ pub struct Engine {
     peers: SlotMap<Peer>,
     calls: Calls,
     serving: Serving,
+    /// Peers for whom there are parts of streamed answers that the link may take.
+    streaming: BTreeSet<Slot>,
     timers: BTreeSet<(Timestamp, Timer)>,
     latencies: BTreeMap<MethodName, Latencies>,
     /// When somebody who failed and has rested may be tried again.
@@ -182,6 +184,7 @@ impl Engine {
             peers: SlotMap::new(),
             calls: Calls::default(),
             serving: Serving::default(),
+            streaming: BTreeSet::new(),
             timers: BTreeSet::new(),
             latencies: BTreeMap::new(),
             is_shutting_down: false,
@@ -254,6 +257,7 @@ impl Engine {
     /// A peer or client is gone: what it was asked is lost, what it asked is cancelled.
     pub fn peer_disconnected(&mut self, slot: Slot, now: Timestamp) {
         let Some(peer) = self.peers.remove(slot) else { return };
+        self.streaming.remove(&slot);
         for ticket in peer.asking.into_values() {
             self.cancel_serving(ticket, CancelCause::Disconnected);
         }
@@ -295,15 +299,18 @@ impl Engine {
         self.stats.not_sent = self.stats.not_sent.saturating_add(1);
         let Some(peer) = self.peers.get_mut(to) else { return };
         peer.set_full(lane, true);
+        if lane == Lane::Bulk {
+            self.streaming.remove(&to);
+        }
         match message {
             RpcMessage::Request(request) => match request.number {
                 Some(number) => self.request_not_sent(to, number, now),
                 None => self.emit(Event::NotSent { to, method: request.method.clone() }),
             },
             RpcMessage::Methods(_) => peer.owes_methods = true,
-            RpcMessage::Chunk(_) => peer.unsent.push_front(message.clone()),
-            // The peer's own deadline covers all of them.
-            RpcMessage::Response(_) | RpcMessage::Cancel(_) | RpcMessage::Credit(_) => {}
+            // The peer's own deadline covers all but what belongs to a stream.
+            RpcMessage::Chunk(_) | RpcMessage::Response(_) => self.stream_not_sent(to, message),
+            RpcMessage::Cancel(_) | RpcMessage::Credit(_) => {}
         }
     }
 
@@ -333,8 +340,12 @@ impl Engine {
     }
 
     /// The next thing to do.
+    ///
+    /// An end of a streamed answer frees its place only when the next thing is asked for: what the link did not take of it is to
+    /// be told before that.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.free_what_left();
+        self.outputs.pop_front().or_else(|| self.poll_streams())
     }
 
     /// When `handle_timeout` is due.
@@ -349,7 +360,7 @@ impl Engine {
             self.timers.remove(&first);
             match first.1 {
                 Timer::Call(call) => self.call_timed_out(call, now),
-                Timer::Ticket(ticket) => self.serving_timed_out(ticket),
+                Timer::Ticket(ticket) => self.serving_timed_out(ticket, now),
             }
         }
     }

@@ -31,7 +31,8 @@ pub(super) struct Peer {
     pub(super) class: Class,
     /// The link takes nothing for it at the moment, on either lane.
     pub(super) is_full: [bool; Lane::COUNT],
-    /// Parts of streamed answers, and their ends, that the link did not take. No part is added while there are any.
+    /// Parts of streamed answers, and their ends, that the link has not taken. No part is added while its lane is full, and each
+    /// end has a place.
     pub(super) unsent: VecDeque<RpcMessage>,
     /// Its requests are not read at the moment.
     pub(super) is_paused: bool,
@@ -97,6 +98,15 @@ impl Peer {
             Lane::Calls => *calls = is_full,
             Lane::Bulk => *bulk = is_full,
         }
+    }
+
+    /// Forgets what the link has not taken of a streamed answer.
+    pub(super) fn forget_unsent(&mut self, number: NonZeroU64) {
+        self.unsent.retain(|message| match message {
+            RpcMessage::Chunk(chunk) => chunk.number != number,
+            RpcMessage::Response(response) => response.number != number,
+            RpcMessage::Request(_) | RpcMessage::Cancel(_) | RpcMessage::Methods(_) | RpcMessage::Credit(_) => true,
+        });
     }
 
     pub(super) fn may_use(&self, method: &Method) -> bool {

@@ -21,6 +21,8 @@ pub(super) struct Serving {
     places: BTreeMap<Ticket, Place>,
     bytes: usize,
     given_out: u64,
+    /// Whose end was handed out last. Its place is free when the next thing to do is asked for: the link has taken it then.
+    pub(super) leaving: Option<Ticket>,
 }
 
 pub(super) struct Place {
@@ -30,6 +32,9 @@ pub(super) struct Place {
     /// peer could have more work done than it has places, by asking and taking back.
     pub(super) is_awaited: bool,
     pub(super) stream: Option<OutStream>,
+    /// The streamed answer is complete, and its end waits for the link. The place is kept meanwhile: otherwise a peer that reads
+    /// nothing could have any number of answers kept for it.
+    pub(super) has_ended: bool,
     bytes: usize,
     response_bytes_max: usize,
     deadline: Timestamp,
@@ -39,6 +44,12 @@ pub(super) struct Place {
     peer_waits_until: Option<Timestamp>,
 }
 
+impl Place {
+    pub(super) fn takes_chunks(&self) -> bool {
+        self.is_awaited && !self.has_ended
+    }
+}
+
 impl Serving {
     pub(super) fn len(&self) -> usize {
         self.places.len()
@@ -46,6 +57,10 @@ impl Serving {
 
     pub(super) fn place(&self, ticket: Ticket) -> Option<&Place> {
         self.places.get(&ticket)
+    }
+
+    pub(super) fn has_ended(&self, ticket: Ticket) -> bool {
+        self.place(ticket).is_some_and(|place| place.has_ended)
     }
 
     pub(super) fn place_mut(&mut self, ticket: Ticket) -> Option<&mut Place> {
@@ -59,19 +74,22 @@ impl Engine {
         &mut self,
         ticket: Ticket,
         result: Result<Bytes, Refusal>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<(), AnswerError> {
-        let place = self.free(ticket).filter(|place| place.is_awaited).ok_or(AnswerError::Stale)?;
-        self.tell_if_drained();
-        let Some(number) = place.number else { return Ok(()) };
-        let (bytes, max) = (result.as_ref().map_or(0, Bytes::len), place.response_bytes_max);
+        let place = self.serving.place(ticket).filter(|place| !place.has_ended).ok_or(AnswerError::Stale)?;
+        let (number, is_awaited, max) = (place.number, place.is_awaited, place.response_bytes_max);
+        let Some(number) = number.filter(|_| is_awaited) else {
+            self.let_go(ticket);
+            return if is_awaited { Ok(()) } else { Err(AnswerError::Stale) };
+        };
+        let bytes = result.as_ref().map_or(0, Bytes::len);
         let is_too_large = bytes > max;
         let result = if is_too_large {
             Err(Refusal::new(RefusalKind::Failed, "the answer is larger than the method allows"))
         } else {
             result
         };
-        self.end_answer(&place, Response { number, result });
+        self.end_answer(ticket, Response { number, result }, now);
         if is_too_large { Err(AnswerError::TooLarge { bytes, max }) } else { Ok(()) }
     }
 
@@ -130,6 +148,7 @@ impl Engine {
             number: request.number,
             is_awaited: true,
             stream: wants_stream.then(|| OutStream::new(request.stream_credit)),
+            has_ended: false,
             bytes: request.payload.len(),
             response_bytes_max: method.response_bytes_max,
             deadline: now.after(time_left),
@@ -162,33 +181,57 @@ impl Engine {
 
     pub(super) fn cancel_received(&mut self, from: Slot, number: NonZeroU64) {
         // One that is not here was answered while its cancellation travelled.
-        let Some(ticket) = self.peers.get_mut(from).and_then(|peer| peer.asking.remove(&number)) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        let Some(ticket) = peer.asking.remove(&number) else { return };
+        peer.forget_unsent(number);
         self.cancel_serving(ticket, CancelCause::TakenBack);
     }
 
     pub(super) fn cancel_serving(&mut self, ticket: Ticket, cause: CancelCause) {
         let Some(place) = self.serving.places.get_mut(&ticket) else { return };
         place.is_awaited = false;
+        if place.has_ended {
+            self.let_go(ticket);
+            return;
+        }
         self.emit(Event::Cancelled { ticket, cause });
     }
 
-    pub(super) fn serving_timed_out(&mut self, ticket: Ticket) {
-        let Some(place) = self.free(ticket) else { return };
-        self.stats.expired = self.stats.expired.saturating_add(1);
-        self.tell_if_drained();
-        if !place.is_awaited {
-            return;
-        }
+    pub(super) fn serving_timed_out(&mut self, ticket: Ticket, now: Timestamp) {
+        let Some(place) = self.serving.places.get(&ticket) else { return };
+        self.stats.expired = self.stats.expired.saturating_add(u64::from(!place.has_ended));
+        let (from, number, is_told) = (place.from, place.number, place.takes_chunks());
         let waits_longer = place.peer_waits_until.is_none_or(|until| until > place.deadline);
-        if let Some(number) = place.number.filter(|_| waits_longer) {
-            let result = Err(Refusal::new(RefusalKind::Failed, "out of time"));
-            self.end_answer(&place, Response { number, result });
+        if let (Some(number), Some(peer)) = (number, self.peers.get_mut(from)) {
+            peer.forget_unsent(number);
         }
-        self.emit(Event::Cancelled { ticket, cause: CancelCause::OutOfTime });
+        match number.filter(|_| is_told && waits_longer) {
+            Some(number) => {
+                let result = Err(Refusal::new(RefusalKind::Failed, "out of time"));
+                self.end_answer(ticket, Response { number, result }, now);
+            }
+            None => self.let_go(ticket),
+        }
+        if is_told {
+            self.emit(Event::Cancelled { ticket, cause: CancelCause::OutOfTime });
+        }
     }
 
-    fn free(&mut self, ticket: Ticket) -> Option<Place> {
-        let place = self.serving.places.remove(&ticket)?;
+    /// Frees a place for good.
+    fn let_go(&mut self, ticket: Ticket) {
+        self.free(ticket);
+        self.tell_if_drained();
+    }
+
+    /// The place of an end that the link has taken is free.
+    pub(super) fn free_what_left(&mut self) {
+        if let Some(ticket) = self.serving.leaving.take() {
+            self.let_go(ticket);
+        }
+    }
+
+    fn free(&mut self, ticket: Ticket) {
+        let Some(place) = self.serving.places.remove(&ticket) else { return };
         self.timers.remove(&(place.deadline, Timer::Ticket(ticket)));
         self.serving.bytes = self.serving.bytes.saturating_sub(place.bytes);
         if let Some(peer) = self.peers.get_mut(place.from) {
@@ -202,7 +245,6 @@ impl Engine {
                 peer.asking.remove(&number);
             }
         }
-        Some(place)
     }
 
     /// Work on a streamed answer goes on: its time begins anew, as long as the peer waits.
@@ -214,19 +256,22 @@ impl Engine {
         self.timers.insert((place.deadline, Timer::Ticket(ticket)));
     }
 
-    /// Responds behind the chunks, if there are some.
-    fn end_answer(&mut self, place: &Place, response: Response) {
+    /// Responds behind the chunks, if there are some; the place is free when the response has left.
+    fn end_answer(&mut self, ticket: Ticket, response: Response, now: Timestamp) {
+        let Some(place) = self.serving.places.get_mut(&ticket) else { return };
         if place.stream.is_none() {
-            self.respond(place.from, response, place.peer_waits_until);
+            let (to, expires) = (place.from, place.peer_waits_until);
+            self.let_go(ticket);
+            self.respond(to, response, expires);
             return;
         }
-        let (to, message) = (place.from, RpcMessage::Response(response));
-        let Some(peer) = self.peers.get_mut(to) else { return };
-        if peer.is_lane_full(Lane::Bulk) || !peer.unsent.is_empty() {
-            peer.unsent.push_back(message);
-        } else {
-            self.outputs.push_back(Output::Send { to, message, lane: Lane::Bulk, expires: None });
-        }
+        let bytes = response.result.as_ref().map_or(0, Bytes::len);
+        let freed = std::mem::replace(&mut place.bytes, bytes);
+        place.has_ended = true;
+        let to = place.from;
+        self.serving.bytes = self.serving.bytes.saturating_sub(freed).saturating_add(bytes);
+        self.postpone(ticket, now);
+        self.send_in_order(to, RpcMessage::Response(response));
     }
 
     fn respond(&mut self, to: Slot, response: Response, expires: Option<Timestamp>) {

@@ -126,7 +126,7 @@ impl OutStream {
 impl Engine {
     /// Sends a part of an answer, if it is wanted in parts; [`answer`](Self::answer) ends it.
     pub fn send_chunk(&mut self, ticket: Ticket, payload: Bytes, now: Timestamp) -> Result<(), ChunkError> {
-        let place = self.serving.place_mut(ticket).filter(|place| place.is_awaited).ok_or(ChunkError::Stale)?;
+        let place = self.serving.place_mut(ticket).filter(|place| place.takes_chunks()).ok_or(ChunkError::Stale)?;
         let (Some(number), Some(stream)) = (place.number, &mut place.stream) else { return Err(ChunkError::NotWanted) };
         let bytes = payload.len();
         if bytes > PAYLOAD_BYTES_MAX {
@@ -134,7 +134,7 @@ impl Engine {
         }
         let to = place.from;
         let peer = self.peers.get(to).ok_or(ChunkError::Stale)?;
-        let is_blocked = peer.is_lane_full(Lane::Bulk) || !peer.unsent.is_empty();
+        let is_blocked = peer.is_lane_full(Lane::Bulk);
         let Some(credit) = stream.credit.checked_sub(Chunk::cost(bytes)).filter(|_| !is_blocked) else {
             stream.is_refused = true;
             return Err(ChunkError::NoRoom);
@@ -143,16 +143,15 @@ impl Engine {
         let index = stream.next_index;
         stream.next_index = index.saturating_add(1);
         let message = RpcMessage::Chunk(Chunk { number, index, payload });
-        self.outputs.push_back(Output::Send { to, message, lane: Lane::Bulk, expires: None });
         self.postpone(ticket, now);
+        self.send_in_order(to, message);
         Ok(())
     }
 
     /// How many bytes a chunk of an answer may have now; 0 where none is wanted.
     pub fn room(&self, ticket: Ticket) -> usize {
-        let Some(place) = self.serving.place(ticket).filter(|place| place.is_awaited) else { return 0 };
-        let is_free =
-            |slot| self.peers.get(slot).is_some_and(|peer| !peer.is_lane_full(Lane::Bulk) && peer.unsent.is_empty());
+        let Some(place) = self.serving.place(ticket).filter(|place| place.takes_chunks()) else { return 0 };
+        let is_free = |slot| self.peers.get(slot).is_some_and(|peer| !peer.is_lane_full(Lane::Bulk));
         place.stream.as_ref().filter(|_| is_free(place.from)).map_or(0, OutStream::room)
     }
 
@@ -170,14 +169,51 @@ impl Engine {
         self.tell_room(ticket);
     }
 
-    /// Sends what the link had not taken, then lets the streams of a peer go on.
+    /// Sends a part of a streamed answer, or its end, behind what waits for the link already.
+    pub(super) fn send_in_order(&mut self, to: Slot, message: RpcMessage) {
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        peer.unsent.push_back(message);
+        if !peer.is_lane_full(Lane::Bulk) {
+            self.streaming.insert(to);
+        }
+    }
+
+    /// What is next of all streamed answers. One is handed out at a time, so that what is refused is still the first.
+    pub(super) fn poll_streams(&mut self) -> Option<Output> {
+        while let Some(to) = self.streaming.first().copied() {
+            let peer = self.peers.get_mut(to);
+            let Some((peer, message)) = peer.and_then(|peer| peer.unsent.pop_front().map(|message| (peer, message)))
+            else {
+                self.streaming.remove(&to);
+                continue;
+            };
+            if let RpcMessage::Response(response) = &message {
+                self.serving.leaving = peer.asking.get(&response.number).copied();
+            }
+            return Some(Output::Send { to, message, lane: Lane::Bulk, expires: None });
+        }
+        None
+    }
+
+    /// The link did not take a message of a streamed answer: it stays the first.
+    pub(super) fn stream_not_sent(&mut self, to: Slot, message: &RpcMessage) {
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        let is_end = |number| peer.asking.get(&number).is_some_and(|ticket| self.serving.has_ended(*ticket));
+        let is_kept = match message {
+            RpcMessage::Chunk(chunk) => peer.asking.contains_key(&chunk.number),
+            RpcMessage::Response(response) => is_end(response.number),
+            RpcMessage::Request(_) | RpcMessage::Cancel(_) | RpcMessage::Methods(_) | RpcMessage::Credit(_) => false,
+        };
+        if is_kept {
+            self.serving.leaving = None;
+            peer.unsent.push_front(message.clone());
+        }
+    }
+
+    /// Lets the streams of a peer go on, behind what the link had not taken.
     pub(super) fn resume_streams(&mut self, to: Slot) {
         let Some(peer) = self.peers.get_mut(to) else { return };
-        while !peer.is_lane_full(Lane::Bulk)
-            && let Some(message) = peer.unsent.pop_front()
-        {
-            self.outputs.push_back(Output::Send { to, message, lane: Lane::Bulk, expires: None });
-        }
+        self.streaming.insert(to);
         let tickets: Vec<Ticket> = peer.asking.values().copied().collect();
         tickets.into_iter().for_each(|ticket| self.tell_room(ticket));
     }

@@ -13,6 +13,7 @@ mod joining;
 mod limits;
 mod serving;
 mod streams;
+mod unread;
 
 const A: Slot = Slot::new(0, 0);
 const B: Slot = Slot::new(1, 0);

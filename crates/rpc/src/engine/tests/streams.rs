@@ -4,7 +4,7 @@ use crate::{Chunk, ChunkError, Credit};
 const PART: usize = 100_000;
 const COST: u32 = PART as u32 + Chunk::OVERHEAD;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config { stream_window: 6 * COST, idle_timeout: Duration::from_secs(1), ..Config::default() }
 }
 
@@ -16,7 +16,7 @@ fn chunk(number: NonZeroU64, index: u32) -> RpcMessage {
     RpcMessage::Chunk(Chunk { number, index, payload: vec![index as u8; PART].into() })
 }
 
-fn bulk(to: Slot, message: RpcMessage) -> Output {
+pub(super) fn bulk(to: Slot, message: RpcMessage) -> Output {
     Output::Send { to, message, lane: Lane::Bulk, expires: None }
 }
 
