@@ -81,6 +81,8 @@ pub struct Response {
     pub number: NonZeroU64,
     /// The result, or why there is none.
     pub result: Result<Bytes, Refusal>,
+    /// How many chunks came before, if the answer is streamed.
+    pub chunks: u32,
 }
 
 /// Why a request has no result.
@@ -219,9 +221,11 @@ impl RpcMessage {
                 stream_credit: request.stream_credit,
                 payload: request.payload,
             }),
-            Kind::Response(response) => {
-                Self::Response(Response { number: number(response.call)?, result: result_of(response)? })
-            }
+            Kind::Response(response) => Self::Response(Response {
+                number: number(response.call)?,
+                chunks: response.chunks,
+                result: result_of(response)?,
+            }),
             Kind::Cancel(cancel) => Self::Cancel(number(cancel.call)?),
             Kind::Methods(methods) => {
                 Self::Methods(methods.names.into_iter().map(MethodName::try_from).collect::<Result<_, _>>()?)
@@ -287,11 +291,11 @@ fn result_of(response: pb::RpcResponse) -> Result<Result<Bytes, Refusal>, Messag
 }
 
 fn response_of(response: &Response) -> pb::RpcResponse {
-    let call = response.number.get();
+    let (call, chunks) = (response.number.get(), response.chunks);
     let refusal = match &response.result {
         Ok(payload) => {
             let (status, payload) = (pb::RpcStatus::Ok.into(), payload.clone());
-            return pb::RpcResponse { call, status, reason: String::new(), payload };
+            return pb::RpcResponse { call, status, reason: String::new(), chunks, payload };
         }
         Err(refusal) => refusal,
     };
@@ -303,7 +307,7 @@ fn response_of(response: &Response) -> pb::RpcResponse {
         RefusalKind::Failed => pb::RpcStatus::Failed,
         RefusalKind::NotAllowed => pb::RpcStatus::NotAllowed,
     };
-    pb::RpcResponse { call, status: status.into(), reason: cut(&refusal.reason), payload: Bytes::new() }
+    pb::RpcResponse { call, status: status.into(), reason: cut(&refusal.reason), chunks, payload: Bytes::new() }
 }
 
 fn cut(reason: &str) -> String {

@@ -82,7 +82,7 @@ impl World {
             Habit::Lies => Ok(Bytes::new()),
             Habit::CannotSatisfy => Err(Refusal::cannot_satisfy("")),
         };
-        self.engine.message_received(peer, RpcMessage::Response(Response { number, result }), self.now);
+        self.engine.message_received(peer, RpcMessage::Response(Response { number, result, chunks: 0 }), self.now);
     }
 
     fn share(&self, peer: usize) -> f64 {

@@ -223,7 +223,7 @@ impl World {
                 if !self.sent.iter().any(is_real) {
                     let number = NonZeroU64::new(number).unwrap();
                     let result = Ok(Bytes::from_static(b"invented"));
-                    self.receive(peer, RpcMessage::Response(Response { number, result }));
+                    self.receive(peer, RpcMessage::Response(Response { number, result, chunks: 0 }));
                 }
             }
             Step::Verdict(which, how) => self.judge(which, how),
@@ -337,7 +337,7 @@ impl World {
         // Once it is answered, a second answer is one that nobody asked for.
         let position = which % self.sent.len();
         self.sent.remove(position);
-        self.engine.message_received(to, RpcMessage::Response(Response { number, result }), self.now);
+        self.engine.message_received(to, RpcMessage::Response(Response { number, result, chunks: 0 }), self.now);
     }
 
     fn pick_call(&self, which: usize) -> Option<usize> {

@@ -163,7 +163,7 @@ impl World {
         let (from, is_true) = self.under_way.remove(&(at, number)).unwrap();
         self.now = self.now.max(at);
         let payload = if is_true { Bytes::from_static(b"truth") } else { Bytes::new() };
-        let response = Response { number, result: Ok(payload) };
+        let response = Response { number, result: Ok(payload), chunks: 0 };
         self.engine.message_received(from, RpcMessage::Response(response), self.now);
     }
 

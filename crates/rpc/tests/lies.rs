@@ -98,7 +98,7 @@ impl World {
 
     fn asked(&mut self, to: Slot, request: Request) {
         let number = request.number.unwrap();
-        let respond = |result| RpcMessage::Response(Response { number, result });
+        let respond = |result| RpcMessage::Response(Response { number, result, chunks: 0 });
         if to.index() as u32 >= self.liars {
             return self.send(to, ROUND_TRIP, respond(Ok(request.payload)));
         }
@@ -123,7 +123,7 @@ impl World {
             Lie::Unasked => {
                 for ahead in 1..50 {
                     let number = NonZeroU64::new(number.get() + ahead).unwrap();
-                    let response = Response { number, result: Ok(request.payload.clone()) };
+                    let response = Response { number, result: Ok(request.payload.clone()), chunks: 0 };
                     self.send(to, ROUND_TRIP, RpcMessage::Response(response));
                 }
             }

@@ -324,7 +324,7 @@ async fn fault_unasked_answer() {
     let liar_id = *liar.local_peer_id();
     let invented = |number| {
         let (number, result) = (NonZeroU64::new(number).unwrap(), Ok(Bytes::from_static(b"invented")));
-        RpcMessage::Response(Response { number, result }).encode()
+        RpcMessage::Response(Response { number, result, chunks: 0 }).encode()
     };
     run_raw(liar, (1..=3).map(invented).collect());
     let mut accused = 0;

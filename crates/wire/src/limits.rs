@@ -182,6 +182,7 @@ limits! {
         number(1, "call"),
         number(2, "status"),
         bytes(3, "reason", 256, 1),
+        number(4, "chunks"),
         bytes(15, "payload", PAYLOAD_BYTES_MAX, 1),
     ];
     RpcChunk: ITEM_BYTES_MAX, [

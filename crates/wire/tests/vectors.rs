@@ -152,6 +152,7 @@ fn check_all() -> Vec<&'static str> {
             call: 300,
             status: pb::RpcStatus::CannotSatisfy.into(),
             reason: "no such object".into(),
+            chunks: 3,
             payload: Vec::new().into(),
         }),
         check(pb::RpcChunk { call: 300, index: 7, payload: b"part".to_vec().into() }),

@@ -74,8 +74,8 @@ impl Rpc {
                 let response = pb::RpcResponse {
                     call: request.call,
                     status: pb::RpcStatus::Ok.into(),
-                    reason: String::new(),
                     payload,
+                    ..pb::RpcResponse::default()
                 };
                 return self.send(Kind::Response(response)).await;
             }

@@ -142,7 +142,7 @@ impl Foreign {
     fn insert(&mut self, call: Call) -> Option<Slot> {
         if self.calls.len() >= self.calls_max {
             let result = Err(Refusal::new(RefusalKind::Overloaded, ""));
-            self.send(call, &RpcMessage::Response(Response { number: ONLY, result }));
+            self.send(call, &RpcMessage::Response(Response { number: ONLY, result, chunks: 0 }));
             return None;
         }
         let request = call.request;

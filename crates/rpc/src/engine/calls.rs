@@ -280,6 +280,9 @@ impl Engine {
         let Some(ask) = self.take_ask(id, response.number) else { return };
         let elapsed = now.since(ask.since);
         match response.result {
+            Ok(_) if self.lacks_chunks(id, response.chunks) => {
+                self.try_failed(id, Tried { peer: from, failure: Failure::Incomplete, elapsed }, now);
+            }
             Ok(payload) => self.answered(id, Answer { from, payload, elapsed }, now),
             Err(refusal) => {
                 let serves_less = matches!(refusal.kind, RefusalKind::NoSuchMethod | RefusalKind::NotAllowed);
@@ -290,6 +293,12 @@ impl Engine {
             }
         }
         self.use_places(from, now);
+    }
+
+    /// Whether other chunks of a streamed answer came than its end says.
+    fn lacks_chunks(&self, id: CallId, sent: u32) -> bool {
+        let stream = self.calls.calls.get(&id).and_then(|call| call.stream.as_ref());
+        stream.is_some_and(|stream| stream.received() != sent)
     }
 
     fn answered(&mut self, id: CallId, answer: Answer<Slot>, now: Timestamp) {

@@ -89,7 +89,7 @@ impl Engine {
         } else {
             result
         };
-        self.end_answer(ticket, Response { number, result }, now);
+        self.end_answer(ticket, Response { number, result, chunks: 0 }, now);
         if is_too_large { Err(AnswerError::TooLarge { bytes, max }) } else { Ok(()) }
     }
 
@@ -105,7 +105,7 @@ impl Engine {
                 self.stats.refused = self.stats.refused.saturating_add(1);
                 if let Some(number) = request.number {
                     let waits_until = request.timeout.map(|timeout| now.after(timeout));
-                    self.respond(from, Response { number, result: Err(refusal) }, waits_until);
+                    self.respond(from, Response { number, result: Err(refusal), chunks: 0 }, waits_until);
                 }
             }
         }
@@ -208,7 +208,7 @@ impl Engine {
         match number.filter(|_| is_told && waits_longer) {
             Some(number) => {
                 let result = Err(Refusal::new(RefusalKind::Failed, "out of time"));
-                self.end_answer(ticket, Response { number, result }, now);
+                self.end_answer(ticket, Response { number, result, chunks: 0 }, now);
             }
             None => self.let_go(ticket),
         }
@@ -265,6 +265,7 @@ impl Engine {
             self.respond(to, response, expires);
             return;
         }
+        let response = Response { chunks: place.stream.as_ref().map_or(0, OutStream::sent), ..response };
         let bytes = response.result.as_ref().map_or(0, Bytes::len);
         let freed = std::mem::replace(&mut place.bytes, bytes);
         place.has_ended = true;

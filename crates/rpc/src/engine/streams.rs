@@ -64,6 +64,11 @@ impl InStream {
         self.next_index > 0
     }
 
+    /// How many chunks came.
+    pub(super) const fn received(&self) -> u32 {
+        self.next_index
+    }
+
     pub(super) const fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }
@@ -114,6 +119,11 @@ pub(super) struct OutStream {
 impl OutStream {
     pub(super) fn new(credit: u32) -> Self {
         Self { credit: credit.into(), next_index: 0, is_refused: false }
+    }
+
+    /// How many chunks were sent.
+    pub(super) const fn sent(&self) -> u32 {
+        self.next_index
     }
 
     /// How many bytes a chunk may have.

@@ -76,7 +76,7 @@ fn asked(engine: &mut Engine) -> (Slot, NonZeroU64) {
 }
 
 fn respond(engine: &mut Engine, from: Slot, number: NonZeroU64, result: Result<Bytes, Refusal>, now: Timestamp) {
-    engine.message_received(from, RpcMessage::Response(Response { number, result }), now);
+    engine.message_received(from, RpcMessage::Response(Response { number, result, chunks: 0 }), now);
 }
 
 fn call(engine: &mut Engine, options: CallOptions<Slot>, now: Timestamp) -> CallId {

@@ -27,7 +27,11 @@ fn messages_survive_the_round_trip() {
     let mut messages = vec![
         RpcMessage::Request(request),
         RpcMessage::Request(one_way),
-        RpcMessage::Response(Response { number: number(u64::MAX), result: Ok(Bytes::from_static(b"value")) }),
+        RpcMessage::Response(Response {
+            number: number(u64::MAX),
+            result: Ok(Bytes::from_static(b"value")),
+            chunks: 3,
+        }),
         RpcMessage::Cancel(number(1)),
         RpcMessage::Methods(vec![]),
         RpcMessage::Methods(vec![name("a"), name("b")]),
@@ -40,7 +44,7 @@ fn messages_survive_the_round_trip() {
         RefusalKind::Failed,
     ] {
         let result = Err(Refusal::new(kind, "because"));
-        messages.push(RpcMessage::Response(Response { number: number(2), result }));
+        messages.push(RpcMessage::Response(Response { number: number(2), result, chunks: 0 }));
     }
     for message in messages {
         assert_eq!(round_trip(&message), message);
@@ -50,7 +54,7 @@ fn messages_survive_the_round_trip() {
 #[test]
 fn what_is_no_message_is_refused() {
     let frame = |kind| RpcMessage::from_frame(pb::RpcFrame { kind: Some(kind) });
-    let response = pb::RpcResponse { call: 1, status: 1, reason: String::new(), payload: Bytes::new() };
+    let response = pb::RpcResponse { call: 1, status: 1, ..pb::RpcResponse::default() };
     assert_eq!(frame(Kind::Cancel(pb::RpcCancel { call: 0 })), Err(MessageError::NoNumber));
     assert_eq!(frame(Kind::Response(pb::RpcResponse { call: 0, ..response.clone() })), Err(MessageError::NoNumber));
     assert_eq!(frame(Kind::Response(pb::RpcResponse { status: 0, ..response.clone() })), Err(MessageError::NoStatus));
@@ -69,8 +73,11 @@ fn what_is_no_message_is_refused() {
 #[test]
 fn reasons_are_cut_between_characters_and_waiting_is_never_zero() {
     let reason = format!("{}{}", "a".repeat(255), "ö");
-    let message =
-        RpcMessage::Response(Response { number: number(1), result: Err(Refusal::cannot_satisfy(reason.as_str())) });
+    let message = RpcMessage::Response(Response {
+        number: number(1),
+        result: Err(Refusal::cannot_satisfy(reason.as_str())),
+        chunks: 0,
+    });
     let RpcMessage::Response(cut) = round_trip(&message) else { panic!("still a response") };
     assert_eq!(cut.result.unwrap_err().reason, "a".repeat(255));
     assert_eq!(whole_millis(Duration::from_micros(10)), 1);
@@ -96,7 +103,7 @@ fn fault_a_payload_holds_no_more_of_its_frame_than_itself() {
             stream_credit: 0,
             payload: payload.clone(),
         };
-        let response = Response { number: number(7), result: Ok(payload) };
+        let response = Response { number: number(7), result: Ok(payload), chunks: 0 };
         for sent in [RpcMessage::Request(request), RpcMessage::Response(response)] {
             let frame = Bytes::from([&bruit_wire::encode(&sent.to_frame())[..], &padding].concat());
             let received = RpcMessage::decode(frame.clone()).unwrap().unwrap();

@@ -38,7 +38,7 @@ impl World {
     }
 
     fn respond(&mut self, from: Slot, number: NonZeroU64, result: Result<Bytes, Refusal>) {
-        self.engine.message_received(from, RpcMessage::Response(Response { number, result }), self.now);
+        self.engine.message_received(from, RpcMessage::Response(Response { number, result, chunks: 0 }), self.now);
     }
 
     /// Lets all time-outs pass that are due within a span.

@@ -564,6 +564,9 @@ pub struct RpcResponse {
     /// Why, for a person; at most 256 bytes.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// How many chunks came before, if the answer is streamed.
+    #[prost(uint32, tag = "4")]
+    pub chunks: u32,
     /// The result.
     #[prost(bytes = "bytes", tag = "15")]
     pub payload: ::prost::bytes::Bytes,

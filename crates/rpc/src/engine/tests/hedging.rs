@@ -110,7 +110,7 @@ fn the_preferred_class_is_asked_first_while_one_of_it_is_fit() {
         assert_eq!(first, C);
         engine.message_received(
             C,
-            RpcMessage::Response(Response { number, result: Err(Refusal::cannot_satisfy("")) }),
+            RpcMessage::Response(Response { number, result: Err(Refusal::cannot_satisfy("")), chunks: 0 }),
             ms(1),
         );
         let after = outputs(&mut engine);

@@ -26,7 +26,7 @@ fn server(config: Config) -> Engine {
 }
 
 fn response(n: u64, result: Result<Bytes, Refusal>, expires: Option<Timestamp>) -> Output {
-    let message = RpcMessage::Response(Response { number: number(n), result });
+    let message = RpcMessage::Response(Response { number: number(n), result, chunks: 0 });
     Output::Send { to: A, message, lane: Lane::Calls, expires }
 }
 

@@ -62,7 +62,8 @@ fn chunks_come_in_order_and_credit_follows_what_the_reader_takes() {
     engine.chunk_taken(id, ms(5)).unwrap();
     assert_eq!(outputs(&mut engine), [credit(n, COST)], "nothing is left to be taken");
     assert_eq!(engine.chunk_taken(id, ms(5)), Err(CallStateError::NotAnswered));
-    respond(&mut engine, A, n, Ok(payload("end")), ms(9));
+    let end = Response { number: n, result: Ok(payload("end")), chunks: 4 };
+    engine.message_received(A, RpcMessage::Response(end), ms(9));
     let answer = Answer { from: A, payload: payload("end"), elapsed: Duration::from_millis(9) };
     let good = conduct(A, Conduct::Answered { elapsed: Duration::ZERO });
     assert_eq!(outputs(&mut engine), [good, event(Event::Done { call: id, result: Ok(answer), tries: 1 })]);
@@ -148,7 +149,7 @@ fn fault_a_slow_reader_stops_the_sender_and_costs_no_memory() {
     assert_eq!(engine.next_timeout(), Some(ms(15_000)), "as long as the reader takes some, the time begins anew");
     assert_eq!(engine.send_chunk(ticket, part(), ms(5_000)), Ok(()));
     engine.answer(ticket, Ok(Bytes::new()), ms(5_001)).unwrap();
-    let end = RpcMessage::Response(Response { number: number(1), result: Ok(Bytes::new()) });
+    let end = RpcMessage::Response(Response { number: number(1), result: Ok(Bytes::new()), chunks: 3 });
     assert_eq!(outputs(&mut engine), [sent(2), bulk(A, end)]);
     assert_eq!(engine.send_chunk(ticket, part(), ms(5_002)), Err(ChunkError::Stale));
 }
@@ -166,7 +167,7 @@ fn what_a_full_link_did_not_take_is_sent_in_order_when_it_takes_again() {
     call(&mut engine, repeatable(), ms(2));
     asked(&mut engine);
     engine.peer_writable(A, Lane::Bulk, ms(3));
-    let end = RpcMessage::Response(Response { number: number(1), result: Ok(Bytes::new()) });
+    let end = RpcMessage::Response(Response { number: number(1), result: Ok(Bytes::new()), chunks: 1 });
     assert_eq!(outputs(&mut engine), [first[0].clone(), bulk(A, end)]);
 }
 
@@ -184,4 +185,20 @@ fn an_answer_in_one_piece_is_not_sent_in_chunks() {
         (engine.send_chunk(*ticket, Bytes::new(), ms(0)), engine.room(*ticket)),
         (Err(ChunkError::NotWanted), 0)
     );
+}
+
+#[test]
+fn fault_a_last_part_that_was_lost_is_noticed_by_the_end() {
+    let end = |number, chunks| RpcMessage::Response(Response { number, result: Ok(Bytes::new()), chunks });
+    let (mut engine, id, n) = asking(streamed());
+    engine.message_received(A, chunk(n, 0), ms(1));
+    outputs(&mut engine);
+    engine.message_received(A, end(n, 2), ms(2));
+    assert_eq!(outputs(&mut engine), [failed(id, EndCause::BrokenOff, vec![tried(A, Failure::Incomplete, 2)])]);
+
+    let mut engine = with_peers(config(), &[A, B]);
+    call(&mut engine, streamed(), ms(0));
+    let (first, n) = asked(&mut engine);
+    engine.message_received(first, end(n, 1), ms(1));
+    assert_eq!(asked(&mut engine).0, other(first), "nothing was seen of it: the next is asked");
 }

@@ -54,7 +54,7 @@ fn fault_a_peer_that_does_not_read_fills_its_own_places_only() {
     engine.peer_writable(A, Lane::Bulk, ms(2));
     let mut ends = outputs(&mut engine);
     ends.retain(|output| !matches!(output, Output::Resume { .. }));
-    let second = RpcMessage::Response(Response { number: number(2), result: Ok(payload("end")) });
+    let second = RpcMessage::Response(Response { number: number(2), result: Ok(payload("end")), chunks: 0 });
     assert_eq!((&ends[0], &ends[1], ends.len()), (&first, &bulk(A, second), PLACES));
     assert_eq!(engine.serving(), 0);
     assert!(ask_for(&mut engine, A, 5_000).is_some());
