@@ -30,6 +30,8 @@ pub(super) struct InStream {
     bytes_left: u64,
     idle_timeout: Duration,
     first_after: Option<Duration>,
+    /// Since when the reader waits for the other side, after the first chunk.
+    waits_since: Option<Timestamp>,
 }
 
 /// What became of taking a chunk.
@@ -57,6 +59,7 @@ impl InStream {
             bytes_left: bytes_max.unwrap_or(config.stream_bytes_max),
             idle_timeout: idle_timeout.unwrap_or(config.idle_timeout).min(LONGEST),
             first_after: None,
+            waits_since: None,
         }
     }
 
@@ -77,6 +80,11 @@ impl InStream {
         self.first_after
     }
 
+    /// For how long the reader has waited for the other side; `None` before the first chunk.
+    pub(super) fn waited(&self, now: Timestamp) -> Option<Duration> {
+        self.has_begun().then(|| self.waits_since.map_or(Duration::ZERO, |since| now.since(since)))
+    }
+
     /// What is granted with the request.
     pub(super) fn window(&self) -> u32 {
         u32::try_from(self.credit).unwrap_or(u32::MAX)
@@ -93,6 +101,7 @@ impl InStream {
         self.next_index = self.next_index.saturating_add(1);
         self.untaken.push_back(cost);
         self.first_after.get_or_insert(elapsed);
+        self.waits_since = None;
         Received::Kept
     }
 
@@ -103,6 +112,7 @@ impl InStream {
         let is_due = self.taken >= u64::from(config.stream_window / 2) || self.untaken.is_empty();
         let credit = is_due.then(|| std::mem::take(&mut self.taken)).filter(|credit| *credit > 0);
         self.credit = self.credit.saturating_add(credit.unwrap_or(0));
+        self.waits_since = self.untaken.is_empty().then_some(now);
         let stands_still_at = self.untaken.is_empty().then(|| now.after(self.idle_timeout));
         Taken::Chunk { credit: credit.map(|credit| u32::try_from(credit).unwrap_or(u32::MAX)), stands_still_at }
     }

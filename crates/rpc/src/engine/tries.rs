@@ -223,8 +223,9 @@ impl Engine {
         let is_final = tried.failure.may_have_run() && !call.is_idempotent;
         let (method, full_time) = (call.method.clone(), call.try_timeout);
         let full_time = call.stream.as_ref().map_or(full_time, |stream| stream.idle_timeout());
+        let waited = call.stream.as_ref().and_then(|stream| stream.waited(now)).unwrap_or(tried.elapsed);
         let is_under_way = !call.asks.is_empty() || call.judged.is_some() || !call.answers.is_empty();
-        self.note_failure(&tried, &method, full_time, now);
+        self.note_failure(&tried, &method, waited >= full_time, now);
         if has_chunks {
             self.fail(id, EndCause::BrokenOff, now);
         } else if is_final {
@@ -270,10 +271,10 @@ impl Engine {
         }
     }
 
-    fn note_failure(&mut self, tried: &Tried<Slot>, method: &MethodName, full_time: Duration, now: Timestamp) {
+    fn note_failure(&mut self, tried: &Tried<Slot>, method: &MethodName, had_its_time: bool, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(tried.peer) else { return };
         let (outcome, conduct) = match &tried.failure {
-            Failure::TimedOut if tried.elapsed >= full_time => (Some(Outcome::TimedOut), Some(Conduct::TimedOut)),
+            Failure::TimedOut if had_its_time => (Some(Outcome::TimedOut), Some(Conduct::TimedOut)),
             // Nothing is known of a peer that had less than its time, or of one that was not reached.
             Failure::TimedOut | Failure::Lost | Failure::NotSent | Failure::Incomplete | Failure::GivenUp => {
                 (None, None)

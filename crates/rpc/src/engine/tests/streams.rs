@@ -202,3 +202,20 @@ fn fault_a_last_part_that_was_lost_is_noticed_by_the_end() {
     engine.message_received(first, end(n, 1), ms(1));
     assert_eq!(asked(&mut engine).0, other(first), "nothing was seen of it: the next is asked");
 }
+
+#[test]
+fn a_stream_that_goes_on_until_the_deadline_is_not_held_against_its_sender() {
+    for reads_all in [true, false] {
+        let (mut engine, id, n) = asking(CallOptions { deadline: Some(Duration::from_secs(3)), ..streamed() });
+        for second in 0..3 {
+            engine.message_received(A, chunk(n, second), ms(u64::from(second) * 900));
+            if reads_all {
+                engine.chunk_taken(id, ms(u64::from(second) * 900 + 400)).unwrap();
+            }
+        }
+        outputs(&mut engine);
+        engine.handle_timeout(ms(3_000));
+        let broken = failed(id, EndCause::BrokenOff, vec![tried(A, Failure::TimedOut, 3_000)]);
+        assert_eq!(outputs(&mut engine), [broken]);
+    }
+}
