@@ -1,7 +1,8 @@
 //! Equal calls under way share one answer: who leads, and who follows.
 //!
 //! The leader is a call like any other. A follower is no more than an id and a deadline; when its leader is taken back or out of
-//! time, the first follower goes on in its place with all that is under way.
+//! time, a follower goes on in its place with all that is under way. Who judges answers follows only who judges them too, and
+//! takes the leader's judgement for its own.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;
@@ -41,6 +42,15 @@ impl Joins {
         self.leaders.entry(method).or_default().insert(payload, id);
     }
 
+    /// A follower leads in its leader's place, unless another call has taken the lead meanwhile.
+    fn succeed(&mut self, method: &MethodName, payload: &Bytes, leader: CallId, heir: CallId) {
+        if let Some(leading) = self.leaders.get_mut(method).and_then(|leaders| leaders.get_mut(payload))
+            && *leading == leader
+        {
+            *leading = heir;
+        }
+    }
+
     /// The leader ends; returns who followed it.
     pub(super) fn end(&mut self, method: &MethodName, payload: &Bytes, id: CallId) -> Vec<Follower> {
         if let Some(leaders) = self.leaders.get_mut(method)
@@ -77,6 +87,9 @@ impl Engine {
         deadline: Timestamp,
     ) -> Option<CallId> {
         let leader = *self.calls.joins.leaders.get(method)?.get(payload)?;
+        if validate && !self.calls.calls.get(&leader)?.validate {
+            return None;
+        }
         let id = self.calls.next_id();
         self.calls.joins.followers.insert(id, Follower { id, leader, deadline, validate });
         self.calls.joins.by_leader.entry(leader).or_default().push(id);
@@ -109,14 +122,16 @@ impl Engine {
         self.timers.remove(&(follower.deadline, Timer::Call(follower.id)));
     }
 
-    /// Ends a call whose answer others want too: the first of them that has time left goes on in its place. False if there is
-    /// none.
+    /// Ends a call whose answer others want too: the first of them that judges answers goes on in its place, or else the first.
+    /// False if nobody with time left is there.
     pub(super) fn hand_over(&mut self, id: CallId, cause: EndCause, now: Timestamp) -> bool {
+        for follower in self.calls.joins.by_leader.get(&id).cloned().unwrap_or_default() {
+            self.leave_join_at(follower, now);
+        }
         let joins = &self.calls.joins;
-        let has_time = |id: &&CallId| joins.followers.get(*id).is_some_and(|follower| follower.deadline > now);
-        let Some(heir) = joins.by_leader.get(&id).and_then(|ids| ids.iter().find(has_time)).copied() else {
-            return false;
-        };
+        let Some(ids) = joins.by_leader.get(&id) else { return false };
+        let judges = |id: &&CallId| joins.followers.get(*id).is_some_and(|follower| follower.validate);
+        let Some(heir) = ids.iter().find(judges).or(ids.first()).copied() else { return false };
         let (Some(mut call), Some(follower)) = (self.calls.calls.remove(&id), self.calls.joins.leave(heir)) else {
             return false;
         };
@@ -135,7 +150,7 @@ impl Engine {
         if !others.is_empty() {
             joins.by_leader.insert(heir, others);
         }
-        joins.lead(call.method.clone(), call.payload.clone(), heir);
+        joins.succeed(&call.method, &call.payload, id, heir);
         for ask in &call.asks {
             if let Some(peer) = self.peers.get_mut(ask.peer) {
                 peer.asked.insert(ask.number, heir);

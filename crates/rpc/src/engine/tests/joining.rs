@@ -89,3 +89,24 @@ fn the_first_judge_judges_for_all() {
     engine.verdict(second, Verdict::Good, ms(3)).unwrap();
     assert_eq!(outputs(&mut engine)[1..], [done(second, A, "v", 1)]);
 }
+
+#[test]
+fn fault_who_judges_is_given_no_answer_that_nobody_judged() {
+    let judging = || CallOptions { validate: true, ..joined() };
+    let mut engine = with_peers(Config::default(), &[A]);
+    let plain = call(&mut engine, joined(), ms(0));
+    let (_, first) = asked(&mut engine);
+    let judge = call(&mut engine, judging(), ms(0));
+    let (_, second) = asked(&mut engine);
+    let follows = [call(&mut engine, joined(), ms(0)), call(&mut engine, judging(), ms(0))];
+    assert_eq!((outputs(&mut engine), engine.stats().joined), (vec![], 2), "they share what is judged");
+    respond(&mut engine, A, first, Ok(payload("v")), ms(1));
+    assert_eq!(outputs(&mut engine)[1..], [done(plain, A, "v", 1)]);
+    engine.cancel(judge, ms(2)).unwrap();
+    outputs(&mut engine);
+    respond(&mut engine, A, second, Ok(payload("v")), ms(3));
+    let judged = event(Event::Answered { call: follows[1], from: A, payload: payload("v") });
+    assert_eq!(outputs(&mut engine), [judged], "who judges goes on before who does not");
+    engine.verdict(follows[1], Verdict::Good, ms(4)).unwrap();
+    assert_eq!(outputs(&mut engine)[1..], [done(follows[0], A, "v", 3), done(follows[1], A, "v", 3)]);
+}
