@@ -91,6 +91,17 @@ pub enum Kind {
     Rpc,
 }
 
+impl Kind {
+    /// As files call it, and the section that is its own.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Gossip => "gossip",
+            Self::Network => "network",
+            Self::Rpc => "rpc",
+        }
+    }
+}
+
 /// What the caller sets beside the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -214,6 +225,26 @@ impl Scenario {
         Wire { is_encoded: self.options.is_wire, is_counted: true }
     }
 
+    /// Refuses what another kind of world would read, and this one would pass over in silence.
+    fn check_sections(&self) -> Result<(), Invalid> {
+        let ScenarioFile { kind, overlay, fault, load, gossip, network, rpc, .. } = &self.file;
+        let written = [
+            ("overlay", overlay.is_some(), Kind::Gossip),
+            ("fault", !fault.is_empty(), Kind::Gossip),
+            ("load", load.is_some(), Kind::Gossip),
+            ("gossip", gossip.is_some(), Kind::Gossip),
+            ("network", network.is_some(), Kind::Network),
+            ("rpc", rpc.is_some(), Kind::Rpc),
+        ];
+        match written.into_iter().find(|(_, is_there, of)| *is_there && of != kind) {
+            Some((section, ..)) => {
+                let reason = format!("a scenario of kind `{}` has no such section", kind.word());
+                Err(self.invalid(section, reason).with_nearest(Some(kind.word().to_owned())))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         let ScenarioFile { nodes, runs, .. } = self.file;
         if !(1..=NODES_MAX).contains(&nodes) {
@@ -222,6 +253,7 @@ impl Scenario {
         if !(1..=RUNS_MAX).contains(&runs) {
             return Err(self.invalid("runs", format!("{runs} runs, but there must be 1 to {RUNS_MAX}")));
         }
+        self.check_sections()?;
         self.links()?;
         self.faults(&Seed::from_number(self.file.seed))?;
         claims::check(self)?;

@@ -30,6 +30,11 @@ pub struct Judged {
 pub(super) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     for (number, claim) in scenario.file.claim.iter().enumerate() {
         let path = |key: &str| format!("claim.{number}.{key}");
+        for (key, bound) in [("min", claim.min), ("max", claim.max)] {
+            if bound.is_some_and(f64::is_nan) {
+                return Err(scenario.invalid(&path(key), "NaN is no bound"));
+            }
+        }
         match (claim.min, claim.max) {
             (None, None) => return Err(scenario.invalid(&path("figure"), "a claim has a min, a max or both")),
             (Some(min), Some(max)) if min > max => {

@@ -54,6 +54,16 @@ pub enum FaultWord {
     Skew,
 }
 
+impl FaultWord {
+    /// Whether it needs to be said whom it strikes.
+    const fn strikes_nodes(self) -> bool {
+        match self {
+            Self::Crash | Self::Freeze | Self::Cut | Self::Slow | Self::Skew => true,
+            Self::Restart | Self::Churn | Self::Partition | Self::Heal => false,
+        }
+    }
+}
+
 impl Scenario {
     /// All faults of a run with their times, churn resolved into crashes and restarts.
     pub(crate) fn faults(&self, seed: &Seed) -> Result<Vec<(Duration, Fault)>, Invalid> {
@@ -98,7 +108,11 @@ impl Scenario {
                 FaultWord::Slow => Fault::Slow { nodes, delay: span("delay_ms", section.delay_ms, 1_000.0)? },
                 FaultWord::Skew => {
                     let ms = section.delay_ms.unwrap_or(1_000.0);
-                    Fault::Skew { nodes, micros: (ms.clamp(-1e12, 1e12) * 1_000.0) as i64 }
+                    if !(-1e12..=1e12).contains(&ms) {
+                        let reason = format!("{ms} ms is no skew, from -1e12 to 1e12");
+                        return Err(self.invalid(&format!("fault.{number}.delay_ms"), reason));
+                    }
+                    Fault::Skew { nodes, micros: (ms * 1_000.0) as i64 }
                 }
             };
             faults.push((at, fault));
@@ -119,6 +133,10 @@ impl Scenario {
                 }
                 None => Ok(named.clone()),
             },
+            (None, None) if section.kind.strikes_nodes() => {
+                let reason = "a fault of this kind strikes neither a share nor nodes here";
+                Err(self.invalid(&format!("fault.{number}"), reason).with_nearest(Some("share".to_owned())))
+            }
             (None, share) => {
                 let share = self.share(&format!("fault.{number}.share"), share.unwrap_or(0.0))?;
                 let mut all: Vec<u32> = (0..nodes).collect();

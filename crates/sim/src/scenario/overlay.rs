@@ -71,6 +71,9 @@ impl Scenario {
     /// Refuses what no run could make; cheaper than making it.
     pub(crate) fn check_overlay(&self) -> Result<(), Invalid> {
         let nodes = self.file.nodes;
+        if let Some(OverlaySection::SmallWorld { rewired, .. }) = &self.file.overlay {
+            self.share("overlay.small_world.rewired", *rewired)?;
+        }
         let most = match &self.file.overlay {
             Some(OverlaySection::Random { dials: degree } | OverlaySection::ScaleFree { links: degree }) => *degree,
             Some(OverlaySection::Regular { degree } | OverlaySection::SmallWorld { degree, .. }) => *degree,

@@ -73,6 +73,14 @@ fn what_cannot_be_is_refused_with_line_reason_and_nearest_word() {
     refused(put("[links]\nlatency = { uniform_ms = [5, 1] }\n"), 19, "from 5 to 1 is no range", None);
     refused(put("[[fault]]\nkind = \"crash\"\nnodes = [1, 50]\n"), 20, "there is no node 50", None);
     refused(put("[[fault]]\nkind = \"crash\"\nshare = -1.0\n"), 20, "-1 is no share", None);
+    refused(put("[[fault]]\nkind = \"crash\"\nshar = 0.5\n"), 20, "unknown field `shar`", Some("share"));
+    refused(put("[[fault]]\nkind = \"crash\"\n"), 18, "neither a share nor nodes", Some("share"));
+    refused(put("[[fault]]\nkind = \"skew\"\nshare = 0.1\ndelay_ms = nan\n"), 21, "NaN ms", None);
+    refused(put("max = nan\n"), 18, "NaN is no bound", None);
+    refused(put("[network]\nseeds = 3\n"), 18, "a scenario of kind `gossip` has no such section", Some("gossip"));
+    refused(put("[rpc]\ncalls = 3\n"), 18, "a scenario of kind `gossip` has no such section", Some("gossip"));
+    refused(swap("random]\ndials = 4", "small_world]\ndegree = 4\nrewired = 1.5"), 7, "1.5 is no share", None);
+    refused(swap("random]\ndials = 4", "regular]\ndegree = 50"), 5, "50 links for each of 50 nodes", None);
     refused(put("[[fault]]\nkind = \"crsh\"\n"), 19, "unknown variant `crsh`", Some("crash"));
 }
 
@@ -81,4 +89,12 @@ fn a_claim_about_no_figure_is_refused_with_the_nearest() {
     let scenario = parse(&GOOD.replace("\"coverage\"", "\"covrage\"")).unwrap();
     let invalid = scenario.judge(vec![scenario.run(0).unwrap()]).unwrap_err();
     assert_eq!((invalid.line, invalid.nearest.as_deref()), (16, Some("coverage")));
+}
+
+#[test]
+fn a_section_of_another_kind_is_refused_instead_of_passed_over() {
+    let text = "kind = \"network\"\nnodes = 20\n[[fault]]\nkind = \"crash\"\nshare = 0.5\n";
+    let invalid = parse(text).unwrap_err();
+    assert_eq!((invalid.line, invalid.nearest.as_deref()), (3, Some("network")), "{invalid}");
+    assert!(invalid.reason.contains("fault: a scenario of kind `network` has no such section"), "{invalid}");
 }
