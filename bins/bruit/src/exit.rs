@@ -66,7 +66,7 @@ impl From<StartError> for Failure {
         match error {
             StartError::Config(_)
             | StartError::SeedFile(_)
-            | StartError::Addr { .. }
+            | StartError::Addr(_)
             | StartError::Topic(_)
             | StartError::SharedKey(_)
             | StartError::Subscribe(_)

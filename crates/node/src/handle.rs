@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use bruit_core::{Clock, Endpoint, PeerId};
+use bruit_core::{AddrPolicy, Clock, Endpoint, PeerId};
 use bruit_stack::{
     address_book::{Ban, BanSubject, Severity, Unbanned},
     gossip::ItemId,
@@ -318,6 +318,35 @@ impl Handle {
             Ended::NotYet(_) => StorageStatus::default(),
         }
     }
+}
+
+/// An address that an operator names and that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {addr}: {reason}")]
+pub struct AddrError {
+    /// The setting.
+    pub key: &'static str,
+    /// The address.
+    pub addr: Multiaddr,
+    /// Why not.
+    pub reason: String,
+}
+
+/// The endpoints of the addresses in a setting, if the node may dial all of them.
+pub(crate) fn checked_addrs(
+    key: &'static str,
+    policy: AddrPolicy,
+    addrs: &[Multiaddr],
+) -> Result<Vec<(Endpoint, Option<PeerId>)>, AddrError> {
+    let check = |addr: &Multiaddr| {
+        let refused = |reason| AddrError { key, addr: addr.clone(), reason };
+        let (endpoint, peer) = endpoint_of(addr).map_err(|error| refused(error.to_string()))?;
+        policy.check(&endpoint).map_err(|refusal| {
+            refused(format!("{refusal}; `allow_private_addrs` (--allow-private-addrs) admits private ones"))
+        })?;
+        Ok((endpoint, peer))
+    };
+    addrs.iter().map(check).collect()
 }
 
 pub(crate) fn endpoint_of(addr: &Multiaddr) -> Result<(Endpoint, Option<PeerId>), OperateError> {

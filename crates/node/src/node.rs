@@ -18,7 +18,7 @@ use crate::{
     config::{Config, ConfigError, SeedFileError, read_seed_file},
     data_dir::{DataDir, DataDirError},
     files::{SharedFiles, repair},
-    handle::{Ended, Handle, OperateError, ServeError, Shared, TopicFeeds, endpoint_of, want},
+    handle::{AddrError, Ended, Handle, ServeError, Shared, TopicFeeds, checked_addrs, want},
     holding::Holding,
     intake,
     key::{KeyError, read_shared_key},
@@ -43,15 +43,8 @@ pub enum StartError {
     #[error(transparent)]
     SeedFile(#[from] SeedFileError),
     /// A configured address cannot be used.
-    #[error("`{key}`: {addr}: {reason}")]
-    Addr {
-        /// The setting.
-        key: &'static str,
-        /// The address.
-        addr: Multiaddr,
-        /// Why not.
-        reason: String,
-    },
+    #[error(transparent)]
+    Addr(#[from] AddrError),
     /// The name of a topic is none.
     #[error(transparent)]
     Topic(#[from] TopicError),
@@ -223,18 +216,11 @@ impl StartAddrs {
         if let Some(file) = &config.seed_file {
             seeds.extend(read_seed_file(file)?);
         }
-        let checked = |key: &'static str, addrs: &[Multiaddr]| {
-            let check = |addr: &Multiaddr| {
-                let refused = |reason| StartError::Addr { key, addr: addr.clone(), reason };
-                let (endpoint, peer) = endpoint_of(addr).map_err(|error: OperateError| refused(error.to_string()))?;
-                config.addr_policy().check(&endpoint).map_err(|refusal| {
-                    refused(format!("{refusal}; `allow_private_addrs` (--allow-private-addrs) admits private ones"))
-                })?;
-                Ok((endpoint, peer))
-            };
-            addrs.iter().map(check).collect::<Result<Vec<_>, StartError>>()
-        };
-        Ok(Self { seeds: checked("seed_addrs", &seeds)?, addnodes: checked("addnodes", &config.addnodes)? })
+        let policy = config.addr_policy();
+        Ok(Self {
+            seeds: checked_addrs("seed_addrs", policy, &seeds)?,
+            addnodes: checked_addrs("addnodes", policy, &config.addnodes)?,
+        })
     }
 
     fn enter(self, behaviour: &mut Behaviour, loaded: Loaded, anchors: &Anchors) -> KnownEndpoints {

@@ -1,10 +1,9 @@
 //! New settings for a node that runs: what can take effect at once does, the rest is named.
 
 use bruit_core::{Endpoint, PeerId};
-use multiaddr::Multiaddr;
 use serde::{Deserialize, Serialize};
 
-use super::{Handle, OperateError, StoppedError, endpoint_of};
+use super::{AddrError, Handle, StoppedError, checked_addrs, endpoint_of};
 use crate::{
     config::{Config, ConfigError},
     runtime::Runtime,
@@ -36,15 +35,8 @@ pub enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address cannot be used.
-    #[error("`{key}`: {addr}: {reason}")]
-    Addr {
-        /// The setting.
-        key: &'static str,
-        /// The address.
-        addr: Multiaddr,
-        /// Why not.
-        reason: String,
-    },
+    #[error(transparent)]
+    Addr(#[from] AddrError),
     /// Peering refuses them.
     #[error(transparent)]
     Peering(#[from] bruit_peering::ConfigError),
@@ -60,20 +52,12 @@ impl Handle {
     /// The settings cannot be used; nothing has changed.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, ReloadError> {
         config.check()?;
-        let addnodes = checked("addnodes", &config, &config.addnodes)?;
-        let seeds = checked("seed_addrs", &config, &config.seed_addrs)?;
+        // Whether private addresses may be dialled waits for a restart.
+        let policy = self.config().addr_policy();
+        let addnodes = checked_addrs("addnodes", policy, &config.addnodes)?;
+        let seeds = checked_addrs("seed_addrs", policy, &config.seed_addrs)?;
         self.ask(move |runtime| runtime.reload(config, &addnodes, &seeds)).await?
     }
-}
-
-fn checked(key: &'static str, config: &Config, addrs: &[Multiaddr]) -> Result<Named, ReloadError> {
-    let check = |addr: &Multiaddr| {
-        let refused = |reason: String| ReloadError::Addr { key, addr: addr.clone(), reason };
-        let (endpoint, peer) = endpoint_of(addr).map_err(|error: OperateError| refused(error.to_string()))?;
-        config.addr_policy().check(&endpoint).map_err(|refusal| refused(refusal.to_string()))?;
-        Ok((endpoint, peer))
-    };
-    addrs.iter().map(check).collect()
 }
 
 impl Runtime {
