@@ -237,6 +237,13 @@ impl Links {
         self.slots.get(peer).copied().filter(|slot| self.peer(*slot).is_some())
     }
 
+    /// Whether a peer is connected and may yet come up: nothing came over its lanes so far, and no connection of it is without
+    /// the protocol.
+    pub fn is_arriving(&self, peer: &PeerId) -> bool {
+        let entry = self.slots.get(peer).and_then(|slot| self.peers.get(*slot));
+        entry.is_some_and(|entry| !entry.is_up && entry.connections.iter().any(|known| known.is_supported))
+    }
+
     /// How much travelled on a lane since the peer's link came up.
     pub fn traffic(&self, slot: Slot, lane: u32) -> Option<Traffic> {
         let lane = lane as usize;

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
@@ -43,6 +44,9 @@ pub struct Behaviour {
     events: VecDeque<Event<PeerId>>,
     waker: Option<Waker>,
     inline: BTreeMap<MethodName, Inline>,
+    admission: Admission,
+    /// Peers whose links may come up, and until when that is worth waiting for.
+    arriving: BTreeMap<PeerId, Timestamp>,
 }
 
 /// What answers a method at once.
@@ -51,6 +55,8 @@ type Inline = Box<dyn FnMut(PeerId, Bytes) -> Result<Bytes, Refusal> + Send>;
 /// A list of methods that waits to be sent is replaced by a newer one.
 const METHODS_KEY: u64 = 0;
 const LANES: u32 = 2;
+/// How long a call waits for a peer that is connected to speak the protocol (a guess: some round trips of a slow one).
+const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 /// How much of what waits for a peer is kept for small frames: an eighth, some thousand calls.
 const CALLS_RESERVED: usize = 512 * 1024;
 
@@ -76,6 +82,35 @@ impl Behaviour {
             events: VecDeque::new(),
             waker: None,
             inline: BTreeMap::new(),
+            admission,
+            arriving: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that a link to this peer may come up soon.
+    fn expect(&mut self, peer: PeerId) {
+        let now = self.clock.now();
+        if self.links.is_arriving(&peer) {
+            self.arriving.insert(peer, now.after(ARRIVAL_MAX));
+            self.engine.peers_expected(self.arriving.values().max().copied(), now);
+        }
+    }
+
+    fn expect_no_more(&mut self, peer: &PeerId) {
+        if self.arriving.remove(peer).is_some() {
+            let now = self.clock.now();
+            self.engine.peers_expected(self.arriving.values().max().copied(), now);
+            self.drain(now);
+        }
+    }
+
+    /// Forgets those who have arrived, or will not.
+    fn review_arriving(&mut self, now: Timestamp) {
+        let before = self.arriving.len();
+        self.arriving.retain(|peer, until| now < *until && self.links.is_arriving(peer));
+        if self.arriving.len() < before {
+            self.engine.peers_expected(self.arriving.values().max().copied(), now);
+            self.drain(now);
         }
     }
 
@@ -241,6 +276,11 @@ impl NetworkBehaviour for Behaviour {
         }
         self.foreign.exchange.on_swarm_event(event);
         self.links.on_swarm_event(event);
+        if let FromSwarm::ConnectionEstablished(established) = &event
+            && self.admission == Admission::Automatic
+        {
+            self.expect(established.peer_id);
+        }
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: THandlerOutEvent<Self>) {
@@ -264,6 +304,10 @@ impl NetworkBehaviour for Behaviour {
                 continue;
             }
             let now = self.clock.now();
+            self.review_arriving(now);
+            if !self.events.is_empty() {
+                continue;
+            }
             if self.alarm.poll_until(cx, self.engine.next_timeout(), now).is_ready() {
                 self.engine.handle_timeout(now);
                 self.drain(now);

@@ -152,6 +152,8 @@ pub struct Engine {
     latencies: BTreeMap<MethodName, Latencies>,
     /// When somebody who failed and has rested may be tried again.
     second_chances: TokenBucket,
+    /// Until when links to more peers are expected to come up.
+    expected_until: Option<Timestamp>,
     is_shutting_down: bool,
     has_told_drained: bool,
     /// Never starts anew, so that an answer of an earlier connection fits no request of a later one.
@@ -164,6 +166,7 @@ pub struct Engine {
 enum Timer {
     Call(CallId),
     Ticket(Ticket),
+    Expected,
 }
 
 /// How many second chances may be saved up (a guess: hardly noticed by callers).
@@ -187,6 +190,7 @@ impl Engine {
             streaming: BTreeSet::new(),
             timers: BTreeSet::new(),
             latencies: BTreeMap::new(),
+            expected_until: None,
             is_shutting_down: false,
             has_told_drained: false,
             next_number: NonZeroU64::MIN,
@@ -234,6 +238,23 @@ impl Engine {
         let matters = |method: &Method| matches!(method.askers, Askers::Class(_));
         if is_other && !peer.is_client && self.methods.values().any(matters) {
             self.tell_methods(slot);
+        }
+    }
+
+    /// Says until when links to more peers may come up; `None`: no more than there are. Till then a global call that finds
+    /// nobody to ask waits, instead of failing a moment too early.
+    pub fn peers_expected(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        let until = until.filter(|until| now < *until);
+        let before = std::mem::replace(&mut self.expected_until, until);
+        if before == until {
+            return;
+        }
+        if let Some(before) = before {
+            self.timers.remove(&(before, Timer::Expected));
+        }
+        match until {
+            Some(until) => _ = self.timers.insert((until, Timer::Expected)),
+            None => self.reconsider_unserved(now),
         }
     }
 
@@ -361,6 +382,7 @@ impl Engine {
             match first.1 {
                 Timer::Call(call) => self.call_timed_out(call, now),
                 Timer::Ticket(ticket) => self.serving_timed_out(ticket, now),
+                Timer::Expected => self.peers_expected(None, now),
             }
         }
     }

@@ -11,8 +11,9 @@ use bruit_rpc::{
 use bruit_wire::{BoundedCodec, FRAME_MAX, pb};
 use bytes::Bytes;
 use futures::StreamExt;
+use libp2p_core::Multiaddr;
 use libp2p_request_response::{self as request_response, ProtocolSupport};
-use libp2p_swarm::{StreamProtocol, Swarm, SwarmEvent};
+use libp2p_swarm::{StreamProtocol, Swarm, SwarmEvent, dummy};
 use libp2p_swarm_test::SwarmExt;
 
 /// A test that waits longer than this has failed.
@@ -163,6 +164,40 @@ async fn small_and_large_payloads_reach_one_peer_and_come_back() {
     let stranger = PeerId::random();
     let refused = client.behaviour_mut().call_peer(&stranger, &echo(), Bytes::new(), CallOptions::default());
     assert_eq!(refused, Err(StartError::NotConnected));
+}
+
+/// Dials, and returns at the first moment at which the connection stands: nothing was negotiated on it yet.
+async fn connect_only(client: &mut Swarm<Behaviour>, addr: Multiaddr) {
+    client.dial(addr).unwrap();
+    let stands =
+        async { while !matches!(client.select_next_some().await, SwarmEvent::ConnectionEstablished { .. }) {} };
+    patiently(stands).await;
+}
+
+#[tokio::test]
+async fn a_call_right_after_the_connection_finds_who_serves_it() {
+    for admission in [Admission::Automatic, Admission::ByOwner] {
+        let (mut client, server) = (node(1, admission).await, server(2).await);
+        let (id, addr) = (*server.local_peer_id(), server.external_addresses().next().unwrap().clone());
+        serve(server, Habit::Echoes);
+        connect_only(&mut client, addr).await;
+        client.behaviour_mut().admit(id);
+        let options = CallOptions::default();
+        client.behaviour_mut().call(&echo(), Bytes::from_static(b"early"), options).unwrap();
+        assert_eq!(until_done(&mut client).await.0, (Ok((id, Bytes::from_static(b"early"))), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_call_ends_when_nobody_connected_speaks_the_protocol() {
+    let (mut client, mut deaf) =
+        (node(1, Admission::Automatic).await, Swarm::new_ephemeral_tokio(|_| dummy::Behaviour));
+    let (_, addr) = deaf.listen().with_memory_addr_external().await;
+    tokio::spawn(async move { while deaf.next().await.is_some() {} });
+    connect_only(&mut client, addr).await;
+    client.behaviour_mut().call(&echo(), Bytes::new(), CallOptions::default()).unwrap();
+    let ((result, tries), _) = until_done(&mut client).await;
+    assert_eq!((result.unwrap_err().cause, tries), (EndCause::NoPeer, 0));
 }
 
 #[tokio::test]

@@ -130,6 +130,7 @@ impl Behaviour {
     pub fn admit(&mut self, peer: PeerId) {
         self.foreign.admit(peer);
         self.links.admit(peer);
+        self.expect(peer);
         self.wake();
     }
 
@@ -142,6 +143,7 @@ impl Behaviour {
     pub fn dismiss(&mut self, peer: PeerId) {
         self.foreign.dismiss(&peer);
         self.links.dismiss(peer);
+        self.expect_no_more(&peer);
         self.wake();
     }
 

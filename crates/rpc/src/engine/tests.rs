@@ -211,6 +211,33 @@ fn peers_that_told_nothing_are_asked_only_when_nobody_else_is_left() {
 }
 
 #[test]
+fn a_call_waits_for_peers_that_are_expected_and_no_longer() {
+    let mut engine = engine(Config::default());
+    engine.peers_expected(Some(ms(2_000)), ms(0));
+    let id = call(&mut engine, repeatable(), ms(1));
+    assert_eq!(outputs(&mut engine), []);
+    engine.peer_connected(A, ms(5));
+    let requests = |output: &Output| matches!(output, Output::Send { message: RpcMessage::Request(_), to: A, .. });
+    assert_eq!(outputs(&mut engine).iter().filter(|output| requests(output)).count(), 1);
+    engine.cancel(id, ms(7)).unwrap();
+    engine.peer_disconnected(A, ms(8));
+    outputs(&mut engine);
+
+    let by_time = call(&mut engine, repeatable(), ms(1_999));
+    assert_eq!(outputs(&mut engine), []);
+    engine.handle_timeout(ms(2_000));
+    assert_eq!(outputs(&mut engine), [failed(by_time, EndCause::NoPeer, vec![])]);
+    let too_late = call(&mut engine, repeatable(), ms(2_000));
+    assert_eq!(outputs(&mut engine), [failed(too_late, EndCause::NoPeer, vec![])]);
+
+    engine.peers_expected(Some(ms(9_000)), ms(3_000));
+    let given_up = call(&mut engine, repeatable(), ms(3_000));
+    assert_eq!(outputs(&mut engine), []);
+    engine.peers_expected(None, ms(3_001));
+    assert_eq!(outputs(&mut engine), [failed(given_up, EndCause::NoPeer, vec![])]);
+}
+
+#[test]
 fn a_pinned_peer_is_first_and_an_excluded_one_never() {
     for pin in [A, B] {
         let mut engine = with_peers(Config::default(), &[A, B]);

@@ -55,6 +55,9 @@ impl Engine {
         }
         let slots = self.fit_for(call);
         if slots.is_empty() {
+            if matches!(call.target, Target::Anybody) && self.expected_until.is_some_and(|until| now < until) {
+                return Some(Step::Wait);
+            }
             let cause = if call.tries() == 0 { EndCause::NoPeer } else { EndCause::Exhausted };
             return Some(Step::End(cause));
         }
@@ -212,6 +215,14 @@ impl Engine {
             })
         };
         let ids: Vec<CallId> = self.calls.waiting.iter().copied().filter(is_affected).collect();
+        ids.into_iter().for_each(|id| self.advance(id, now));
+    }
+
+    /// Looks again at the calls that waited for somebody to come.
+    pub(super) fn reconsider_unserved(&mut self, now: Timestamp) {
+        let waiting = self.calls.waiting.iter().copied();
+        let ids: Vec<CallId> =
+            waiting.filter(|id| self.calls.calls.get(id).is_some_and(|call| self.fit_for(call).is_empty())).collect();
         ids.into_iter().for_each(|id| self.advance(id, now));
     }
 
