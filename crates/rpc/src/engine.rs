@@ -254,7 +254,7 @@ impl Engine {
         }
         match until {
             Some(until) => _ = self.timers.insert((until, Timer::Expected)),
-            None => self.reconsider_unserved(now),
+            None => self.reconsider_waiting(now),
         }
     }
 
@@ -288,7 +288,7 @@ impl Engine {
                 self.try_failed(call, Tried { peer: slot, failure: Failure::Lost, elapsed }, now);
             }
         }
-        self.reconsider_waiting(slot, now);
+        self.reconsider_waiting(now);
     }
 
     /// A message of a peer came.
@@ -454,7 +454,7 @@ impl Engine {
         }
         peer.told = told;
         self.emit(Event::Told { peer: from, methods: names });
-        self.reconsider_waiting(from, now);
+        self.reconsider_waiting(now);
         self.use_places(from, now);
     }
 

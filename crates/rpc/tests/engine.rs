@@ -411,7 +411,12 @@ impl World {
         if self.full.contains(&to) {
             if let RpcMessage::Request(Request { number: Some(_), .. }) = &message {
                 let sent = self.sent.pop().unwrap();
-                self.calls[sent.call].current = None;
+                let call = &mut self.calls[sent.call];
+                call.current = None;
+                if call.target.is_none() {
+                    // What was not sent is no try of a call that may ask anybody.
+                    call.asked.pop();
+                }
             }
             self.engine.message_not_sent(to, &message, lane, self.now);
         }
@@ -501,11 +506,18 @@ impl World {
         };
         let candidates = if serving.is_empty() { silent } else { serving };
         assert!(!candidates.is_empty(), "a call waits for nobody");
+        let known = self.engine.explain(&call.method, self.now);
+        let is_good = |slot: &Slot| {
+            known.iter().any(|known| known.peer == *slot && known.rests_for == Duration::ZERO && known.success > 0.5)
+        };
+        let mut somebody_is_busy = false;
         for slot in candidates {
             let pending = self.calls.iter().filter(|call| call.current == Some(slot)).count();
             let is_busy = pending == self.config.pending_per_peer_max || self.full.contains(&slot);
-            assert!(is_busy, "a call waits although {slot:?} has a place");
+            somebody_is_busy |= is_busy;
+            assert!(is_busy || !is_good(&slot), "a call waits although {slot:?} is good and has a place");
         }
+        assert!(somebody_is_busy, "a call waits although everybody has a place");
     }
 
     fn finish(&mut self) {

@@ -119,7 +119,8 @@ impl Foreign {
                 let Some(RpcMessage::Request(request)) = message else { return Some(ForeignEvent::Garbage(peer)) };
                 let number = request.number.map_or(0, NonZeroU64::get);
                 let slot = self.insert(Call { request: request_id, number, channel })?;
-                let message = RpcMessage::Request(Request { number: Some(ONLY), ..request });
+                // There is one response: in chunks, the first would be all.
+                let message = RpcMessage::Request(Request { number: Some(ONLY), stream_credit: 0, ..request });
                 Some(ForeignEvent::Requested(slot, peer, message))
             }
             request_response::Event::InboundFailure { request_id, .. } => {

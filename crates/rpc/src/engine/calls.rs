@@ -288,7 +288,7 @@ impl Engine {
                 let serves_less = matches!(refusal.kind, RefusalKind::NoSuchMethod | RefusalKind::NotAllowed);
                 self.try_failed(id, Tried { peer: from, failure: Failure::Refused(refusal), elapsed }, now);
                 if serves_less {
-                    self.reconsider_waiting(from, now);
+                    self.reconsider_waiting(now);
                 }
             }
         }
@@ -326,10 +326,21 @@ impl Engine {
 
     pub(super) fn request_not_sent(&mut self, to: Slot, number: NonZeroU64, now: Timestamp) {
         let Some(id) = self.peers.get_mut(to).and_then(|peer| peer.asked.remove(&number)) else { return };
-        if let Some(ask) = self.take_ask(id, number) {
-            let elapsed = now.since(ask.since);
-            self.try_failed(id, Tried { peer: to, failure: Failure::NotSent, elapsed }, now);
+        let Some(ask) = self.take_ask(id, number) else { return };
+        let Some(call) = self.calls.calls.get(&id) else { return };
+        if call.target == Target::Anybody {
+            // That was no try: somebody else is asked, or the first who has room.
+            self.stats.tries = self.stats.tries.saturating_sub(1);
+            self.stats.retried = self.stats.retried.saturating_sub(u64::from(call.tries() == 1));
+            if call.asks.is_empty() && call.judged.is_none() {
+                self.advance(id, now);
+            } else {
+                self.rewake(id);
+            }
+            return;
         }
+        let elapsed = now.since(ask.since);
+        self.try_failed(id, Tried { peer: to, failure: Failure::NotSent, elapsed }, now);
     }
 
     pub(super) fn call_timed_out(&mut self, id: CallId, now: Timestamp) {

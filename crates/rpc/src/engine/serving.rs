@@ -32,7 +32,7 @@ pub(super) struct Place {
     /// peer could have more work done than it has places, by asking and taking back.
     pub(super) is_awaited: bool,
     pub(super) stream: Option<OutStream>,
-    /// The streamed answer is complete, and its end waits for the link. The place is kept meanwhile: otherwise a peer that reads
+    /// The answer is complete, and it, or the end of its stream, waits for the link. The place is kept meanwhile: otherwise a peer that reads
     /// nothing could have any number of answers kept for it.
     pub(super) has_ended: bool,
     bytes: usize,
@@ -42,6 +42,8 @@ pub(super) struct Place {
     timeout: Duration,
     /// When the peer stops waiting, where it said so.
     peer_waits_until: Option<Timestamp>,
+    /// When the place is free at the latest, whatever the peer says or grants.
+    ends_at: Timestamp,
 }
 
 impl Place {
@@ -154,6 +156,7 @@ impl Engine {
             deadline: now.after(time_left),
             timeout: method.timeout.min(LONGEST),
             peer_waits_until: request.timeout.map(|timeout| now.after(timeout)),
+            ends_at: now.after(request.timeout.unwrap_or(LONGEST).min(LONGEST)),
         };
         if let Some(number) = request.number {
             peer.asking.insert(number, ticket);
@@ -251,15 +254,14 @@ impl Engine {
     pub(super) fn postpone(&mut self, ticket: Ticket, now: Timestamp) {
         let Some(place) = self.serving.places.get_mut(&ticket) else { return };
         self.timers.remove(&(place.deadline, Timer::Ticket(ticket)));
-        let waits_until = place.peer_waits_until.unwrap_or(Timestamp::MAX);
-        place.deadline = now.after(place.timeout).min(waits_until);
+        place.deadline = now.after(place.timeout).min(place.ends_at);
         self.timers.insert((place.deadline, Timer::Ticket(ticket)));
     }
 
-    /// Responds behind the chunks, if there are some; the place is free when the response has left.
+    /// Responds. What ends a stream, or is large, waits until the link has room for it, and its place is free when it has left.
     fn end_answer(&mut self, ticket: Ticket, response: Response, now: Timestamp) {
         let Some(place) = self.serving.places.get_mut(&ticket) else { return };
-        if place.stream.is_none() {
+        if place.stream.is_none() && Lane::of_payload(response.result.as_ref().map_or(0, Bytes::len)) == Lane::Calls {
             let (to, expires) = (place.from, place.peer_waits_until);
             self.let_go(ticket);
             self.respond(to, response, expires);

@@ -185,7 +185,9 @@ impl Engine {
             return;
         };
         stream.credit = stream.credit.saturating_add(credit.bytes.into());
-        self.postpone(ticket, now);
+        if !self.serving.has_ended(ticket) {
+            self.postpone(ticket, now);
+        }
         self.tell_room(ticket);
     }
 

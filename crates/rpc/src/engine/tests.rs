@@ -14,6 +14,7 @@ mod limits;
 mod serving;
 mod streams;
 mod unread;
+mod waiting;
 
 const A: Slot = Slot::new(0, 0);
 const B: Slot = Slot::new(1, 0);

@@ -53,7 +53,7 @@ impl Engine {
         if let Some(pin) = call.pin.filter(|pin| self.is_pin_usable(call, *pin)) {
             return Some(Step::Ask(pin));
         }
-        let slots = self.fit_for(call);
+        let slots = self.whom_to_ask(call);
         if slots.is_empty() {
             if matches!(call.target, Target::Anybody) && self.expected_until.is_some_and(|until| now < until) {
                 return Some(Step::Wait);
@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// Whom a call may ask, whether or not they have a place.
-    fn fit_for(&self, call: &Call) -> Vec<Slot> {
+    fn whom_to_ask(&self, call: &Call) -> Vec<Slot> {
         match call.target {
             Target::Anybody => self.candidates(&call.method, |slot| call.may_ask(slot)),
             Target::Only(slot) if self.check_peer(slot, &call.method).is_ok() => vec![slot],
@@ -77,7 +77,13 @@ impl Engine {
     fn choose(&mut self, id: CallId, mut slots: Vec<Slot>, now: Timestamp) -> Option<Slot> {
         let call = self.calls.calls.get(&id)?;
         let lane = call.lane();
+        let is_fit = |slot: &Slot| self.is_fit(*slot, &call.method, now);
+        let some_are_fit = slots.iter().any(is_fit);
         slots.retain(|slot| self.peers.get(*slot).is_some_and(|peer| peer.has_place(lane, &self.config)));
+        if some_are_fit && !slots.iter().any(is_fit) {
+            // What the good have no place for is not for those who failed: it waits.
+            return None;
+        }
         if let Some(class) = call.prefer {
             let is_preferred = |slot: &Slot| {
                 self.peers
@@ -94,6 +100,12 @@ impl Engine {
             self.second_chances.take(1, now);
         }
         Some(slot)
+    }
+
+    /// Whether a peer neither rests nor has rested: what it did last was no failure.
+    fn is_fit(&self, slot: Slot, method: &MethodName, now: Timestamp) -> bool {
+        let record = self.peers.get(slot).map(|peer| peer.record(method, now));
+        record.is_some_and(|record| !record.is_resting(now) && !record.has_rested(now))
     }
 
     fn is_pin_usable(&self, call: &Call, pin: Slot) -> bool {
@@ -159,7 +171,7 @@ impl Engine {
     pub(super) fn hedge(&mut self, id: CallId, now: Timestamp) {
         let Some(call) = self.calls.calls.get(&id) else { return };
         if call.tries() < call.tries_max && !call.has_chunks() {
-            let slots = self.fit_for(call);
+            let slots = self.whom_to_ask(call);
             if let Some(slot) = self.choose(id, slots, now) {
                 self.stats.hedged = self.stats.hedged.saturating_add(1);
                 self.ask(id, slot, now);
@@ -194,11 +206,18 @@ impl Engine {
         let Some(peer) = self.peers.get(slot).filter(|peer| peer.has_place(call.lane(), &self.config)) else {
             return false;
         };
-        let is_fit = match call.target {
+        let serves = match call.target {
             Target::Anybody => peer.has_told_of(&call.method) || (peer.told.is_none() && !self.is_served(call)),
             Target::Only(only) => only == slot,
         };
-        is_fit && call.may_ask(slot) && self.check_peer(slot, &call.method).is_ok()
+        serves
+            && call.may_ask(slot)
+            && self.check_peer(slot, &call.method).is_ok()
+            && (self.is_fit(slot, &call.method, now) || !self.somebody_is_fit(call, now))
+    }
+
+    fn somebody_is_fit(&self, call: &Call, now: Timestamp) -> bool {
+        self.whom_to_ask(call).into_iter().any(|slot| self.is_fit(slot, &call.method, now))
     }
 
     /// Whether somebody is left for a call who told that it serves the method.
@@ -206,23 +225,9 @@ impl Engine {
         self.peers.iter().any(|(slot, peer)| peer.has_told_of(&call.method) && call.may_ask(slot))
     }
 
-    /// Looks again at waiting calls, now that a peer is gone or serves less: whom they waited for may not be there any more.
-    pub(super) fn reconsider_waiting(&mut self, slot: Slot, now: Timestamp) {
-        let is_affected = |id: &CallId| {
-            self.calls.calls.get(id).is_some_and(|call| match call.target {
-                Target::Anybody => !self.is_served(call),
-                Target::Only(only) => only == slot,
-            })
-        };
-        let ids: Vec<CallId> = self.calls.waiting.iter().copied().filter(is_affected).collect();
-        ids.into_iter().for_each(|id| self.advance(id, now));
-    }
-
-    /// Looks again at the calls that waited for somebody to come.
-    pub(super) fn reconsider_unserved(&mut self, now: Timestamp) {
-        let waiting = self.calls.waiting.iter().copied();
-        let ids: Vec<CallId> =
-            waiting.filter(|id| self.calls.calls.get(id).is_some_and(|call| self.fit_for(call).is_empty())).collect();
+    /// Looks again at waiting calls, now that a peer is gone, serves less or rests: whom they waited for may not come any more.
+    pub(super) fn reconsider_waiting(&mut self, now: Timestamp) {
+        let ids: Vec<CallId> = self.calls.waiting.iter().copied().collect();
         ids.into_iter().for_each(|id| self.advance(id, now));
     }
 
@@ -248,6 +253,13 @@ impl Engine {
         } else {
             self.rewake(id);
         }
+        self.reconsider_if_resting(tried.peer, &method, now);
+    }
+
+    fn reconsider_if_resting(&mut self, slot: Slot, method: &MethodName, now: Timestamp) {
+        if self.peers.get(slot).is_some_and(|peer| peer.record(method, now).is_resting(now)) {
+            self.reconsider_waiting(now);
+        }
     }
 
     /// The first chunk of one peer decides: others that were asked are taken back.
@@ -269,6 +281,7 @@ impl Engine {
             if let Some(peer) = self.peers.get_mut(ask.peer) {
                 peer.note(method, Outcome::TimedOut, &self.config, now);
             }
+            self.reconsider_if_resting(ask.peer, method, now);
         }
     }
 
@@ -287,9 +300,9 @@ impl Engine {
         let (outcome, conduct) = match &tried.failure {
             Failure::TimedOut if had_its_time => (Some(Outcome::TimedOut), Some(Conduct::TimedOut)),
             // Nothing is known of a peer that had less than its time, or of one that was not reached.
-            Failure::TimedOut | Failure::Lost | Failure::NotSent | Failure::Incomplete | Failure::GivenUp => {
-                (None, None)
-            }
+            Failure::TimedOut | Failure::Lost | Failure::NotSent | Failure::GivenUp => (None, None),
+            // What was lost may have been lost by a link: it lowers the weight, and is not held against the peer.
+            Failure::Incomplete => (Some(Outcome::InVain), None),
             Failure::Useless => (Some(Outcome::InVain), Some(Conduct::CouldNotSatisfy)),
             Failure::Invalid => (Some(Outcome::False), Some(Conduct::AnsweredFalsely)),
             Failure::Refused(refusal) => match refusal.kind {

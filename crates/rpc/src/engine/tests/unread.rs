@@ -114,3 +114,50 @@ fn a_stream_whose_time_is_over_ends_without_what_was_not_taken_of_it() {
     assert_eq!(response.result, Err(Refusal::new(RefusalKind::Failed, "out of time")));
     assert_eq!(engine.serving(), 0);
 }
+
+#[test]
+fn a_large_answer_that_the_link_did_not_take_is_sent_when_it_has_room() {
+    let mut engine = with_peers(Config { serving_per_peer_max: PLACES, ..config() }, &[A]);
+    engine.register(Method::idempotent("get").unwrap(), ms(0)).unwrap();
+    outputs(&mut engine);
+    let request =
+        Request { number: Some(number(1)), method: get(), timeout: None, stream_credit: 0, payload: Bytes::new() };
+    engine.message_received(A, RpcMessage::Request(request), ms(1));
+    let [Output::Event(Event::Request { ticket, .. })] = &outputs(&mut engine)[..] else { panic!("one request") };
+    engine.answer(*ticket, Ok(vec![7; 100_000].into()), ms(2)).unwrap();
+    let answer = engine.poll_output().unwrap();
+    let Output::Send { to: A, message, lane: Lane::Bulk, .. } = &answer else { panic!("{answer:?}") };
+    engine.message_not_sent(A, message, Lane::Bulk, ms(2));
+    assert_eq!((outputs(&mut engine), engine.serving()), (vec![], 1));
+    engine.peer_writable(A, Lane::Bulk, ms(3));
+    assert_eq!((outputs(&mut engine), engine.serving()), (vec![answer], 0));
+}
+
+#[test]
+fn fault_credit_keeps_no_place_that_has_ended() {
+    let (mut engine, _) = unread();
+    let due = engine.next_timeout();
+    for n in 1..100 {
+        let credit = crate::Credit { number: number(1), bytes: 1 };
+        engine.message_received(A, RpcMessage::Credit(credit), ms(1 + n));
+    }
+    assert_eq!(engine.next_timeout(), due);
+    engine.handle_timeout(due.unwrap());
+    assert_eq!(engine.serving(), 0);
+}
+
+#[test]
+fn fault_credit_keeps_no_place_for_more_than_a_day() {
+    let mut engine = with_peers(config(), &[A]);
+    engine.register(Method { timeout: Duration::from_secs(3_600), ..Method::new("get").unwrap() }, ms(0)).unwrap();
+    outputs(&mut engine);
+    engine.message_received(A, stream_request(1, None), ms(0));
+    for hour in 0..23 {
+        let credit = crate::Credit { number: number(1), bytes: 1 };
+        engine.message_received(A, RpcMessage::Credit(credit), ms((hour * 3_600 + 3_599) * 1_000));
+        engine.handle_timeout(ms((hour * 3_600 + 3_599) * 1_000));
+    }
+    assert_eq!(engine.serving(), 1);
+    engine.message_received(A, RpcMessage::Credit(crate::Credit { number: number(1), bytes: 1 }), ms(86_399_000));
+    assert_eq!(engine.next_timeout(), Some(ms(86_400_000)));
+}
