@@ -15,6 +15,7 @@ mod config;
 mod crawl;
 mod fetch;
 mod folder;
+mod hex;
 mod key;
 mod look;
 mod operate;

@@ -28,11 +28,11 @@ mod topics;
 mod waiting;
 
 pub(crate) use calls::CallEvent;
-pub use calls::{Answered, CallFailure, CallOptions, JudgedAnswer};
+pub use calls::{AnswerStream, Answered, CallFailure, CallOptions, JudgedAnswer};
 pub use judging::{Judge, JudgeError, Unjudged};
 pub use reload::{ReloadError, Reloaded};
-pub(crate) use serve::register;
-pub use serve::{Cancellation, Request, Requests, ServeError};
+pub use serve::{Cancellation, ChunkRefused, Request, Requests, ServeError};
+pub(crate) use serve::{Served, register};
 pub use topics::{Delivery, PublishFailure, SubscribeFailure, Subscription};
 pub(crate) use topics::{TopicFeeds, want};
 pub use waiting::{WaitFor, Waited};

@@ -71,9 +71,9 @@ pub use files::{
     FetchReport, FetchWish, Fetched, FileTotals, FileView, Manifest, ManifestError, ManifestId, PublishFileError,
 };
 pub use handle::{
-    AddrError, Answered, CallFailure, CallOptions, Cancellation, Delivery, Handle, Judge, JudgeError, JudgedAnswer,
-    OperateError, PublishFailure, ReloadError, Reloaded, Request, Requests, ServeError, StoppedError, SubscribeFailure,
-    Subscription, Unjudged, WaitFor, Waited,
+    AddrError, AnswerStream, Answered, CallFailure, CallOptions, Cancellation, ChunkRefused, Delivery, Handle, Judge,
+    JudgeError, JudgedAnswer, OperateError, PublishFailure, ReloadError, Reloaded, Request, Requests, ServeError,
+    StoppedError, SubscribeFailure, Subscription, Unjudged, WaitFor, Waited,
 };
 pub use key::{KeyError, create_key, create_shared_key, read_key, read_shared_key};
 pub use methods::{

@@ -33,7 +33,7 @@ use crate::{
     data_dir::DataDir,
     dns_seeds::{self, Found},
     files::SharedFiles,
-    handle::{CallEvent, Request},
+    handle::{CallEvent, Request, Served},
     holding::Holding,
     intake::Incoming,
     storage::{Storage, StorageStatus},
@@ -68,10 +68,10 @@ pub(crate) struct Runtime {
     pub(crate) files: SharedFiles,
     pub(crate) holding: Holding,
     pub(crate) traffic: Traffic,
-    pub(crate) calls: BTreeMap<CallId, mpsc::Sender<CallEvent>>,
+    pub(crate) calls: BTreeMap<CallId, mpsc::UnboundedSender<CallEvent>>,
     pub(crate) methods: BTreeMap<MethodName, mpsc::Sender<Request>>,
     /// The requests being served, and how to tell whoever serves that nobody waits any more.
-    pub(crate) serving: BTreeMap<Ticket, watch::Sender<Option<CancelCause>>>,
+    pub(crate) serving: BTreeMap<Ticket, Served>,
     pub(crate) subscriptions: BTreeSet<Topic>,
     pub(crate) known: KnownEndpoints,
     pub(crate) counts: Counts,
@@ -278,33 +278,43 @@ impl Runtime {
 
     fn rpc_told(&mut self, event: RpcEvent<PeerId>) {
         match event {
-            RpcEvent::Request { from, method, payload, ticket, time_left, wants_answer, .. } => {
-                let (request, cancel) = Request::new(from, payload, ticket, time_left, wants_answer);
+            RpcEvent::Request { from, method, payload, ticket, time_left, wants_answer, wants_stream } => {
+                let (request, served) = Request::new(from, payload, ticket, time_left, [wants_answer, wants_stream]);
                 let sent = self.methods.get(&method).is_some_and(|server| server.try_send(request).is_ok());
                 if sent {
-                    self.serving.insert(ticket, cancel);
+                    self.serving.insert(ticket, served);
                 } else {
                     let refusal = Request::overloaded();
                     let _ = self.swarm.behaviour_mut().rpc().answer(ticket, Err(refusal));
                 }
             }
             RpcEvent::Cancelled { ticket, cause } => {
-                if let Some(cancel) = self.serving.get(&ticket) {
-                    cancel.send_replace(Some(cause));
+                if let Some(served) = self.serving.get(&ticket) {
+                    served.cancel.send_replace(Some(cause));
                 }
                 if cause == CancelCause::OutOfTime {
                     self.serving.remove(&ticket);
                 }
             }
+            RpcEvent::Room { ticket, .. } => {
+                if let Some(served) = self.serving.get(&ticket) {
+                    served.room.notify_one();
+                }
+            }
+            // Who has gone takes its call back by dropping it.
             RpcEvent::Answered { call, from, payload } => {
                 if let Some(caller) = self.calls.get(&call) {
-                    // A caller takes one answer at a time and judges it before the next can come.
-                    let _ = caller.try_send(CallEvent::Answered { from, payload });
+                    let _ = caller.send(CallEvent::Answered { from, payload });
+                }
+            }
+            RpcEvent::Chunk { call, payload, .. } => {
+                if let Some(caller) = self.calls.get(&call) {
+                    let _ = caller.send(CallEvent::Chunk { payload });
                 }
             }
             RpcEvent::Done { call, result, tries } => {
                 if let Some(caller) = self.calls.remove(&call) {
-                    let _ = caller.try_send(CallEvent::Done { result, tries });
+                    let _ = caller.send(CallEvent::Done { result, tries });
                 }
             }
             RpcEvent::Told { .. } => self.has_changed(),

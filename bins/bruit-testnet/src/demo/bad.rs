@@ -110,7 +110,7 @@ impl BadApplications {
 async fn answer_falsely(client: &Client, session: u64, number: u64, request_hex: &str) -> bool {
     let answer = lie(number, &unhex(request_hex));
     let payload_hex = answer.iter().map(|byte| format!("{byte:02x}")).collect();
-    let done = client.answer(&AnswerRequest { session, number, payload_hex, declined: None }).await;
+    let done = client.answer(&AnswerRequest { session, number, payload_hex, declined: None, more: false }).await;
     done.is_ok_and(|done| done.done)
 }
 

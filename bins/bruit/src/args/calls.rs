@@ -48,6 +48,12 @@ pub(crate) struct CallArgs {
     /// Says that executing the request twice does no harm: it is then tried again also where a peer may have executed it
     #[arg(long)]
     pub(crate) idempotent: bool,
+    /// Takes an answer of any length in parts, and writes it to standard output as it comes
+    #[arg(long, conflicts_with = "explain")]
+    pub(crate) stream: bool,
+    /// Writes the parts to a new file instead, which is there only when the answer is complete
+    #[arg(long, value_name = "PATH", requires = "stream")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) payload: Payload,
 }
@@ -108,7 +114,11 @@ pub(crate) struct ServeArgs {
     /// The largest request that is taken, in bytes; 192 KiB, which is the most, unless given
     #[arg(long, value_name = "BYTES")]
     pub(crate) request_max: Option<usize>,
-    /// The largest answer, in bytes; 192 KiB, which is the most, unless given
+    /// Passes on what the command writes as it writes it, to callers that take parts: answers may then have any length, and
+    /// `--timeout-ms` is how long the command may write nothing
+    #[arg(long)]
+    pub(crate) stream: bool,
+    /// The largest answer, in bytes; 192 KiB unless given, which is the most where it is not passed on in parts
     #[arg(long, value_name = "BYTES")]
     pub(crate) answer_max: Option<usize>,
     /// Says that running the command twice for a request does no harm

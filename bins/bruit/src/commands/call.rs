@@ -6,11 +6,13 @@ use bruit::{
 
 use crate::{
     args::{CallArgs, Payload, SendArgs},
-    commands::{block_on, client, publish::read},
+    commands::{block_on, client, hex::hex_of, publish::read},
     exit::{Exit, Failure},
     output::Output,
     table::{Table, counted},
 };
+
+mod stream;
 
 pub(super) fn call(args: &CallArgs, output: &Output) -> Result<Exit, Failure> {
     let client = client(&args.api)?;
@@ -31,6 +33,9 @@ pub(super) fn call(args: &CallArgs, output: &Output) -> Result<Exit, Failure> {
         tries: args.tries,
         idempotent: args.idempotent.then_some(true),
     };
+    if args.stream {
+        return stream::call(&client, &request, args.out.as_deref(), output);
+    }
     let outcome = block_on(async { Ok(client.call(&request).await?) })?;
     output.result(&outcome, text_of);
     Ok(if outcome.ok { Exit::Held } else { Exit::Failed })
@@ -101,7 +106,7 @@ fn payload_hex(payload: &Payload) -> Result<String, Failure> {
     } else {
         Vec::new()
     };
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex_of(&bytes))
 }
 
 fn text_of(outcome: &CallOutcome) -> String {

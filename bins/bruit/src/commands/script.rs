@@ -7,12 +7,14 @@ use bruit::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
     time::timeout,
 };
 
 /// How much of a reason a caller is told.
 const REASON_CHARS_MAX: usize = 200;
+/// How much of the output is passed on at a time.
+const PART_BYTES: usize = 64 * 1024;
 /// How much of the standard error is looked at.
 const STDERR_BYTES_MAX: u64 = 4_096;
 
@@ -39,11 +41,57 @@ impl Drop for Running {
 impl Script {
     /// Runs the command for one request. Dropping the future kills it.
     pub(super) async fn run(&self, from: PeerId, request: Vec<u8>, limit: Duration) -> Result<Vec<u8>, Declined> {
-        let ended = timeout(limit, self.output(from, request)).await;
-        ended.unwrap_or_else(|_| Err(failed(format!("no answer within {} ms", limit.as_millis()))))
+        let answer_max = self.answer_max as u64;
+        let read = |stdout: ChildStdout| async move {
+            let mut answer = Vec::new();
+            let _ = stdout.take(answer_max.saturating_add(1)).read_to_end(&mut answer).await;
+            Ok(answer)
+        };
+        let ended = timeout(limit, self.output(from, request, read)).await;
+        let answer = ended.unwrap_or_else(|_| Err(failed(format!("no answer within {} ms", limit.as_millis()))))?;
+        if answer.len() > self.answer_max {
+            return Err(failed(format!("the answer has more than {} bytes", self.answer_max)));
+        }
+        Ok(answer)
     }
 
-    async fn output(&self, from: PeerId, request: Vec<u8>) -> Result<Vec<u8>, Declined> {
+    /// Runs the command for one request and passes on what it writes, as it writes it; `idle` is how long it may write nothing.
+    /// `pass_on` says whether anybody still wants more. Dropping the future kills the command. How many bytes it wrote.
+    pub(super) async fn stream<F: Future<Output = bool>>(
+        &self,
+        from: PeerId,
+        request: Vec<u8>,
+        idle: Duration,
+        mut pass_on: impl FnMut(&[u8]) -> F,
+    ) -> Result<usize, Declined> {
+        let stands_still = || failed(format!("nothing more within {} ms", idle.as_millis()));
+        let (mut count, mut part) = (0_usize, vec![0; PART_BYTES]);
+        let read = |mut stdout: ChildStdout| async move {
+            loop {
+                let read = timeout(idle, stdout.read(&mut part)).await.map_err(|_| stands_still())?;
+                let len = read.unwrap_or(0);
+                count = count.saturating_add(len);
+                if count > self.answer_max {
+                    return Err(failed(format!("the answer has more than {} bytes", self.answer_max)));
+                }
+                if len == 0 {
+                    return Ok(count);
+                }
+                if !pass_on(part.get(..len).unwrap_or_default()).await {
+                    return Err(failed("nobody wants it any more"));
+                }
+            }
+        };
+        self.output(from, request, read).await
+    }
+
+    /// What `read` makes of the command's output, if its exit code says that it answered.
+    async fn output<T, F: Future<Output = Result<T, Declined>>>(
+        &self,
+        from: PeerId,
+        request: Vec<u8>,
+        read: impl FnOnce(ChildStdout) -> F,
+    ) -> Result<T, Declined> {
         let child = Command::new("sh")
             .args(["-c", &self.command])
             .env("BRUIT_METHOD", &self.method)
@@ -56,19 +104,13 @@ impl Script {
             .spawn();
         let mut running = Running(child.map_err(|_| failed("the command cannot be run"))?);
         let (stdin, stdout, stderr) = (running.0.stdin.take(), running.0.stdout.take(), running.0.stderr.take());
+        let stdout = stdout.ok_or_else(|| failed("the command has no output"))?;
         let write = async {
             if let Some(mut stdin) = stdin {
                 // A command need not read its input.
                 let _ = stdin.write_all(&request).await;
             }
-        };
-        let answer_max = self.answer_max as u64;
-        let read = async {
-            let mut answer = Vec::new();
-            if let Some(stdout) = stdout {
-                let _ = stdout.take(answer_max.saturating_add(1)).read_to_end(&mut answer).await;
-            }
-            answer
+            Ok(())
         };
         let read_errors = async {
             let (mut text, mut rest) = (Vec::new(), [0; 4_096]);
@@ -77,13 +119,10 @@ impl Script {
                 // What nobody reads must not stop the command.
                 while stderr.read(&mut rest).await.is_ok_and(|count| count > 0) {}
             }
-            text
+            Ok(text)
         };
-        let ((), answer, errors) = tokio::join!(write, read, read_errors);
+        let ((), answer, errors) = tokio::try_join!(write, read(stdout), read_errors)?;
         let status = running.0.wait().await.map_err(|_| failed("the command cannot be waited for"))?;
-        if answer.len() > self.answer_max {
-            return Err(failed(format!("the answer has more than {} bytes", self.answer_max)));
-        }
         match status.code() {
             Some(0) => Ok(answer),
             Some(1) => Err(Declined { why: Why::CannotSatisfy, reason: reason_of(&errors) }),

@@ -4,7 +4,7 @@ use bruit::{
     PeerId,
     admin::{
         Client,
-        message::{AnswerRequest, ServeLine, ServeRequest, Why},
+        message::{AnswerRequest, Declined, ServeLine, ServeRequest, Why},
     },
 };
 use serde::Serialize;
@@ -17,7 +17,11 @@ use tokio::{
 
 use crate::{
     args::ServeArgs,
-    commands::{block_on, client, script::Script},
+    commands::{
+        block_on, client,
+        hex::{bytes_of_hex, hex_of},
+        script::Script,
+    },
     exit::{Exit, Failure},
     output::Output,
 };
@@ -70,7 +74,8 @@ async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> R
     let request = ServeRequest {
         method: args.method.clone(),
         request_bytes_max: args.request_max,
-        answer_bytes_max: args.answer_max,
+        // What is passed on in parts has no size to be checked before.
+        answer_bytes_max: args.answer_max.map(|max| max.min(ANSWER_MAX)),
         timeout_ms: Some(args.timeout_ms.saturating_add(GRACE_MS)),
         idempotent: args.idempotent,
         at_once: args.parallel,
@@ -80,6 +85,7 @@ async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> R
         method: args.method.clone(),
         answer_max: args.answer_max.unwrap_or(ANSWER_MAX),
     };
+    let streaming = args.stream.then(|| Script { answer_max: args.answer_max.unwrap_or(usize::MAX), ..script.clone() });
     let mut lines = client.serve(&request).await?;
     let mut session = 0;
     let mut running: JoinSet<(u64, Result<Served, Failure>)> = JoinSet::new();
@@ -94,11 +100,14 @@ async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> R
                     let serving = json!({ "event": "serving", "method": method });
                     output.result(&serving, |_| format!("{method} is served; Ctrl-C ends it"));
                 }
-                Some(ServeLine::Request { number, from, payload_hex, time_left_ms, .. }) => {
+                Some(ServeLine::Request { number, from, payload_hex, time_left_ms, wants_stream, .. }) => {
                     let limit = Duration::from_millis(time_left_ms.min(args.timeout_ms));
                     let is_callers_limit = time_left_ms <= args.timeout_ms;
                     let given = Given { session, number, from, payload_hex, limit, is_callers_limit };
-                    let handle = running.spawn(answer(script.clone(), client.clone(), given));
+                    let handle = match streaming.clone().filter(|_| wants_stream) {
+                        Some(script) => running.spawn(stream(script, client.clone(), given)),
+                        None => running.spawn(answer(script.clone(), client.clone(), given)),
+                    };
                     handles.insert(number, (from, handle));
                 }
                 Some(ServeLine::Cancelled { number }) => {
@@ -121,18 +130,42 @@ async fn serve_requests(args: &ServeArgs, client: &Client, output: &Output) -> R
     Ok(Exit::Held)
 }
 
-async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Served, Failure>) {
-    let Given { session, number, from, payload_hex, limit, is_callers_limit } = given;
+/// Passes on what the command writes. Its end, or why there is none, follows as in [`answer`].
+async fn stream(script: Script, client: Client, given: Given) -> (u64, Result<Served, Failure>) {
     let started = Instant::now();
-    let result = script.run(from, bytes_of(&payload_hex), limit).await;
+    let (session, number) = (given.session, given.number);
+    let pass_on = |part: &[u8]| {
+        let part = AnswerRequest { session, number, payload_hex: hex_of(part), declined: None, more: true };
+        let client = client.clone();
+        async move { client.answer(&part).await.is_ok_and(|taken| taken.done) }
+    };
+    let result = script.stream(given.from, bytes_of_hex(&given.payload_hex), given.limit, pass_on).await;
+    // Its end is empty: all of it came before.
+    let (bytes, result) = result.map_or_else(|declined| (0, Err(declined)), |bytes| (bytes, Ok(Vec::new())));
+    let (number, served) = end(&client, given, started, result).await;
+    (number, served.map(|served| Served { bytes: bytes.max(served.bytes), ..served }))
+}
+
+async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Served, Failure>) {
+    let started = Instant::now();
+    let result = script.run(given.from, bytes_of_hex(&given.payload_hex), given.limit).await;
+    end(&client, given, started, result).await
+}
+
+async fn end(
+    client: &Client,
+    given: Given,
+    started: Instant,
+    result: Result<Vec<u8>, Declined>,
+) -> (u64, Result<Served, Failure>) {
+    let Given { session, number, from, limit, is_callers_limit, .. } = given;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut served = Served::cancelled(from);
     served.milliseconds = milliseconds;
     let request = match result {
         Ok(answer) => {
             (served.outcome, served.bytes) = ("answered".to_owned(), answer.len());
-            let payload_hex = answer.iter().map(|byte| format!("{byte:02x}")).collect();
-            AnswerRequest { session, number, payload_hex, declined: None }
+            AnswerRequest { session, number, payload_hex: hex_of(&answer), declined: None, more: false }
         }
         Err(declined) => {
             let nobody_waits = is_callers_limit && started.elapsed() >= limit;
@@ -140,7 +173,7 @@ async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Se
                 served.outcome = name_of(declined.why).to_owned();
                 served.reason = Some(declined.reason.clone()).filter(|reason| !reason.is_empty());
             }
-            AnswerRequest { session, number, payload_hex: String::new(), declined: Some(declined) }
+            AnswerRequest { session, number, payload_hex: String::new(), declined: Some(declined), more: false }
         }
     };
     let served = match client.answer(&request).await {
@@ -158,12 +191,6 @@ const fn name_of(why: Why) -> &'static str {
         Why::Overloaded => "overloaded",
         Why::Failed => "failed",
     }
-}
-
-/// What is no hexadecimal text cannot come from a node.
-fn bytes_of(hex: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
-    hex.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, c| byte << 4 | digit(*c))).collect()
 }
 
 impl Served {

@@ -191,3 +191,42 @@ fn every_node_serves_its_own_methods() {
     let excluded = last_line(&caller.run(&["call", "ping", "--exclude", &server.peer_id()]));
     assert_eq!((&excluded["ok"], &excluded["tries"]), (&json!(false), &json!(0)), "{excluded}");
 }
+
+#[test]
+fn an_answer_of_any_length_comes_in_parts_and_is_whole_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, caller) = two(dir.path(), ["127.0.69.1", "127.0.70.1"]);
+    let script = "read what; yes 0123456789 | head -c 3000000; case $what in broken) exit 9;; still) sleep 100;; esac";
+    let mut serving =
+        Serving::start(&dir.path().join("a"), "big", script, &["--stream", "--timeout-ms", "1000", "--idempotent"]);
+    told(&caller, "big");
+    let data_dir = dir.path().join("b");
+    let stream = |what: &str, more: &[&str]| {
+        let mut command = bruit();
+        command.args(["call", "big", "--stream", "--payload", what, "--data-dir"]).arg(&data_dir).args(more);
+        command.output().unwrap()
+    };
+    let wanted: Vec<u8> = b"0123456789\n".iter().copied().cycle().take(3_000_000).collect();
+
+    let whole = stream("all", &[]);
+    assert_eq!(whole.status.code(), Some(0), "{}", String::from_utf8_lossy(&whole.stderr));
+    assert!(whole.stdout == wanted, "{} bytes came", whole.stdout.len());
+    assert!(String::from_utf8_lossy(&whole.stderr).contains(&format!("by {}, 3000000 bytes", server.peer_id())));
+    let served = serving.next();
+    assert_eq!((&served["outcome"], &served["bytes"]), (&json!("answered"), &json!(3_000_000)));
+
+    let path = dir.path().join("answer");
+    let out = ["--json", "--out", path.to_str().unwrap()];
+    for (what, error) in [("broken", "exit code 9"), ("still", "nothing more within 1000 ms")] {
+        let outcome = stream(what, &out);
+        let told = last_line(&outcome);
+        assert_eq!((outcome.status.code(), &told["ok"]), (Some(1), &json!(false)), "{told}");
+        assert!(told["error"].as_str().unwrap().contains(error), "{told}");
+        assert!(!path.exists(), "a part is no answer");
+        assert_eq!(serving.next()["outcome"], "failed");
+    }
+    let outcome = last_line(&stream("all", &out));
+    assert_eq!((&outcome["ok"], &outcome["bytes"]), (&json!(true), &json!(3_000_000)), "{outcome}");
+    assert!(fs::read(&path).unwrap() == wanted);
+    assert_eq!(stream("all", &["--json"]).status.code(), Some(2));
+}

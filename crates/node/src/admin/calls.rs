@@ -1,17 +1,26 @@
 use std::time::{Duration, Instant};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use bruit_core::PeerId;
 use bruit_stack::rpc::{Candidate, EndCause, Failure};
 use bytes::Bytes;
+use futures::stream;
 
 use crate::{
     admin::{
-        message::{Asked, CallOutcome, CallRequest, ExplainRequest, Plan, PlanEntry, SendRequest, Sent, shown},
+        message::{
+            Asked, CallOutcome, CallRequest, ExplainRequest, PartLine, Plan, PlanEntry, SendRequest, Sent, shown,
+        },
         routes::{Answer, Fault},
     },
-    files::unhex,
-    handle::{CallFailure, CallOptions, Handle},
+    files::{hex, unhex},
+    handle::{AnswerStream, CallFailure, CallOptions, Handle},
 };
 
 pub(super) async fn call(State(handle): State<Handle>, Json(request): Json<CallRequest>) -> Answer<CallOutcome> {
@@ -34,6 +43,75 @@ pub(super) async fn call(State(handle): State<Handle>, Json(request): Json<CallR
         }
         Err(failure) => failed(&handle, outcome, &failure).await?,
     }))
+}
+
+/// As [`call`], with the answer's parts as lines of JSON, and how it ended as the last one.
+pub(super) async fn call_stream(
+    State(handle): State<Handle>,
+    Json(request): Json<CallRequest>,
+) -> Result<Response, Fault> {
+    let payload = payload(&request.payload_hex)?;
+    let options = options(&handle, &request);
+    #[allow(clippy::disallowed_methods, reason = "how long a person waited is no rule's business")]
+    let started = Instant::now();
+    let method = request.method;
+    let outcome = CallOutcome { method, ..CallOutcome::default() };
+    let answer = match request.peer {
+        Some(peer) => handle.call_peer_stream(peer, &outcome.method, payload, options).await,
+        None => handle.call_stream(&outcome.method, payload, options).await,
+    };
+    let answer = match answer {
+        Ok(answer) => Parts { answer, outcome, started, handle },
+        Err(failure) => {
+            let end = PartLine::End(Box::new(failed(&handle, outcome, &failure).await?));
+            return Ok(Body::from_stream(stream::iter([line_of(&end)])).into_response());
+        }
+    };
+    let lines = stream::unfold(Some(answer), async |parts| {
+        let mut parts = parts?;
+        let line = parts.next().await;
+        let rest = matches!(line, PartLine::Part { .. }).then_some(parts);
+        Some((line_of(&line), rest))
+    });
+    Ok(Body::from_stream(lines).into_response())
+}
+
+/// An answer that is being read.
+struct Parts {
+    answer: AnswerStream,
+    outcome: CallOutcome,
+    started: Instant,
+    handle: Handle,
+}
+
+impl Parts {
+    async fn next(&mut self) -> PartLine {
+        let failure = match self.answer.next().await {
+            Ok(Some(part)) => {
+                self.outcome.bytes = self.outcome.bytes.saturating_add(part.len() as u64);
+                return PartLine::Part { hex: hex(&part) };
+            }
+            Ok(None) => None,
+            Err(failure) => Some(failure),
+        };
+        let mut outcome = std::mem::take(&mut self.outcome);
+        outcome.milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(failure) = failure {
+            let told = failed(&self.handle, outcome.clone(), &failure).await;
+            let told = told.unwrap_or(CallOutcome { error: Some(failure.to_string()), ..outcome });
+            return PartLine::End(Box::new(told));
+        }
+        if let Some(answered) = self.answer.answered() {
+            outcome = CallOutcome { ok: true, by: Some(answered.from), tries: answered.tries, ..outcome };
+        }
+        PartLine::End(Box::new(outcome))
+    }
+}
+
+fn line_of(line: &PartLine) -> Result<Bytes, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
 }
 
 /// A call that says how long a try takes, or how many, has time for all of them.

@@ -21,8 +21,8 @@ use tokio::net::UnixStream;
 use crate::{
     admin::message::{
         AddNode, AnswerRequest, BanRequest, Bans, Book, CallOutcome, CallRequest, Done, ExplainRequest, FetchRequest,
-        FetchResult, Files, Goodbyes, Line, OfPeer, OfTopic, Peers, Plan, PublishTo, PublishedItem, Recent, RecentWish,
-        Refused, SendRequest, Sent, ServeLine, ServeRequest, WaitRequest,
+        FetchResult, Files, Goodbyes, Line, OfPeer, OfTopic, PartLine, Peers, Plan, PublishTo, PublishedItem, Recent,
+        RecentWish, Refused, SendRequest, Sent, ServeLine, ServeRequest, WaitRequest,
     },
     files::{FileView, ManifestId},
     handle::Waited,
@@ -178,6 +178,12 @@ impl Client {
     /// Makes a call.
     pub async fn call(&self, request: &CallRequest) -> Result<CallOutcome, ClientError> {
         self.post("/v1/call", request).await
+    }
+
+    /// Makes a call whose answer comes in parts.
+    pub async fn call_stream(&self, request: &CallRequest) -> Result<Lines<PartLine>, ClientError> {
+        let body = self.open(Method::POST, "/v1/call-stream", serde_json::to_vec(request)?.into()).await?;
+        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
     }
 
     /// Says whom a call could ask.

@@ -12,8 +12,8 @@ use crate::{
 mod calls;
 
 pub use calls::{
-    AnswerRequest, Asked, CallOutcome, CallRequest, Declined, ExplainRequest, Plan, PlanEntry, SendRequest, Sent,
-    ServeLine, ServeRequest, Why,
+    AnswerRequest, Asked, CallOutcome, CallRequest, Declined, ExplainRequest, PartLine, Plan, PlanEntry, SendRequest,
+    Sent, ServeLine, ServeRequest, Why,
 };
 
 /// All connected peers.

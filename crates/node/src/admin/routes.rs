@@ -69,6 +69,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/fetch", post(fetch))
         .route("/v1/recent", post(recent))
         .route("/v1/call", post(calls::call))
+        .route("/v1/call-stream", post(calls::call_stream))
         .route("/v1/explain", post(calls::explain))
         .route("/v1/send", post(calls::send))
         .route("/v1/serve", post(serving::serve))

@@ -135,6 +135,15 @@ pub(super) async fn answer(
         None => Ok(payload(&answer.payload_hex)?),
     };
     let session = sessions.lock().get(&answer.session).cloned();
+    if answer.more {
+        let part = result.map_err(|_| Fault(StatusCode::BAD_REQUEST, "a refusal is the end".to_owned()))?;
+        let chunks = session.and_then(|session| session.lock().get(&answer.number).map(Request::chunks));
+        let done = match chunks {
+            Some(chunks) => handle.send_chunk(&chunks, part).await.is_ok(),
+            None => false,
+        };
+        return Ok(Json(Done { done }));
+    }
     let request = session.and_then(|session| session.take(answer.number));
     let done = match request {
         Some(request) => handle.answer(request, result).await,
@@ -183,6 +192,7 @@ impl Serving {
             payload_hex: hex(&request.payload),
             time_left_ms: u64::try_from(request.time_left.as_millis()).unwrap_or(u64::MAX),
             wants_answer: request.wants_answer,
+            wants_stream: request.wants_stream,
         };
         self.session.lock().insert(number, request);
         Some(line)

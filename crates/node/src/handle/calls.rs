@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bruit_core::PeerId;
 use bruit_stack::rpc::{Answer, CallError, CallId, Candidate, MethodName, MethodNameError, StartError, Verdict};
@@ -14,6 +14,7 @@ pub type CallOptions = bruit_stack::rpc::CallOptions<PeerId>;
 #[derive(Debug)]
 pub(crate) enum CallEvent {
     Answered { from: PeerId, payload: Bytes },
+    Chunk { payload: Bytes },
     Done { result: Result<Answer<PeerId>, CallError<PeerId>>, tries: u32 },
 }
 
@@ -85,8 +86,21 @@ impl CallFailure {
 struct Pending {
     handle: Handle,
     call: CallId,
-    events: mpsc::Receiver<CallEvent>,
+    events: mpsc::UnboundedReceiver<CallEvent>,
     is_done: bool,
+}
+
+/// An answer that comes in parts. Dropping it takes the call back; who reads slowly is waited for.
+pub struct AnswerStream {
+    pending: Pending,
+    /// The last part is the end's own.
+    ended: Option<Answered>,
+}
+
+impl fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerStream").field("call", &self.pending.call).field("ended", &self.ended).finish()
+    }
 }
 
 impl Drop for Pending {
@@ -180,6 +194,36 @@ impl Handle {
         pending.answer(|_, _| Verdict::Good).await
     }
 
+    /// As [`call`](Self::call), for an answer that comes in parts, of any length that `options.stream_bytes_max` allows. Nobody
+    /// else is asked after the first part.
+    ///
+    /// # Errors
+    /// The call did not start. How it ends is told by [`AnswerStream::next`].
+    pub async fn call_stream(
+        &self,
+        method: &str,
+        payload: Bytes,
+        options: CallOptions,
+    ) -> Result<AnswerStream, CallFailure> {
+        let options = CallOptions { stream: true, validate: false, ..options };
+        Ok(AnswerStream { pending: self.start_call(None, method, payload, options).await?, ended: None })
+    }
+
+    /// As [`call_stream`](Self::call_stream), of one connected peer.
+    ///
+    /// # Errors
+    /// The call did not start.
+    pub async fn call_peer_stream(
+        &self,
+        peer: PeerId,
+        method: &str,
+        payload: Bytes,
+        options: CallOptions,
+    ) -> Result<AnswerStream, CallFailure> {
+        let options = CallOptions { stream: true, validate: false, ..options };
+        Ok(AnswerStream { pending: self.start_call(Some(peer), method, payload, options).await?, ended: None })
+    }
+
     /// Sends a request to a connected peer and waits for nothing.
     ///
     /// # Errors
@@ -216,8 +260,8 @@ impl Handle {
         options: CallOptions,
     ) -> Result<Pending, CallFailure> {
         let method = MethodName::new(method)?;
-        // One answer to be judged and the end: a call has never more to tell at a time.
-        let (sender, events) = mpsc::channel(2);
+        // A call has one answer to be judged and its end to tell, a stream what its window holds and its end.
+        let (sender, events) = mpsc::unbounded_channel();
         let handle = self.clone();
         let started = self.ask(move |runtime| {
             let rpc = runtime.swarm.behaviour_mut().rpc();
@@ -248,13 +292,52 @@ impl Pending {
                         .ask(move |runtime| runtime.swarm.behaviour_mut().rpc().verdict(call, verdict))
                         .await?;
                 }
-                CallEvent::Done { result, tries } => {
-                    self.is_done = true;
-                    let Answer { from, payload, elapsed } =
-                        result.map_err(|error| CallFailure::Failed { error, tries })?;
-                    return Ok(Answered { from, payload, tries, elapsed });
-                }
+                CallEvent::Done { result, tries } => return self.done(result, tries),
+                // It was not asked for in parts.
+                CallEvent::Chunk { .. } => {}
             }
         }
+    }
+
+    fn done(&mut self, result: Result<Answer<PeerId>, CallError<PeerId>>, tries: u32) -> Result<Answered, CallFailure> {
+        self.is_done = true;
+        let Answer { from, payload, elapsed } = result.map_err(|error| CallFailure::Failed { error, tries })?;
+        Ok(Answered { from, payload, tries, elapsed })
+    }
+}
+
+impl AnswerStream {
+    /// The next part; `None` when the answer is complete.
+    ///
+    /// # Errors
+    /// The answer broke off, or nobody gave one. What came before is then no answer.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, CallFailure> {
+        if self.pending.is_done {
+            return Ok(None);
+        }
+        let call = self.pending.call;
+        loop {
+            match self.pending.events.recv().await.ok_or(StoppedError)? {
+                CallEvent::Chunk { payload } => {
+                    self.pending.handle.tell(move |runtime| {
+                        // The call may have ended in the meantime.
+                        let _ = runtime.swarm.behaviour_mut().rpc().chunk_taken(call);
+                    });
+                    return Ok(Some(payload));
+                }
+                CallEvent::Done { result, tries } => {
+                    let answered = self.pending.done(result, tries)?;
+                    let last = Some(answered.payload.clone()).filter(|last| !last.is_empty());
+                    self.ended = Some(answered);
+                    return Ok(last);
+                }
+                CallEvent::Answered { .. } => {}
+            }
+        }
+    }
+
+    /// Who gave the answer, once it is complete; its payload is the last part.
+    pub const fn answered(&self) -> Option<&Answered> {
+        self.ended.as_ref()
     }
 }

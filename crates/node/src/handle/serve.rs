@@ -1,15 +1,19 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bruit_core::PeerId;
-use bruit_stack::rpc::{AnswerError, CancelCause, Method, MethodName, Refusal, RefusalKind, RegisterError, Ticket};
+use bruit_stack::rpc::{
+    AnswerError, Behaviour, CancelCause, ChunkError, Method, MethodName, Refusal, RefusalKind, RegisterError, Ticket,
+};
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{
     handle::{Handle, StoppedError},
     runtime::Runtime,
 };
 
+/// How large a part of an answer is at most: several fit in a window, so that they are made while others travel.
+const CHUNK_MAX: usize = 64 * 1024;
 /// How many requests of one method may wait for whoever serves it. 256: as many as the largest profile has peers.
 const WAITING_MAX: usize = 256;
 
@@ -24,9 +28,34 @@ pub struct Request {
     pub time_left: Duration,
     /// False for a request sent without waiting for its answer.
     pub wants_answer: bool,
+    /// Whether the answer may come in parts: [`Requests::send_chunk`].
+    pub wants_stream: bool,
+    room: Arc<Notify>,
     ticket: Ticket,
     cancelled: watch::Receiver<Option<CancelCause>>,
 }
+
+/// What the swarm's task keeps of a request that is being served.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Tells whoever serves that nobody waits any more.
+    pub(crate) cancel: watch::Sender<Option<CancelCause>>,
+    /// Tells whoever streams an answer that there is room again.
+    pub(crate) room: Arc<Notify>,
+}
+
+/// Names the answer to which parts belong.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunks {
+    ticket: Ticket,
+    room: Arc<Notify>,
+    cancelled: watch::Receiver<Option<CancelCause>>,
+}
+
+/// A part of an answer that was not taken: the caller took the request back, is gone or out of time, or wants no parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody takes parts of this answer")]
+pub struct ChunkRefused;
 
 /// Tells when nobody waits for the answer to a request any more.
 #[derive(Debug)]
@@ -60,10 +89,18 @@ impl Request {
         payload: Bytes,
         ticket: Ticket,
         time_left: Duration,
-        wants_answer: bool,
-    ) -> (Self, watch::Sender<Option<CancelCause>>) {
-        let (sender, cancelled) = watch::channel(None);
-        (Self { from, payload, time_left, wants_answer, ticket, cancelled }, sender)
+        [wants_answer, wants_stream]: [bool; 2],
+    ) -> (Self, Served) {
+        let (cancel, cancelled) = watch::channel(None);
+        let room = Arc::new(Notify::new());
+        let request =
+            Self { from, payload, time_left, wants_answer, wants_stream, room: room.clone(), ticket, cancelled };
+        (request, Served { cancel, room })
+    }
+
+    /// What is needed to send parts of the answer while the request itself is kept.
+    pub(crate) fn chunks(&self) -> Chunks {
+        Chunks { ticket: self.ticket, room: self.room.clone(), cancelled: self.cancelled.clone() }
     }
 
     /// What tells when the caller took the request back, is gone, or has no time left.
@@ -113,6 +150,27 @@ impl Handle {
         }
     }
 
+    /// Sends a part of an answer, as the caller has room for it.
+    pub(crate) async fn send_chunk(&self, chunks: &Chunks, mut payload: Bytes) -> Result<(), ChunkRefused> {
+        let ticket = chunks.ticket;
+        while !payload.is_empty() {
+            let rest = payload.clone();
+            let sent = self.ask(move |runtime| send_some(runtime.swarm.behaviour_mut().rpc(), ticket, &rest));
+            match sent.await.map_err(|StoppedError| ChunkRefused)? {
+                Ok(sent) => payload = payload.split_off(sent.min(payload.len())),
+                Err(ChunkError::NoRoom) => {
+                    let mut cancelled = chunks.cancelled.clone();
+                    tokio::select! {
+                        () = chunks.room.notified() => {}
+                        _ = cancelled.wait_for(Option::is_some) => return Err(ChunkRefused),
+                    }
+                }
+                Err(_) => return Err(ChunkRefused),
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a request without waiting for it.
     pub(crate) fn refuse(&self, request: Request, refusal: Refusal) {
         self.tell(move |runtime| {
@@ -120,6 +178,16 @@ impl Handle {
             let _ = answer(runtime, request.ticket, Err(refusal));
         });
     }
+}
+
+/// Sends as much as there is room for; how much that was.
+fn send_some(rpc: &mut Behaviour, ticket: Ticket, payload: &Bytes) -> Result<usize, ChunkError> {
+    let room = match rpc.room(ticket) {
+        // Refused, it is told when there is room.
+        0 => payload.len().min(CHUNK_MAX),
+        room => room.min(payload.len()).min(CHUNK_MAX),
+    };
+    rpc.send_chunk(ticket, payload.slice(..room)).map(|()| room)
 }
 
 fn answer(runtime: &mut Runtime, ticket: Ticket, result: Result<Bytes, Refusal>) -> Result<(), AnswerError> {
@@ -147,6 +215,15 @@ impl Requests {
     /// The next request; `None` when the node has stopped.
     pub async fn next(&mut self) -> Option<Request> {
         self.waiting.recv().await
+    }
+
+    /// Sends a part of an answer, and waits while the caller has no room; [`answer`](Self::answer) ends it. Parts are cut as
+    /// the caller's room asks for.
+    ///
+    /// # Errors
+    /// Nobody takes it any more, or the caller wants no parts.
+    pub async fn send_chunk(&self, request: &Request, payload: Bytes) -> Result<(), ChunkRefused> {
+        self.handle.send_chunk(&request.chunks(), payload).await
     }
 
     /// Answers or refuses a request. An answer that nobody waits for any more is dropped.

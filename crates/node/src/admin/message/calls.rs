@@ -64,6 +64,19 @@ pub struct CallOutcome {
     pub asked: Vec<Asked>,
 }
 
+/// One line of an answer that comes in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PartLine {
+    /// The next part.
+    Part {
+        /// Its bytes in hexadecimal digits.
+        hex: String,
+    },
+    /// The end; without `ok` the parts before it are no answer. `bytes` counts all parts.
+    End(Box<CallOutcome>),
+}
+
 /// A peer that was asked in vain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
@@ -179,6 +192,9 @@ pub enum ServeLine {
         time_left_ms: u64,
         /// Whether anybody waits for an answer; it is to be given in any case.
         wants_answer: bool,
+        /// Whether it may come in parts.
+        #[serde(default)]
+        wants_stream: bool,
     },
     /// Nobody waits for this answer any more.
     Cancelled {
@@ -187,7 +203,7 @@ pub enum ServeLine {
     },
 }
 
-/// The answer to a request, or a refusal.
+/// The answer to a request, a part of it, or a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerRequest {
     /// Where the request came from.
@@ -200,6 +216,9 @@ pub struct AnswerRequest {
     /// Why there is none.
     #[serde(default)]
     pub declined: Option<Declined>,
+    /// Whether more follows, where it may come in parts. The node answers when the caller has room for more.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// Why a request is not answered.
