@@ -59,7 +59,7 @@ pub use bruit_stack::{
     address_book::{BanSubject, Severity},
     core::{AddrPolicy, Endpoint, NetworkId, PeerId},
     gossip::{ItemId, Topic, Verdict},
-    rpc::{CancelCause, Candidate, Method, MethodName, Refusal, RefusalKind},
+    rpc::{CancelCause, Candidate, Message, Method, MethodName, Refusal, RefusalKind, TooLargeError, Typed},
 };
 pub use config::{
     ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, POLICIES, PORT, PROFILES,

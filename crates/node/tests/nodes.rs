@@ -9,7 +9,7 @@ use std::{
 
 use bruit::{
     CallFailure, CallOptions, Config, Delivery, FetchWish, Handle, JudgeError, Method, MethodName, Node, StorageState,
-    Verdict, WaitFor,
+    Typed, Verdict, WaitFor,
 };
 use bruit_rpc::{Refusal, StartError, Verdict as AnswerVerdict};
 
@@ -143,6 +143,27 @@ async fn a_false_answer_is_not_taken_and_somebody_else_is_asked() {
     let quality = |peers: Vec<bruit::PeerInfo>, id| peers.into_iter().find(|peer| peer.peer_id == id).unwrap().quality;
     let peers = asker.peers().await.unwrap();
     assert!(quality(peers.clone(), liar.peer_id()) < quality(peers, honest.peer_id()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_typed_call_passes_over_what_is_no_message() {
+    let length: Typed<String, u64> = Typed::new("length").unwrap();
+    let [liar, asker, honest] = line([79, 80, 81]).await;
+    for (node, lies) in [(&liar, true), (&honest, false)] {
+        let (length, mut requests) = (length.clone(), node.serve(length.method(true)).await.unwrap());
+        tokio::spawn(async move {
+            while let Some(request) = requests.next().await {
+                let answer = length.decode_request(&request.payload).map(|text| {
+                    if lies { "no message".into() } else { length.encode_answer(&(text.len() as u64)).unwrap() }
+                });
+                requests.answer(request, answer).await;
+            }
+        });
+    }
+    asker.wait_for_servers(length.name(), 2).await.unwrap();
+    let options = CallOptions { pin: Some(liar.peer_id()), ..CallOptions::idempotent() };
+    let answer = asker.call_typed(&length, &"ada".to_owned(), options).await.unwrap();
+    assert_eq!((answer.value, answer.from, answer.tries), (3, honest.peer_id(), 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

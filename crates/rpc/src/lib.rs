@@ -20,6 +20,8 @@
 //! | nothing back | [`Engine::send`] |
 //! | an answer of any size | `CallOptions::stream`, [`Event::Chunk`], [`Engine::chunk_taken`]; the other side [`Engine::send_chunk`] |
 //!
+//! Payloads are bytes; [`Typed`] makes them of protobuf messages.
+//!
 //! # Coming from `libp2p-request-response`
 //! | there | here |
 //! |---|---|
@@ -87,6 +89,7 @@ mod event;
 mod message;
 mod method;
 mod options;
+mod typed;
 
 #[cfg(feature = "behaviour")]
 pub use behaviour::Behaviour;
@@ -97,7 +100,10 @@ pub use message::{Chunk, Credit, Lane, MessageError, Refusal, RefusalKind, Reque
 pub use method::{Askers, Class, Method, MethodName, MethodNameError, Rate, RegisterError};
 pub use options::{AnswerError, CallOptions, CallStateError, ChunkError, StartError, Verdict};
 
+pub use typed::{TooLargeError, Typed};
+
 pub use bruit_core::{Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
 #[cfg(feature = "behaviour")]
 pub use bruit_link::Admission;
+pub use bruit_wire::Message;
 pub use bytes::Bytes;

@@ -118,8 +118,12 @@ pub enum Askers {
 impl Method {
     /// Describes a method with the defaults.
     pub fn new(name: &str) -> Result<Self, MethodNameError> {
-        Ok(Self {
-            name: MethodName::new(name)?,
+        Ok(Self::named(MethodName::new(name)?))
+    }
+
+    pub(crate) const fn named(name: MethodName) -> Self {
+        Self {
+            name,
             request_bytes_max: PAYLOAD_BYTES_MAX,
             response_bytes_max: PAYLOAD_BYTES_MAX,
             timeout: Duration::from_secs(10),
@@ -127,7 +131,7 @@ impl Method {
             cost: 1,
             rate: None,
             askers: Askers::Everybody,
-        })
+        }
     }
 
     /// Describes a method that may be executed twice without harm.

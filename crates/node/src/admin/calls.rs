@@ -140,7 +140,9 @@ fn options(handle: &Handle, request: &CallRequest) -> CallOptions {
 async fn failed(handle: &Handle, outcome: CallOutcome, failure: &CallFailure) -> Result<CallOutcome, Fault> {
     let (asked, cause) = match failure {
         CallFailure::Failed { error, .. } => (error.tried.as_slice(), Some(error.cause)),
-        CallFailure::Stopped(_) | CallFailure::Method(_) | CallFailure::NotStarted(_) => ([].as_slice(), None),
+        CallFailure::Stopped(_) | CallFailure::Method(_) | CallFailure::TooLarge(_) | CallFailure::NotStarted(_) => {
+            ([].as_slice(), None)
+        }
     };
     let asked = asked.iter().map(|tried| Asked { peer: tried.peer, outcome: name_of(&tried.failure) }).collect();
     let error = if cause == Some(EndCause::NoPeer) && handle.peers_serving(&outcome.method).await?.is_empty() {

@@ -1,7 +1,10 @@
 use std::{fmt, time::Duration};
 
 use bruit_core::PeerId;
-use bruit_stack::rpc::{Answer, CallError, CallId, Candidate, MethodName, MethodNameError, StartError, Verdict};
+use bruit_stack::rpc::{
+    Answer, CallError, CallId, Candidate, Message, MethodName, MethodNameError, StartError, TooLargeError, Typed,
+    Verdict,
+};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -51,6 +54,9 @@ pub enum CallFailure {
     /// The method's name is none.
     #[error(transparent)]
     Method(#[from] MethodNameError),
+    /// Its request is larger than a payload may be.
+    #[error(transparent)]
+    TooLarge(#[from] TooLargeError),
     /// It did not start.
     #[error(transparent)]
     NotStarted(#[from] StartError),
@@ -68,7 +74,7 @@ impl CallFailure {
     /// Whether any peer may have executed the request.
     pub fn may_have_run(&self) -> bool {
         match self {
-            Self::Stopped(_) | Self::Method(_) | Self::NotStarted(_) => false,
+            Self::Stopped(_) | Self::Method(_) | Self::TooLarge(_) | Self::NotStarted(_) => false,
             Self::Failed { error, .. } => error.may_have_run(),
         }
     }
@@ -76,7 +82,7 @@ impl CallFailure {
     /// How many peers were asked.
     pub const fn tries(&self) -> u32 {
         match self {
-            Self::Stopped(_) | Self::Method(_) | Self::NotStarted(_) => 0,
+            Self::Stopped(_) | Self::Method(_) | Self::TooLarge(_) | Self::NotStarted(_) => 0,
             Self::Failed { tries, .. } => *tries,
         }
     }
@@ -140,6 +146,21 @@ impl Handle {
         judge: impl FnMut(PeerId, Bytes) -> Result<T, Verdict>,
     ) -> Result<JudgedAnswer<T>, CallFailure> {
         self.judged(None, (method, payload), options, judge).await
+    }
+
+    /// As [`call`](Self::call), of a method whose requests and answers are protobuf messages. An answer that is none is held
+    /// against who gave it, and the next peer is asked.
+    ///
+    /// # Errors
+    /// The request is too large, or nobody gave an answer that is one.
+    pub async fn call_typed<Q: Message + Default, A: Message + Default>(
+        &self,
+        method: &Typed<Q, A>,
+        request: &Q,
+        options: CallOptions,
+    ) -> Result<JudgedAnswer<A>, CallFailure> {
+        let payload = method.encode_request(request)?;
+        self.call_judged(method.name().as_str(), payload, options, |_, answer| method.decode_answer(&answer)).await
     }
 
     /// As [`call_peer`](Self::call_peer), with a judge of the answer.
