@@ -45,6 +45,8 @@ pub struct Behaviour {
     waker: Option<Waker>,
     inline: BTreeMap<MethodName, Inline>,
     admission: Admission,
+    /// How many events were given out since the swarm's task last had a pause.
+    in_a_row: u32,
     /// Peers whose links may come up, and until when that is worth waiting for.
     arriving: BTreeMap<PeerId, Timestamp>,
 }
@@ -55,6 +57,9 @@ type Inline = Box<dyn FnMut(PeerId, Bytes) -> Result<Bytes, Refusal> + Send>;
 /// A list of methods that waits to be sent is replaced by a newer one.
 const METHODS_KEY: u64 = 0;
 const LANES: u32 = 2;
+/// After so many events the swarm's task has a pause: connections write what there is while the rest is worked off, so that
+/// both ends of a busy link have something to do.
+const IN_A_ROW_MAX: u32 = 32;
 /// How long a call waits for a peer that is connected to speak the protocol (a guess: some round trips of a slow one).
 const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 /// How much of what waits for a peer is kept for small frames: an eighth, some thousand calls.
@@ -83,6 +88,7 @@ impl Behaviour {
             waker: None,
             inline: BTreeMap::new(),
             admission,
+            in_a_row: 0,
             arriving: BTreeMap::new(),
         }
     }
@@ -293,6 +299,13 @@ impl NetworkBehaviour for Behaviour {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
             if let Some(event) = self.events.pop_front() {
+                if self.in_a_row >= IN_A_ROW_MAX {
+                    self.in_a_row = 0;
+                    self.events.push_front(event);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                self.in_a_row += 1;
                 return Poll::Ready(ToSwarm::GenerateEvent(event));
             }
             if let Poll::Ready(event) = self.links.poll(cx) {
@@ -314,6 +327,7 @@ impl NetworkBehaviour for Behaviour {
                 continue;
             }
             self.waker = Some(cx.waker().clone());
+            self.in_a_row = 0;
             return Poll::Pending;
         }
     }
