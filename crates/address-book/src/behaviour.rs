@@ -8,14 +8,17 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{Alarm, Clock, Conduct, Endpoint, Multiaddr, NetGroup, PeerId, Timestamp};
+use bruit_core::{Alarm, Audience, Clock, Conduct, Endpoint, Multiaddr, NetGroup, PeerId, Timestamp};
 use libp2p_core::{ConnectedPoint, Endpoint as Role, transport::PortUse};
 use libp2p_swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm, dial_opts::DialOpts, dial_opts::PeerCondition, dummy,
 };
 
-use crate::{AddressBook, Ban, BanSubject, Banned, BansFullError, Candidate, Hearsay, QualityChange, Source, Wanted};
+use crate::{
+    AddressBook, Ban, BanSubject, Banned, BansFullError, Candidate, Choice, Hearsay, QualityChange, SampleRules,
+    Shareable, Source, Wanted,
+};
 
 /// How many changes of quality one event tells. 64: a guess; whoever listens is not drowned by one busy second.
 const CHANGES_PER_EVENT_MAX: usize = 64;
@@ -89,14 +92,7 @@ impl Behaviour {
 
     /// Whom to dial next, for `Swarm::dial`: nobody who is connected, banned or not `eligible`.
     pub fn next_dial(&mut self, eligible: impl Fn(&Candidate<'_>) -> bool) -> Option<DialOpts> {
-        let now = self.now();
-        let connections = &self.connections;
-        let is_connected = |peer: &PeerId| connections.values().any(|(connected, _)| connected == peer);
-        let (choice, _) = self.book.select_explained(
-            Wanted::Any,
-            |candidate| !candidate.peer.is_some_and(is_connected) && eligible(candidate),
-            now,
-        )?;
+        let choice = self.next_choice(eligible)?;
         let addr = choice.endpoint.to_multiaddr();
         Some(match choice.peer {
             Some(peer) => DialOpts::peer_id(peer)
@@ -105,6 +101,42 @@ impl Behaviour {
                 .build(),
             None => DialOpts::unknown_peer_id().address(addr).build(),
         })
+    }
+
+    /// Whom to dial next, for who dials in a way of its own: nobody who is connected, banned or not `eligible`.
+    pub fn next_choice(&mut self, eligible: impl Fn(&Candidate<'_>) -> bool) -> Option<Choice> {
+        let now = self.now();
+        let connections = &self.connections;
+        let is_connected = |peer: &PeerId| connections.values().any(|(connected, _)| connected == peer);
+        let is_eligible = |candidate: &Candidate<'_>| !candidate.peer.is_some_and(is_connected) && eligible(candidate);
+        self.book.select_explained(Wanted::Any, is_eligible, now).map(|(choice, _)| choice)
+    }
+
+    /// Tells where a connected peer says that it listens itself; `seen_at` is where it was dialled, or from where it came.
+    pub fn hello_received(&mut self, peer: PeerId, listens_at: &[Endpoint], seen_at: &Endpoint) {
+        let now = self.now();
+        self.book.hello_received(peer, listens_at, seen_at, now);
+    }
+
+    /// Tells what a connected peer says of another. Its own address is what the source's group is made of.
+    pub fn heard_from(
+        &mut self,
+        told_by: PeerId,
+        peer: Option<PeerId>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+        last_seen: Option<Timestamp>,
+    ) {
+        let now = self.now();
+        let source = Source::Peer { peer: told_by, group: self.group_of_connected(&told_by) };
+        for endpoint in endpoints {
+            self.book.heard(Hearsay { peer, endpoint, last_seen, source }, now);
+        }
+    }
+
+    /// Draws what to tell somebody who asks from `audience`, by the default rules.
+    pub fn sample(&mut self, audience: Audience) -> Vec<Shareable> {
+        let now = self.now();
+        self.book.sample(SampleRules::default(), audience, now)
     }
 
     /// Tells what the application saw of a peer, `count` times.
@@ -193,10 +225,13 @@ impl Behaviour {
     fn told(&mut self, peer: PeerId, addr: &Multiaddr) {
         let Some(endpoint) = endpoint_of(addr) else { return };
         let now = self.now();
-        let seen_from = self.connections.values().find(|(connected, _)| *connected == peer).and_then(|(_, ip)| *ip);
-        let group = seen_from.map_or(NetGroup::Local, NetGroup::of_ip);
-        let source = Source::Peer { peer, group };
+        let source = Source::Peer { peer, group: self.group_of_connected(&peer) };
         self.book.heard(Hearsay { peer: Some(peer), endpoint, last_seen: Some(now), source }, now);
+    }
+
+    fn group_of_connected(&self, peer: &PeerId) -> NetGroup {
+        let seen_from = self.connections.values().find(|(connected, _)| connected == peer).and_then(|(_, ip)| *ip);
+        seen_from.map_or(NetGroup::Local, NetGroup::of_ip)
     }
 
     fn report_soon(&mut self, now: Timestamp) {
