@@ -52,7 +52,8 @@ pub(super) struct Source {
     pub(super) slot: Slot,
     /// It has the item, and does not only expect it.
     pub(super) holds: bool,
-    pub(super) was_asked: bool,
+    /// When it was asked.
+    pub(super) asked_at: Option<Timestamp>,
     /// Since when it owes the item: it said that it has it, was asked, and has not answered.
     pub(super) owes_since: Option<Timestamp>,
 }
@@ -154,12 +155,12 @@ impl Fetches {
 impl Fetch {
     /// Whether all that announced it were asked, and none of them may still answer.
     pub(super) fn has_run_out(&self) -> bool {
-        self.asked.is_none() && self.sources.iter().all(|source| source.was_asked)
+        self.asked.is_none() && self.sources.iter().all(|source| source.asked_at.is_some())
     }
 }
 
 impl Source {
     const fn new(heard: &HeardOf<'_>) -> Self {
-        Self { slot: heard.from, holds: !heard.is_ahead, was_asked: false, owes_since: None }
+        Self { slot: heard.from, holds: !heard.is_ahead, asked_at: None, owes_since: None }
     }
 }

@@ -113,17 +113,17 @@ impl Engine {
         let wants_max = self.config.wants_max;
         let peers = &self.peers;
         let can_be_asked = |slot: Slot| peers.get(slot).is_some_and(|peer| peer.wants < wants_max);
-        let can_serve = |source: &Source| !source.was_asked && can_be_asked(source.slot);
+        let can_serve = |source: &Source| source.asked_at.is_none() && can_be_asked(source.slot);
         let holder = fetch.sources.iter().position(|source| source.holds && can_serve(source));
         let next = holder.or_else(|| fetch.sources.iter().position(can_serve));
         let Some(source) = next.and_then(|place| fetch.sources.get_mut(place)) else {
-            let is_any_left = fetch.sources.iter().any(|source| !source.was_asked);
+            let is_any_left = fetch.sources.iter().any(|source| source.asked_at.is_none());
             let retry = now.after(fetch.timing.per_source);
             let next = if is_any_left { retry.min(given_up) } else { given_up };
             self.set_next(index, Some(next));
             return;
         };
-        source.was_asked = true;
+        source.asked_at = Some(now);
         source.owes_since = source.holds.then_some(now);
         let (slot, id) = (source.slot, fetch.id);
         fetch.asked = Some((slot, now));

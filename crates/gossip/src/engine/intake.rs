@@ -329,7 +329,7 @@ impl Engine {
         item.tally.duplicates = item.tally.duplicates.saturating_add(1);
         if item.stage == Stage::Spreading {
             self.spreading_copy_received(index, from, hop, now);
-            self.tree_copy_again(from, hop);
+            self.tree_copy_again(index, from, hop);
             return None;
         }
         if hop.kind != HopKind::Stem {

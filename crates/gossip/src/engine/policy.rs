@@ -25,6 +25,12 @@ mod tree;
 pub(super) use choice::keep_random;
 pub(super) use tree::Trees;
 
+/// What every peer gets: the most that a tree waits for a body, see there.
+const LAG_MICROS_LEAST: u32 = 6_000;
+/// The most that a slow peer gets: whoever is slower is no good parent. A fifth of its copies may come later than it gets,
+/// which is what happens to a parent that has to ask itself, at a loss of 5 %.
+const LAG_MICROS_MOST: u32 = 500_000;
+
 /// What a policy remembers of one item.
 #[derive(Debug, Default)]
 pub(super) enum ItemRoom {
@@ -63,6 +69,8 @@ pub(super) struct PeerRooms {
     pub(super) ahead: u32,
     /// How long its answers took, in microseconds; 0 if there was none.
     answer_micros: u32,
+    /// How long its pushed copies are waited for after their ids, in microseconds, if that is longer than for others.
+    lag_micros: u32,
 }
 
 impl PeerRooms {
@@ -70,6 +78,27 @@ impl PeerRooms {
     pub(super) fn answered_in(&mut self, elapsed: Duration) {
         let micros = u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX);
         self.answer_micros = if self.answer_micros == 0 { micros } else { self.answer_micros / 2 + micros / 2 };
+    }
+
+    /// A copy that it pushed came after somebody else had been asked for the item: it gets half as long again.
+    pub(super) fn pushed_late(&mut self) {
+        let next = self.lag_micros.max(LAG_MICROS_LEAST);
+        self.lag_micros = next.saturating_add(next / 2).min(LAG_MICROS_MOST);
+    }
+
+    /// A copy that it pushed came by itself: it gets a tenth less.
+    pub(super) const fn pushed_in_time(&mut self) {
+        self.lag_micros = self.lag_micros.saturating_sub(self.lag_micros / 10);
+    }
+
+    /// How long its copies are waited for, if longer than those of others.
+    pub(super) fn lag(&self) -> Option<Duration> {
+        (self.lag_micros > LAG_MICROS_LEAST).then(|| Duration::from_micros(self.lag_micros.into()))
+    }
+
+    /// Whether it is as slow as nobody may be.
+    pub(super) const fn lags_too_much(&self) -> bool {
+        self.lag_micros >= LAG_MICROS_MOST
     }
 
     /// How long an answer may take before another peer is asked, if it is known: a tenth more than usual, and 2 ms.

@@ -129,6 +129,7 @@ impl Engine {
         let tree = self.rooms.tree.get_or_make(way.root, trees_max, now);
         if kind != HopKind::Answer {
             tree.misses = 0;
+            self.peers.get_mut(from).into_iter().for_each(|peer| peer.rooms.pushed_in_time());
             if tree.parent.is_none() && !way.is_foreign && !tree.children.contains(from) {
                 tree.parent = Some(from);
             }
@@ -152,14 +153,17 @@ impl Engine {
     }
 
     /// Another copy of a held item came: if its sender is no part of the tree, it should know.
-    pub(in crate::engine) fn tree_copy_again(&mut self, from: Slot, hop: &Hop) {
+    pub(in crate::engine) fn tree_copy_again(&mut self, index: u32, from: Slot, hop: &Hop) {
         let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
-        let is_needed = self.rooms.tree.get_mut(way.root).is_some_and(|tree| match way.is_foreign {
-            true => tree.is_link(from),
-            false => tree.parent == Some(from),
-        });
-        if !is_needed {
-            self.say_drop(from, way.root);
+        let was_asked_for = self.held.get(index).is_some_and(|item| item.message.hop().kind == HopKind::Answer);
+        let tree = self.rooms.tree.get_mut(way.root);
+        let tree = tree.filter(|tree| if way.is_foreign { tree.is_link(from) } else { tree.parent == Some(from) });
+        let Some(tree) = tree else { return self.say_drop(from, way.root) };
+        let Some(peer) = self.peers.get_mut(from).filter(|_| was_asked_for) else { return };
+        peer.rooms.pushed_late();
+        if !peer.rooms.lags_too_much() {
+            // It was no miss: where all are busy, a body may need longer than its id.
+            tree.misses = 0;
         }
     }
 
@@ -170,10 +174,14 @@ impl Engine {
         let way = heard.announced.root.and_then(Way::of);
         let trees = &self.rooms.tree;
         let tree = way.and_then(|way| trees.get(way.root));
+        let parent = tree.and_then(|tree| tree.parent).and_then(|parent| self.peers.get(parent));
+        let lag = parent.and_then(|parent| parent.rooms.lag()).unwrap_or_default();
         state.is_learning |= tree.is_some_and(|tree| tree.learned_from == Some(heard.announced.id));
         state.timing.per_source = trees.answer.bound(ANSWER_LEAST);
         let wait = match way {
-            Some(Way { is_foreign: false, .. }) if !state.is_learning => trees.own_gap.bound(GAP_LEAST).min(GAP_MOST),
+            Some(Way { is_foreign: false, .. }) if !state.is_learning => {
+                trees.own_gap.bound(GAP_LEAST).min(GAP_MOST).max(lag)
+            }
             Some(_) if heard.is_ahead => trees.foreign_gap.bound(GAP_LEAST).saturating_mul(2),
             Some(_) => trees.foreign_gap.bound(GAP_LEAST),
             None => GAP_LEAST,
@@ -267,7 +275,8 @@ impl Engine {
     pub(in crate::engine) fn tree_fetch_ended(&mut self, fetch: &Fetch, from: Slot, hop: &Hop, now: Timestamp) {
         let Some(way) = hop.root.and_then(Way::of) else { return };
         if hop.kind == HopKind::Answer {
-            if let Some((_, at)) = fetch.asked.filter(|(asked, _)| *asked == from) {
+            let source = fetch.sources.iter().find(|source| source.slot == from);
+            if let Some(at) = source.and_then(|source| source.asked_at) {
                 let elapsed = now.since(at);
                 self.rooms.tree.answer.learn(elapsed);
                 if let Some(peer) = self.peers.get_mut(from) {

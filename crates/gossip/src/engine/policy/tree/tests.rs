@@ -342,3 +342,48 @@ fn fault_trees_end_at_their_limit() {
     assert_eq!((1..=10_000).filter(|number| trees.get(tag(number * 2)).is_some()).count(), 256);
     assert!(trees.get(tag(20_000)).is_some());
 }
+
+#[test]
+fn a_parent_whose_copies_come_late_is_waited_for_and_kept() {
+    let mut node = on_a_tree();
+    let mut asked = Vec::new();
+    for number in 0..12_u8 {
+        let item = node.item("open", &[number]);
+        hear(&mut node, 3, item.id(), (3, 8), false);
+        let now = wait(&mut node, 30);
+        node.engine.handle_timeout(now);
+        let has_asked = said(&mut node).contains(&Said::Want(3));
+        asked.push(has_asked);
+        if has_asked {
+            let _ = receive(&mut node, 3, &item, HopKind::Answer, (1, 8));
+        }
+        wait(&mut node, 10);
+        let _ = receive(&mut node, 0, &item, HopKind::Push, (2, 8));
+        let now = wait(&mut node, 1_000);
+        node.engine.handle_timeout(now);
+        let talk = said(&mut node);
+        assert!(!talk.iter().any(|said| matches!(said, Said::Adopt(..) | Said::Drop(..))), "{talk:?}");
+    }
+    assert!(asked[0] && asked.iter().filter(|asked| **asked).count() <= 7, "{asked:?}");
+}
+
+#[test]
+fn an_answer_that_comes_after_the_next_source_was_asked_teaches_patience() {
+    let mut node = on_a_tree();
+    let mut wants_within = |millis: u64, payload: &[u8]| {
+        let item = node.item("open", payload);
+        hear(&mut node, 3, item.id(), (3, 8), false);
+        hear(&mut node, 4, item.id(), (3, 8), false);
+        let mut wants = Vec::new();
+        for _ in 0..millis {
+            let now = wait(&mut node, 1);
+            node.engine.handle_timeout(now);
+            wants.extend(said(&mut node).into_iter().filter(|said| matches!(said, Said::Want(_))));
+        }
+        let _ = receive(&mut node, 3, &item, HopKind::Answer, (1, 8));
+        said(&mut node);
+        wants
+    };
+    assert_eq!(wants_within(200, b"1"), [Said::Want(3), Said::Want(4)]);
+    assert_eq!(wants_within(200, b"2"), [Said::Want(3)]);
+}
