@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bruit_core::{Slot, Timestamp};
 
-use super::{Engine, Message, Output, known_by::KnownBy, timers::Deadline};
+use super::{Engine, Message, Output, known_by::KnownBy, peers::Peer, timers::Deadline};
 use crate::{Announced, Announcement, Topic};
 
 /// For how long ids are gathered when little is announced: own trees bear 5 ms a hop (p99 1.03), and 10 ms hardly.
@@ -13,6 +13,12 @@ const GATHER_FOR: Duration = Duration::from_millis(5);
 const GATHER_FOR_MAX: Duration = Duration::from_millis(60);
 /// How many ids make a packet worth its price: a packet costs what five of them do.
 const GATHER: u64 = 6;
+/// For how long ids are gathered at most while nobody lacks anything: then they are a precaution, not how items come.
+const GATHER_FOR_CALM: Duration = Duration::from_millis(250);
+/// How many ids make a packet then.
+const GATHER_CALM: u64 = 24;
+/// It is calm while fewer than one in so many items is asked for.
+const CALM_ONE_IN: u64 = 50;
 /// Below so many ids a second, their packets cost next to nothing.
 const QUIET_PER_SECOND: u64 = 20;
 /// How many ids wait at most.
@@ -26,7 +32,19 @@ struct Waiting {
     topic: Topic,
     announced: Announced,
     is_ahead: bool,
+    is_precaution: bool,
     to: KnownBy,
+    /// It has waited for one announcement already.
+    has_waited: bool,
+}
+
+impl Waiting {
+    /// Whether this end of a link tells an id before the other one does, which then needs not tell it any more. Each end
+    /// tells about half of all ids first.
+    fn is_told_first(&self, peer: &Peer) -> bool {
+        let is_odd = self.announced.id.as_bytes().first().is_some_and(|byte| byte & 1 == 1);
+        !self.is_precaution || self.has_waited || is_odd == peer.traits.is_outbound
+    }
 }
 
 /// What waits to be announced, and how much was of late.
@@ -38,6 +56,8 @@ pub(super) struct Announcements {
     span_start: Timestamp,
     in_span: u64,
     per_second: u64,
+    wants_in_span: u64,
+    wants_per_second: u64,
 }
 
 /// What is announced, to whom, and how urgent it is.
@@ -47,6 +67,8 @@ pub(super) struct Telling {
     pub(super) announced: Announced,
     /// The body is not here yet: the faster the id is, the better the tree that it leaves.
     pub(super) is_ahead: bool,
+    /// The body comes by another way, if all goes well.
+    pub(super) is_precaution: bool,
     pub(super) to: KnownBy,
 }
 
@@ -54,21 +76,39 @@ impl Announcements {
     fn measure(&mut self, now: Timestamp) {
         let span = now.since(self.span_start);
         if span >= RATE_SPAN {
-            self.per_second = if span >= 2 * RATE_SPAN { 0 } else { self.in_span };
-            self.in_span = 0;
+            let is_recent = span < 2 * RATE_SPAN;
+            self.per_second = if is_recent { self.in_span } else { 0 };
+            self.wants_per_second = if is_recent { self.wants_in_span } else { 0 };
+            (self.in_span, self.wants_in_span) = (0, 0);
             self.span_start = now;
         }
-        self.in_span += 1;
     }
 
     /// For how long an id waits for others.
-    fn gather_for(&self, is_ahead: bool) -> Duration {
-        let per_second = self.per_second.max(self.in_span);
-        if is_ahead || per_second < QUIET_PER_SECOND {
+    fn gather_for(&self, is_ahead: bool, is_precaution: bool) -> Duration {
+        if is_ahead || self.is_quiet() {
             return GATHER_FOR;
         }
-        let micros = (1_000_000 * GATHER).checked_div(per_second).unwrap_or(0);
-        Duration::from_micros(micros).clamp(GATHER_FOR, GATHER_FOR_MAX)
+        let (ids, most) = if is_precaution && self.is_calm() { (GATHER_CALM, GATHER_FOR_CALM) } else { (GATHER, GATHER_FOR_MAX) };
+        let micros = (1_000_000 * ids).checked_div(self.per_second.max(self.in_span)).unwrap_or(0);
+        Duration::from_micros(micros).clamp(GATHER_FOR, most)
+    }
+
+    /// Whether so little is announced that its packets cost nothing.
+    fn is_quiet(&self) -> bool {
+        self.per_second.max(self.in_span) < QUIET_PER_SECOND
+    }
+
+    /// Whether hardly anybody lacks anything.
+    fn is_calm(&self) -> bool {
+        let wants = self.wants_per_second.max(self.wants_in_span);
+        wants.saturating_mul(CALM_ONE_IN) <= self.per_second.max(self.in_span)
+    }
+
+    /// A peer asked for what was announced to it: it lacked it.
+    pub(super) fn want_received(&mut self, now: Timestamp) {
+        self.measure(now);
+        self.wants_in_span = self.wants_in_span.saturating_add(1);
     }
 
     pub(super) fn peer_disconnected(&mut self, slot: Slot) {
@@ -80,39 +120,51 @@ impl Engine {
     /// Announces an id to peers: at once if nothing was announced of late, else gathered with others, or with the next item
     /// that goes to a peer.
     pub(super) fn tell(&mut self, telling: Telling, now: Timestamp) {
-        let Telling { topic, announced, is_ahead, to } = telling;
+        let Telling { topic, announced, is_ahead, is_precaution, to } = telling;
         if to.is_empty() {
             return;
         }
         self.stats.ids_announced += u64::from(to.len());
         let announcements = &mut self.announcements;
         announcements.measure(now);
-        announcements.waiting.push(Waiting { topic, announced, is_ahead, to });
-        let is_quiet = now.since(announcements.last_flush) >= GATHER_FOR
-            && announcements.per_second.max(announcements.in_span) < QUIET_PER_SECOND;
+        announcements.in_span = announcements.in_span.saturating_add(1);
+        announcements.waiting.push(Waiting { topic, announced, is_ahead, is_precaution, to, has_waited: false });
+        let is_quiet = now.since(announcements.last_flush) >= GATHER_FOR && announcements.is_quiet();
         if announcements.waiting.len() >= WAITING_MAX || (is_quiet && announcements.flush_at.is_none()) {
             self.flush_announcements(now);
             return;
         }
-        let at = now.after(announcements.gather_for(is_ahead));
+        let at = now.after(announcements.gather_for(is_ahead, is_precaution));
         let sooner = announcements.flush_at.map_or(at, |flush_at| flush_at.min(at));
-        self.timers.replace(announcements.flush_at, Some(sooner), Deadline::Announcements);
-        announcements.flush_at = Some(sooner);
+        self.flush_at(sooner);
     }
 
-    /// Announces all that waits.
+    fn flush_at(&mut self, at: Timestamp) {
+        let old = self.announcements.flush_at.replace(at);
+        self.timers.replace(old, Some(at), Deadline::Announcements);
+    }
+
+    /// Announces all that waits; under load, if it is calm, what the other end of a link will tell first waits once more.
     pub(super) fn flush_announcements(&mut self, now: Timestamp) {
         self.timers.replace(self.announcements.flush_at.take(), None, Deadline::Announcements);
         self.announcements.last_flush = now;
         let mut waiting = std::mem::take(&mut self.announcements.waiting);
+        let is_all = self.announcements.is_quiet() || !self.announcements.is_calm() || waiting.len() >= WAITING_MAX;
         for entry in &mut waiting {
             self.spare_who_knows(entry);
+            entry.has_waited |= is_all;
         }
         let mut all = KnownBy::default();
         waiting.iter().for_each(|entry| all.insert_all(&entry.to));
         let peers: Vec<Slot> = self.peers.iter().map(|(slot, _)| slot).filter(|slot| all.contains(*slot)).collect();
         for to in peers {
             self.announce_waiting(&mut waiting, to);
+        }
+        waiting.retain(|entry| !entry.to.is_empty());
+        waiting.iter_mut().for_each(|entry| entry.has_waited = true);
+        if !waiting.is_empty() {
+            self.announcements.waiting = waiting;
+            self.flush_at(now.after(self.announcements.gather_for(false, true)));
         }
     }
 
@@ -122,8 +174,10 @@ impl Engine {
             return;
         }
         let mut waiting = std::mem::take(&mut self.announcements.waiting);
+        let is_all = !self.announcements.is_calm();
         for entry in waiting.iter_mut().filter(|entry| entry.to.contains(to)) {
             self.spare_who_knows(entry);
+            entry.has_waited |= is_all;
         }
         self.announce_waiting(&mut waiting, to);
         self.announcements.waiting = waiting;
@@ -143,8 +197,9 @@ impl Engine {
     }
 
     fn announce_waiting(&mut self, waiting: &mut [Waiting], to: Slot) {
+        let Some(peer) = self.peers.get(to) else { return };
         let mut messages: Vec<Announcement> = Vec::new();
-        for entry in waiting.iter_mut().filter(|entry| entry.to.contains(to)) {
+        for entry in waiting.iter_mut().filter(|entry| entry.to.contains(to) && entry.is_told_first(peer)) {
             entry.to.remove(to);
             let same = |message: &&mut Announcement| {
                 message.topic == entry.topic && message.is_ahead == entry.is_ahead && message.items.len() < WAITING_MAX

@@ -251,6 +251,7 @@ impl Engine {
                 && item.told.contains(from)
             {
                 item.told.remove(from);
+                self.announcements.want_received(now);
                 // What is secret is served when it is secret no more.
                 if item.stage == Stage::Spreading && !item.policy.is_private() {
                     self.answer(index, from, now);
@@ -262,6 +263,7 @@ impl Engine {
             {
                 fetch.told.remove(from);
                 fetch.wanted_by.insert(from);
+                self.announcements.want_received(now);
             } else {
                 self.stats.wants_refused += 1;
             }

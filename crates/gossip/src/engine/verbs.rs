@@ -10,7 +10,7 @@ use super::{
     seen::{Known, State},
     timers::Deadline,
 };
-use crate::{Announced, Event, Hop, HopKind, ItemId};
+use crate::{Announced, Event, Hop, HopKind, ItemId, Policy};
 
 impl Engine {
     /// The number of an item that is held.
@@ -57,7 +57,8 @@ impl Engine {
         let (round, root) = (item.onward.round, item.onward.root);
         let announced = Announced { id: item.message.id(), round, root };
         let topic = item.message.item().topic.clone();
-        self.tell(Telling { topic, announced, is_ahead: false, to }, now);
+        let is_precaution = matches!(item.policy, Policy::Tree(_));
+        self.tell(Telling { topic, announced, is_ahead: false, is_precaution, to }, now);
     }
 
     /// Has [`item_due`](Self::item_due) called at a moment, in the place of an earlier one.

@@ -92,7 +92,7 @@ impl Engine {
         item.tally.announced = item.tally.announced.saturating_add(to.len());
         let announced = Announced { id: item.message.id(), round: item.onward.round, root: way.tag() };
         let topic = item.message.item().topic.clone();
-        self.tell(Telling { topic, announced, is_ahead: true, to }, now);
+        self.tell(Telling { topic, announced, is_ahead: true, is_precaution: false, to }, now);
     }
 
     fn set_way(&mut self, index: u32, way: Way) {
@@ -268,7 +268,7 @@ impl Engine {
             fetch.told.insert_all(&to);
         }
         let announced = Announced { round: announced.round.saturating_add(1), ..*announced };
-        self.tell(Telling { topic: topic.clone(), announced, is_ahead: true, to }, now);
+        self.tell(Telling { topic: topic.clone(), announced, is_ahead: true, is_precaution: false, to }, now);
     }
 
     /// An item that was looked for came.

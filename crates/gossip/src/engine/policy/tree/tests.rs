@@ -387,3 +387,34 @@ fn an_answer_that_comes_after_the_next_source_was_asked_teaches_patience() {
     assert_eq!(wants_within(200, b"1"), [Said::Want(3), Said::Want(4)]);
     assert_eq!(wants_within(200, b"2"), [Said::Want(3)]);
 }
+
+#[test]
+fn under_load_each_end_of_a_link_tells_half_of_the_ids_first_and_the_other_half_only_if_need_be() {
+    let mut node = on_a_tree();
+    for number in 0..40_u8 {
+        let item = node.item("open", &[number]);
+        assert_eq!(receive(&mut node, 0, &item, HopKind::Push, (2, 8)), Received::Relayed);
+    }
+    while let Some(at) = node.engine.next_timeout().filter(|at| *at < START.after(Duration::from_millis(900))) {
+        node.now = at;
+        node.engine.handle_timeout(at);
+    }
+    said(&mut node);
+    let of_parity = |node: &Node, odd: u8| {
+        let mut all = (0..=255_u8).map(|byte| node.item("open", &[byte, 0]));
+        all.find(|item| item.id().as_bytes()[0] & 1 == odd).unwrap()
+    };
+    let [even, odd] = [0, 1].map(|odd| of_parity(&node, odd));
+    for item in [&even, &odd] {
+        let _ = receive(&mut node, 0, item, HopKind::Push, (2, 8));
+    }
+    let ids_to = |node: &mut Node| -> Vec<usize> {
+        node.now = node.engine.next_timeout().unwrap();
+        node.engine.handle_timeout(node.now);
+        said(node).iter().filter_map(|said| if let Said::Id { to, .. } = said { Some(*to) } else { None }).collect()
+    };
+    said(&mut node);
+    assert_eq!(ids_to(&mut node), [3, 4]);
+    hear(&mut node, 3, odd.id(), (3, 8), false);
+    assert_eq!(ids_to(&mut node), [4]);
+}
