@@ -125,62 +125,70 @@ impl<T> SlotTable<T> {
 /// Values by slot, for an engine that is told of slots given out elsewhere. A stale slot finds nothing.
 #[derive(Clone, Debug)]
 pub struct SlotMap<T> {
-    entries: Vec<Option<(Slot, T)>>,
+    /// Who holds each index, apart from the values so that a look at it alone costs little memory; where nobody does, a slot
+    /// of another index.
+    holders: Vec<Slot>,
+    values: Vec<Option<T>>,
     len: usize,
 }
 
 impl<T> SlotMap<T> {
     /// Makes an empty map.
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), len: 0 }
+        Self { holders: Vec::new(), values: Vec::new(), len: 0 }
     }
 
     /// Puts a value; returns the one that was at the same index, also that of an earlier holder.
     pub fn insert(&mut self, slot: Slot, value: T) -> Option<(Slot, T)> {
-        if self.entries.len() <= slot.index() {
-            self.entries.resize_with(slot.index() + 1, || None);
+        let index = slot.index();
+        if self.values.len() <= index {
+            self.make_room(index + 1);
+            self.holders.extend((self.holders.len()..=index).map(Self::nobody));
+            self.values.resize_with(index + 1, || None);
         }
-        let old = self.entries.get_mut(slot.index()).and_then(|place| place.replace((slot, value)));
+        let holder = self.holders.get_mut(index).map(|holder| std::mem::replace(holder, slot))?;
+        let old = self.values.get_mut(index).and_then(|place| place.replace(value));
         self.len += usize::from(old.is_none());
-        old
+        old.map(|value| (holder, value))
     }
 
     /// Takes a value out; `None` if the slot is stale.
     pub fn remove(&mut self, slot: Slot) -> Option<T> {
-        let place = self.entries.get_mut(slot.index())?;
-        let (_, value) = place.take_if(|(holder, _)| *holder == slot)?;
+        let holder = self.holders.get_mut(slot.index()).filter(|holder| **holder == slot)?;
+        *holder = Self::nobody(slot.index());
         self.len -= 1;
-        Some(value)
+        self.values.get_mut(slot.index())?.take()
     }
 
     /// The value of a slot; `None` if it is stale.
     pub fn get(&self, slot: Slot) -> Option<&T> {
-        self.entries.get(slot.index())?.as_ref().filter(|(holder, _)| *holder == slot).map(|(_, value)| value)
+        if self.contains(slot) { self.values.get(slot.index())?.as_ref() } else { None }
     }
 
     /// The value of a slot; `None` if it is stale.
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.entries.get_mut(slot.index())?.as_mut().filter(|(holder, _)| *holder == slot).map(|(_, value)| value)
+        if self.contains(slot) { self.values.get_mut(slot.index())?.as_mut() } else { None }
     }
 
     /// Whether the slot has a value.
     pub fn contains(&self, slot: Slot) -> bool {
-        self.get(slot).is_some()
+        self.holders.get(slot.index()) == Some(&slot)
     }
 
     /// The slot and value at an index, whoever holds it now.
     pub fn at_index(&self, index: usize) -> Option<(Slot, &T)> {
-        self.entries.get(index)?.as_ref().map(|(slot, value)| (*slot, value))
+        let value = self.values.get(index)?.as_ref()?;
+        self.holders.get(index).map(|slot| (*slot, value))
     }
 
     /// All values in the order of their index.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
-        self.entries.iter().flatten().map(|(slot, value)| (*slot, value))
+        self.holders.iter().zip(&self.values).filter_map(|(slot, value)| Some((*slot, value.as_ref()?)))
     }
 
     /// All values in the order of their index.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Slot, &mut T)> {
-        self.entries.iter_mut().flatten().map(|(slot, value)| (*slot, value))
+        self.holders.iter().zip(&mut self.values).filter_map(|(slot, value)| Some((*slot, value.as_mut()?)))
     }
 
     /// How many values there are.
@@ -191,6 +199,20 @@ impl<T> SlotMap<T> {
     /// Whether there is no value.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// What no slot of this index equals.
+    const fn nobody(index: usize) -> Slot {
+        Slot::new(index as u32 ^ 1, 0)
+    }
+
+    /// Grows by an eighth instead of doubling: tables are many in a simulation, and none is long.
+    fn make_room(&mut self, len: usize) {
+        if len > self.values.capacity() {
+            let more = len.max(self.values.len() + self.values.len() / 8 + 4) - self.values.len();
+            self.values.reserve_exact(more);
+            self.holders.reserve_exact(more);
+        }
     }
 }
 
@@ -219,6 +241,13 @@ mod tests {
         map.insert(b, 1);
         assert_eq!((map.get(a), map.get(b), map.len()), (None, Some(&1), 1));
         assert_eq!(map.remove(a), None);
+        assert_eq!(map.insert(a, 2), Some((b, 1)));
+        assert_eq!((map.remove(b), map.len(), map.at_index(0)), (None, 1, Some((a, &2))));
+        assert_eq!((map.remove(a), map.remove(a), map.len(), map.at_index(0)), (Some(2), None, 0, None));
+        assert_eq!(map.iter().next(), None);
+        map.insert(Slot::new(3, 0), 3);
+        assert!((0..5).all(|index| map.contains(Slot::new(index, 0)) == (index == 3)));
+        assert_eq!((map.insert(a, 4), map.iter().count()), (None, 2));
     }
 
     #[test]
