@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use bruit_core::{ChaCha8Rng, Conduct, Seed, Slot, Timestamp};
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use self::{
     fetches::Fetches,
     held::{Held, HeldItem, Stage},
     holding::Dependencies,
+    outputs::Outputs,
     peers::Peers,
     policy::Rooms,
     seen::{Known, Seen, State},
@@ -27,6 +28,7 @@ mod holding;
 mod intake;
 mod known_by;
 mod outcome;
+mod outputs;
 mod peers;
 mod policy;
 mod seen;
@@ -63,23 +65,25 @@ const DEADLINES_PER_CALL: usize = 256;
 /// ([`copy_received`](Self::copy_received)); the body of an unknown one is checked against its id first.
 #[derive(Debug)]
 pub struct Engine {
-    config: ValidConfig,
-    rng: ChaCha8Rng,
-    peers: Peers,
-    subscriptions: BTreeSet<Topic>,
+    // What a duplicate needs comes first and together: most copies are duplicates, and where many engines share a processor
+    // memory is what they cost.
     seen: Seen,
+    peers: Peers,
+    outputs: Outputs,
+    timers: Timers,
     held: Held,
+    stats: Stats,
+    config: ValidConfig,
+    subscriptions: BTreeSet<Topic>,
+    targets: Vec<Slot>,
     dependencies: Dependencies,
     fetches: Fetches,
+    rng: ChaCha8Rng,
     announcements: Announcements,
-    timers: Timers,
     rooms: Rooms,
-    short_id: ShortId,
-    targets: Vec<Slot>,
     wanting: Vec<(Slot, ItemId)>,
     having: Vec<ItemId>,
-    outputs: VecDeque<Output>,
-    stats: Stats,
+    short_id: ShortId,
 }
 
 /// What is to be done.
@@ -114,7 +118,7 @@ pub enum Message {
     /// A copy of an item, for the lane `items`.
     Item(ItemMessage),
     /// Ids, for the lane `items`.
-    Announce(Announcement),
+    Announce(Box<Announcement>),
     /// All else, for the lane `control`.
     Control(Box<ControlMessage>),
 }
@@ -137,7 +141,7 @@ impl Engine {
             targets: Vec::new(),
             wanting: Vec::new(),
             having: Vec::new(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             stats: Stats::default(),
             config,
         }
@@ -343,12 +347,12 @@ impl Engine {
         self.narrow(&item.policy);
         let (copy, priority) = (item.message.on(item.onward.clone()), item.topic.priority);
         let targets = std::mem::take(&mut self.targets);
+        self.outputs.reserve(targets.len());
         for to in targets.iter().copied() {
             self.flush_announcements_to(to);
             self.outputs.push_back(Output::Send { to, message: Message::Item(copy.clone()), priority });
         }
         let pushes = targets.len();
-        self.targets = targets;
         self.stats.pushes += pushes as u64;
         self.stats.pushes_per_item_max = self.stats.pushes_per_item_max.max(pushes as u64);
         u32::try_from(pushes).unwrap_or(u32::MAX)

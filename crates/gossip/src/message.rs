@@ -41,16 +41,17 @@ pub struct Item {
     pub payload: Bytes,
 }
 
-/// One copy of an item, decoded and with its id checked. Cheap to clone: all copies share the item.
+/// One copy of an item, decoded and with its id checked. Cheap to clone: all copies share the item, and those of one hop what
+/// they say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemMessage {
-    id: ItemId,
-    hop: Hop,
+    hop: Arc<Hop>,
     content: Arc<Content>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Content {
+    id: ItemId,
     item: Item,
     body: Bytes,
 }
@@ -162,17 +163,17 @@ impl fmt::Debug for ItemId {
 
 impl ItemMessage {
     /// The id.
-    pub const fn id(&self) -> ItemId {
-        self.id
+    pub fn id(&self) -> ItemId {
+        self.content.id
     }
 
     /// Which hop this copy is on: 1 in the copy that the origin sends.
-    pub const fn round(&self) -> u32 {
+    pub fn round(&self) -> u32 {
         self.hop.round
     }
 
     /// What this copy says about the hop it is on.
-    pub const fn hop(&self) -> &Hop {
+    pub fn hop(&self) -> &Hop {
         &self.hop
     }
 
@@ -200,7 +201,7 @@ impl ItemMessage {
     /// A copy on another hop.
     #[must_use]
     pub fn on(&self, hop: Hop) -> Self {
-        Self { id: self.id, hop, content: Arc::clone(&self.content) }
+        Self { hop: Arc::new(hop), content: Arc::clone(&self.content) }
     }
 
     /// How many bytes the frame has, its length prefix included.
@@ -211,7 +212,7 @@ impl ItemMessage {
     /// The frame but for the body, which follows it: length prefix, id, hop, and the body's key and length.
     pub fn head(&self) -> Bytes {
         let fields = bruit_wire::encode(&pb::ItemFrame {
-            id: Bytes::copy_from_slice(&self.id.0),
+            id: Bytes::copy_from_slice(self.content.id.as_bytes()),
             round: self.hop.round,
             kind: pb::HopKind::from(self.hop.kind).into(),
             root: self.hop.root.map_or(0, RootTag::number),
@@ -303,7 +304,8 @@ impl Sealer {
             expires_at_ms: moment.on_wall_clock(item.expires_at).as_micros() / 1_000,
             payload: item.payload.clone(),
         });
-        ItemMessage { id: self.id_of(&body), hop: Hop::on_round(1), content: Arc::new(Content { item, body }) }
+        let content = Content { id: self.id_of(&body), item, body };
+        ItemMessage { hop: Arc::new(Hop::on_round(1)), content: Arc::new(content) }
     }
 
     /// Checks the id against the body, then decodes the body.
@@ -319,7 +321,7 @@ impl Sealer {
             body = Bytes::copy_from_slice(&body);
         }
         let item = decode_item(body.clone(), moment)?;
-        Ok(ItemMessage { id, hop, content: Arc::new(Content { item, body }) })
+        Ok(ItemMessage { hop: Arc::new(hop), content: Arc::new(Content { id, item, body }) })
     }
 }
 

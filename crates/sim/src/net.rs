@@ -67,11 +67,22 @@ pub(crate) struct Addressed<N: Node> {
 }
 
 pub(crate) enum Happening<N: Node> {
-    Arrival { from: u32, port: Port, message: N::Message },
-    Call { signal: N::Signal },
+    Arrival {
+        from: u32,
+        port: Port,
+        message: N::Message,
+    },
+    /// Boxed, so that the many arrivals stay small.
+    Call {
+        signal: Box<N::Signal>,
+    },
     Timeout,
-    LinkLost { port: Port },
-    LinkFound { port: Port },
+    LinkLost {
+        port: Port,
+    },
+    LinkFound {
+        port: Port,
+    },
 }
 
 impl Traffic {
@@ -165,7 +176,7 @@ impl<N: Node> Net<N> {
     /// Sends a message over a link of this node. Without such a link nothing happens.
     pub fn send(&mut self, port: Port, message: N::Message) {
         if let Some(link) = self.wiring.link(self.here, port) {
-            self.transmit(link.peer, Port(link.port_there), link.latency(), message);
+            self.transmit(link.peer, Port(link.port_there()), link.latency(), message);
         }
     }
 
@@ -185,7 +196,7 @@ impl<N: Node> Net<N> {
     /// Asks to be called at a moment on the clock of this node, not before now.
     pub fn call_at(&mut self, at: Timestamp, signal: N::Signal) {
         let (to, at) = (self.here, self.on_true_clock(at));
-        self.queue.push(at, Addressed { to, happening: Happening::Call { signal } });
+        self.queue.push(at, Addressed { to, happening: Happening::Call { signal: Box::new(signal) } });
     }
 
     /// Notes something in the trace that is neither a message nor a time-out.
@@ -409,7 +420,7 @@ impl<N: Node> Net<N> {
 
     fn ends_of(&self, node: u32) -> Vec<Ends> {
         let ends = self.wiring.links_of(node).iter();
-        ends.map(|link| Ends { peer: link.peer, port_there: link.port_there, latency: link.latency() }).collect()
+        ends.map(|link| Ends { peer: link.peer, port_there: link.port_there(), latency: link.latency() }).collect()
     }
 }
 

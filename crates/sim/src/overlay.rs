@@ -138,7 +138,9 @@ impl Overlay {
         self.edges.push((a, b));
     }
 
-    fn check(self) -> Result<Self, OverlayError> {
+    fn check(mut self) -> Result<Self, OverlayError> {
+        self.edges.shrink_to_fit();
+        self.neighbours.iter_mut().for_each(Vec::shrink_to_fit);
         let degrees = self.neighbours.iter().map(Vec::len).enumerate();
         match degrees.max_by_key(|(_, degree)| *degree).filter(|(_, degree)| *degree > SLOTS_MAX) {
             Some((node, degree)) => Err(OverlayError::TooManyNeighbours { node: node as u32, degree }),

@@ -11,6 +11,8 @@ use bruit_core::Timestamp;
 const DAY_BITS: u32 = 5;
 const PAGE_BITS: u32 = 12;
 const DAYS: usize = 1 << PAGE_BITS;
+/// How much one leaf of a later page holds: a page that is opened is given back leaf by leaf.
+const LEAF_LEN: usize = 4_096;
 /// Buffers of days longer than this are given back, so that one crowded moment does not hold its memory for ever.
 const SPARE_LEN_MAX: usize = 4_096;
 
@@ -22,7 +24,7 @@ pub(crate) struct Queue<T> {
     days: Vec<Vec<(Timestamp, T)>>,
     /// Which days of the page have something, one bit each.
     busy: [u64; DAYS / 64],
-    later: BTreeMap<u64, Vec<(Timestamp, T)>>,
+    later: BTreeMap<u64, Vec<Vec<(Timestamp, T)>>>,
     spare: Vec<Vec<(Timestamp, T)>>,
 }
 
@@ -48,7 +50,11 @@ impl<T> Queue<T> {
         } else if page == self.page {
             self.put(day, at, item);
         } else {
-            self.later.entry(page).or_default().push((at, item));
+            let leaves = self.later.entry(page).or_default();
+            match leaves.last_mut().filter(|leaf| leaf.len() < LEAF_LEN) {
+                Some(leaf) => leaf.push((at, item)),
+                None => leaves.push(vec![(at, item)]),
+            }
         }
     }
 
@@ -85,9 +91,9 @@ impl<T> Queue<T> {
     }
 
     fn open_next_page(&mut self) -> bool {
-        let Some((page, items)) = self.later.pop_first() else { return false };
+        let Some((page, leaves)) = self.later.pop_first() else { return false };
         self.page = page;
-        for (at, item) in items {
+        for (at, item) in leaves.into_iter().flatten() {
             self.put(at.as_micros() >> DAY_BITS, at, item);
         }
         true

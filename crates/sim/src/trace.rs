@@ -19,10 +19,9 @@ pub struct TraceHash(pub(crate) [u8; 32]);
 impl Trace {
     /// Notes something of a kind, with numbers that say what.
     pub fn note(&mut self, kind: u8, numbers: &[u64]) {
+        self.gathered.reserve(1 + 8 * numbers.len());
         self.gathered.push(kind);
-        for number in numbers {
-            self.gathered.extend_from_slice(&number.to_le_bytes());
-        }
+        self.gathered.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         self.flush_when_long();
     }
 

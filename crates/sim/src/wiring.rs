@@ -17,13 +17,17 @@ pub(crate) struct Wiring {
 pub(crate) struct Link {
     pub(crate) peer: u32,
     /// Its number at the other end.
-    pub(crate) port_there: u32,
+    port_there: u16,
     latency_micros: u32,
     /// Who dialled is at this end.
     pub(crate) is_outbound: bool,
 }
 
 impl Link {
+    pub(crate) const fn port_there(self) -> u32 {
+        self.port_there as u32
+    }
+
     pub(crate) const fn latency(self) -> Duration {
         Duration::from_micros(self.latency_micros as u64)
     }
@@ -49,7 +53,7 @@ impl Wiring {
             let latency_micros = latency.draw(ends, &mut rng).as_micros() as u32;
             let [at_a, at_b] = [a, b].map(|node| laid[node as usize]);
             for (node, peer, here, port_there, is_outbound) in [(a, b, at_a, at_b, true), (b, a, at_b, at_a, false)] {
-                let link = Link { peer, port_there, latency_micros, is_outbound };
+                let link = Link { peer, port_there: port_there as u16, latency_micros, is_outbound };
                 links[(begins[node as usize] + here) as usize] = link;
                 laid[node as usize] += 1;
             }

@@ -181,7 +181,7 @@ impl<N: Node> World<N> {
         let net = &mut self.net;
         match happening {
             Happening::Arrival { port, message, .. } => place.received(port, message, net),
-            Happening::Call { signal } => place.called(signal, net),
+            Happening::Call { signal } => place.called(*signal, net),
             Happening::Timeout => place.timed_out(net),
             Happening::LinkLost { port } => place.link_lost(port, net),
             Happening::LinkFound { port } => place.link_found(port, net),

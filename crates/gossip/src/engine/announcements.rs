@@ -89,7 +89,8 @@ impl Announcements {
         if is_ahead || self.is_quiet() {
             return GATHER_FOR;
         }
-        let (ids, most) = if is_precaution && self.is_calm() { (GATHER_CALM, GATHER_FOR_CALM) } else { (GATHER, GATHER_FOR_MAX) };
+        let (ids, most) =
+            if is_precaution && self.is_calm() { (GATHER_CALM, GATHER_FOR_CALM) } else { (GATHER, GATHER_FOR_MAX) };
         let micros = (1_000_000 * ids).checked_div(self.per_second.max(self.in_span)).unwrap_or(0);
         Duration::from_micros(micros).clamp(GATHER_FOR, most)
     }
@@ -216,7 +217,7 @@ impl Engine {
         for message in messages {
             self.stats.announcements_sent += 1;
             let priority = self.config.topic(&message.topic).map(|topic| topic.priority).unwrap_or_default();
-            self.outputs.push_back(Output::Send { to, message: Message::Announce(message), priority });
+            self.outputs.push_back(Output::Send { to, message: Message::Announce(Box::new(message)), priority });
         }
     }
 }

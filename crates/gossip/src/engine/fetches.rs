@@ -83,7 +83,7 @@ impl Fetches {
     }
 
     pub(super) fn index_of(&self, id: &ItemId) -> Option<u32> {
-        if self.fetches.len() == 0 {
+        if self.fetches.is_empty() {
             return None;
         }
         self.by_id.get(id).copied()

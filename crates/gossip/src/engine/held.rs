@@ -312,6 +312,9 @@ impl Held {
     }
 
     fn next(&self) -> Option<(Timestamp, u32)> {
+        if self.items.is_empty() {
+            return None;
+        }
         self.queues.iter().filter_map(|queue| queue.deadlines.first().copied()).min()
     }
 

@@ -30,10 +30,10 @@ enum Accepted {
 impl Engine {
     /// A copy came whose body was checked against its id (or whose id is known).
     pub fn item_received(&mut self, from: Slot, message: ItemMessage, now: Timestamp) -> Received {
-        if self.is_known(&message.id()) {
-            return self.copy_received(from, message.id(), message.hop().clone(), now);
-        }
         self.stats.copies_received += 1;
+        if let Some(known) = self.seen.get(&message.id()) {
+            return self.known_received(from, message.id(), known, message.hop(), now);
+        }
         match self.check(from, &message, now) {
             Ok(topic) => self.take_in(from, message, topic, now),
             Err(refusal) => {
@@ -48,12 +48,18 @@ impl Engine {
     /// # Security
     /// The body may be anything. What is relayed is the body that was checked when the id was new.
     pub fn copy_received(&mut self, from: Slot, id: ItemId, hop: impl Into<Hop>, now: Timestamp) -> Received {
-        let hop = hop.into();
         self.stats.copies_received += 1;
+        match self.seen.get(&id) {
+            Some(known) => self.known_received(from, id, known, &hop.into(), now),
+            None if self.peers.contains(from) => self.refuse(from, id, Refusal::Unchecked),
+            None => self.refuse(from, id, Refusal::StalePeer),
+        }
+    }
+
+    fn known_received(&mut self, from: Slot, id: ItemId, known: Known, hop: &Hop, now: Timestamp) -> Received {
         if !self.peers.contains(from) {
             return self.refuse(from, id, Refusal::StalePeer);
         }
-        let Some(known) = self.seen.get(&id) else { return self.refuse(from, id, Refusal::Unchecked) };
         if hop.round == 0 || hop.round > known.rounds_max {
             return self.refuse(from, id, Refusal::Round);
         }
@@ -61,7 +67,7 @@ impl Engine {
             State::Done => {}
             State::Rejected => return self.refuse(from, id, Refusal::Rejected),
             State::Held(index) => {
-                if let Some(later) = self.held_copy_received(from, index, &hop, now) {
+                if let Some(later) = self.held_copy_received(from, index, hop, now) {
                     return later;
                 }
             }

@@ -1,4 +1,7 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    ops::{Deref, DerefMut},
+};
 
 use bruit_core::{Slot, SlotMap};
 
@@ -11,15 +14,22 @@ pub(super) struct Peers {
     slots: SlotMap<Peer>,
 }
 
+/// A connected peer. Of most peers nothing but their traits is known, so the rest has its room when it is first changed.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
+    pub(super) traits: PeerTraits,
+    dealings: Option<Box<Dealings>>,
+}
+
+/// What a peer said, and what it did lately.
+#[derive(Debug, Default)]
+pub(super) struct Dealings {
     /// What it wants.
     pub(super) topics: BTreeSet<Topic>,
     /// What it was told that this node wants.
     pub(super) told: BTreeSet<Topic>,
     pub(super) pending: Load,
     pub(super) is_paused: bool,
-    pub(super) traits: PeerTraits,
     /// How many ids it was the first to announce whose items are not here yet.
     pub(super) first_heard: u32,
     /// How many items it was asked for and has not sent yet.
@@ -27,6 +37,17 @@ pub(super) struct Peer {
     /// What policies remember of it.
     pub(super) rooms: PeerRooms,
 }
+
+/// The dealings with a peer with which there were none.
+static NONE: Dealings = Dealings {
+    topics: BTreeSet::new(),
+    told: BTreeSet::new(),
+    pending: Load { items: 0, bytes: 0 },
+    is_paused: false,
+    first_heard: 0,
+    wants: 0,
+    rooms: PeerRooms::new(),
+};
 
 /// What a node knows of a peer besides what gossip tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +70,20 @@ pub enum PeerClass {
     Ordinary,
     /// Those that the network cannot do without, such as validators.
     Validator,
+}
+
+impl Deref for Peer {
+    type Target = Dealings;
+
+    fn deref(&self) -> &Dealings {
+        self.dealings.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for Peer {
+    fn deref_mut(&mut self) -> &mut Dealings {
+        self.dealings.get_or_insert_default()
+    }
 }
 
 impl Peers {

@@ -74,6 +74,12 @@ pub(super) struct PeerRooms {
 }
 
 impl PeerRooms {
+    /// Nothing is remembered.
+    pub(super) const fn new() -> Self {
+        let stems = Load { items: 0, bytes: 0 };
+        Self { stems, neighbours: None, wishes: None, ahead: 0, answer_micros: 0, lag_micros: 0 }
+    }
+
     /// Notes how long an answer took: half of it counts.
     pub(super) fn answered_in(&mut self, elapsed: Duration) {
         let micros = u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX);

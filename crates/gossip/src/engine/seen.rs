@@ -30,12 +30,25 @@ pub(super) enum State {
 /// A flood of unique ids flushes the ids of its own sender first, so it cannot make honest items come back.
 #[derive(Debug)]
 pub(super) struct Seen {
+    /// What was asked for or put last: most copies are of the newest item.
+    latest: Option<(ItemId, Known)>,
     entries: LookupMap<ItemId, Known>,
-    owners: Vec<VecDeque<(Timestamp, ItemId)>>,
+    owners: Owners,
     sweep_next: usize,
     entries_max: usize,
     keep: Duration,
 }
+
+/// The queues of owners by their number; those that never brought anything take no memory.
+#[derive(Debug)]
+struct Owners {
+    queues: Vec<(usize, Queue)>,
+    /// The number after the highest one so far.
+    end: usize,
+}
+
+/// What an owner brought first, each id with the moment until which it is remembered.
+type Queue = VecDeque<(Timestamp, ItemId)>;
 
 const LOCAL: usize = 0;
 const DEPARTED: usize = 1;
@@ -43,12 +56,15 @@ const FIRST_PEER: usize = 2;
 
 impl Seen {
     pub(super) fn new(entries_max: usize, keep: Duration) -> Self {
-        let owners = vec![VecDeque::new(); FIRST_PEER];
-        Self { entries: LookupMap::new(), owners, sweep_next: 0, entries_max, keep }
+        let owners = Owners { queues: Vec::new(), end: FIRST_PEER };
+        Self { latest: None, entries: LookupMap::new(), owners, sweep_next: 0, entries_max, keep }
     }
 
     pub(super) fn get(&self, id: &ItemId) -> Option<Known> {
-        self.entries.get(id).copied()
+        match &self.latest {
+            Some((latest, known)) if latest == id => Some(*known),
+            Some(_) | None => self.entries.get(id).copied(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,6 +74,7 @@ impl Seen {
     pub(super) fn set(&mut self, id: &ItemId, state: State) {
         if let Some(known) = self.entries.get_mut(id) {
             known.state = state;
+            self.latest = Some((*id, *known));
         }
     }
 
@@ -70,15 +87,14 @@ impl Seen {
         now: Timestamp,
     ) -> Option<(ItemId, Known)> {
         let owner = from.map_or(LOCAL, |slot| FIRST_PEER + slot.index());
-        if self.owners.len() <= owner {
-            self.owners.resize_with(owner + 1, VecDeque::new);
-        }
+        self.owners.end = self.owners.end.max(owner + 1);
         self.sweep(owner, now);
         self.sweep(self.sweep_next, now);
-        self.sweep_next = (self.sweep_next + 1) % self.owners.len();
+        self.sweep_next = (self.sweep_next + 1) % self.owners.end;
         let forgotten = if self.entries.len() >= self.entries_max { self.forget_one() } else { None };
         self.entries.insert(id, known);
-        if let Some(queue) = self.owners.get_mut(owner) {
+        self.latest = Some((id, known));
+        if let Some(queue) = self.owners.queue_of(owner) {
             queue.push_back((now.after(self.keep), id));
         }
         forgotten
@@ -87,7 +103,7 @@ impl Seen {
     pub(super) fn peer_disconnected(&mut self, slot: Slot) {
         let Some(queue) = self.owners.get_mut(FIRST_PEER + slot.index()) else { return };
         let mut left = std::mem::take(queue);
-        if let Some(departed) = self.owners.get_mut(DEPARTED) {
+        if let Some(departed) = self.owners.queue_of(DEPARTED) {
             departed.append(&mut left);
         }
     }
@@ -100,14 +116,31 @@ impl Seen {
                 return;
             }
             self.entries.remove(id);
+            self.latest.take_if(|(latest, _)| latest == id);
             queue.pop_front();
         }
     }
 
     fn forget_one(&mut self) -> Option<(ItemId, Known)> {
-        let longest = self.owners.iter_mut().max_by_key(|queue| queue.len())?;
+        let (_, longest) = self.owners.queues.iter_mut().max_by_key(|(_, queue)| queue.len())?;
         let (_, id) = longest.pop_front()?;
+        self.latest.take_if(|(latest, _)| *latest == id);
         self.entries.remove(&id).map(|known| (id, known))
+    }
+}
+
+impl Owners {
+    fn get_mut(&mut self, owner: usize) -> Option<&mut Queue> {
+        let place = self.queues.binary_search_by_key(&owner, |(number, _)| *number).ok()?;
+        self.queues.get_mut(place).map(|(_, queue)| queue)
+    }
+
+    fn queue_of(&mut self, owner: usize) -> Option<&mut Queue> {
+        if let Err(place) = self.queues.binary_search_by_key(&owner, |(number, _)| *number) {
+            self.queues.reserve_exact(1 + self.queues.len() / 2);
+            self.queues.insert(place, (owner, Queue::with_capacity(1)));
+        }
+        self.get_mut(owner)
     }
 }
 

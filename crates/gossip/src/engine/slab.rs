@@ -43,6 +43,10 @@ impl<T> Slab<T> {
         self.places.iter_mut().flatten()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

@@ -6,8 +6,6 @@ use crate::config::ROUNDS_MAX;
 pub struct Stats {
     /// Copies that came, of all kinds.
     pub copies_received: u64,
-    /// First copies by the round they came on, from round 1 at index 1.
-    pub first_rounds: Rounds,
     /// Copies of items that were known.
     pub duplicates: u64,
     /// Items accepted on their last round, and therefore not relayed then.
@@ -70,6 +68,8 @@ pub struct Stats {
     pub withheld_overdue: u64,
     /// Ids forgotten before their time, because the set of seen ids was full.
     pub forgotten_early: u64,
+    /// First copies by the round they came on, from round 1 at index 1.
+    pub first_rounds: Rounds,
 }
 
 /// A count per round.

@@ -250,8 +250,8 @@ impl Experiment {
             verdict_delay: self.verdict_delay,
             seed: self.seed.clone(),
             sealer: sealer(),
-            nodes,
             roles: self.roles.clone(),
+            short_ids: Rules::short_ids(nodes),
         });
         let node = |number| GossipNode::new(Arc::clone(&rules), number, self.role(number));
         Ok(World::linked(&self.overlay, self.links.clone(), Spreads::default(), &self.seed, START, node))

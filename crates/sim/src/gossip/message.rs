@@ -67,7 +67,7 @@ impl Frame for Message {
             }
             Self::Announce(announcement) => {
                 let frame = ItemsFrame::decode(without_prefix(announcement.frame())?).ok()?;
-                frame.announcement.map(Self::Announce)
+                frame.announcement.map(Box::new).map(Self::Announce)
             }
             Self::Control(control) => {
                 let control = ControlMessage::decode(without_prefix(control.frame())?).ok()?;

@@ -23,16 +23,19 @@ pub struct Rules {
     /// What each node's chance follows from.
     pub seed: Seed,
     pub(crate) sealer: Sealer,
-    pub(crate) nodes: u32,
     pub(crate) roles: Vec<Role>,
+    /// What nodes call each other in their lists of neighbours.
+    pub(crate) short_ids: Vec<ShortId>,
 }
 
 /// A node that gossips, with an application that accepts everything.
 #[derive(Debug)]
+#[repr(C)]
 pub struct GossipNode {
+    // Before the engine, next to what the engine needs for a duplicate.
+    role: Role,
     engine: Engine,
     rules: Arc<Rules>,
-    role: Role,
     subscribed: Option<Topic>,
 }
 
@@ -66,7 +69,7 @@ pub struct Reach {
 impl GossipNode {
     pub(crate) fn new(rules: Arc<Rules>, number: u32, role: Role) -> Self {
         let mut engine = Engine::new(rules.gossip.clone(), rules.seed.derive("node", u64::from(number)));
-        engine.self_described(short_id_of(number));
+        engine.self_described(rules.short_id_of(number));
         Self { engine, rules, role, subscribed: None }
     }
 
@@ -134,14 +137,17 @@ impl GossipNode {
         if let Message::Control(control) = message
             && let Some(list) = &mut control.neighbours
         {
-            *list = (0..self.rules.nodes).take(NEIGHBOURS_MAX).map(short_id_of).collect();
+            *list = self.rules.short_ids.iter().copied().take(NEIGHBOURS_MAX).collect();
         }
     }
 
     /// Remembers which honest node told of an item first.
     fn spy(&self, from: Port, message: &Message, net: &mut Net<Self>) {
+        if self.role != Role::Spy {
+            return;
+        }
         let Some(peer) = net.peer(from) else { return };
-        if self.role != Role::Spy || self.rules.roles.get(peer as usize) == Some(&Role::Spy) {
+        if self.rules.roles.get(peer as usize) == Some(&Role::Spy) {
             return;
         }
         let ids: Vec<ItemId> = match message {
@@ -172,11 +178,7 @@ impl Node for GossipNode {
         match message {
             Message::Item(item) => {
                 let (id, round) = (item.id(), item.round());
-                let received = match self.engine.is_known(&id) {
-                    true => self.engine.copy_received(from, id, item.hop().clone(), now),
-                    false => self.engine.item_received(from, item, now),
-                };
-                match received {
+                match self.engine.item_received(from, item, now) {
                     Received::Pending | Received::Relayed | Received::AtLimit => {
                         let (node, now) = (net.here(), net.true_now());
                         net.tally.reach_mut(id, now).count_first(node, round, now);
@@ -184,7 +186,7 @@ impl Node for GossipNode {
                     Received::Duplicate | Received::RelayedLater | Received::Refused(_) => {}
                 }
             }
-            Message::Announce(announcement) => _ = self.engine.announcement_received(from, announcement, now),
+            Message::Announce(announcement) => _ = self.engine.announcement_received(from, *announcement, now),
             Message::Control(control) => _ = self.engine.control_received(from, *control, now),
         }
         self.drain(net);
@@ -213,7 +215,7 @@ impl Node for GossipNode {
         let now = net.now();
         _ = self.engine.peer_connected(slot(port), now);
         if let Some(peer) = net.peer(port) {
-            let (short_id, is_outbound) = (short_id_of(peer), net.is_outbound(port));
+            let (short_id, is_outbound) = (self.rules.short_id_of(peer), net.is_outbound(port));
             let traits = PeerTraits { short_id, is_outbound, ..PeerTraits::default() };
             self.engine.peer_described(slot(port), traits, now);
         }
@@ -223,16 +225,22 @@ impl Node for GossipNode {
     fn restarted(&mut self, net: &mut Net<Self>) {
         let seed = self.rules.seed.derive("again", u64::from(net.here())).derive("at", net.now().as_micros());
         self.engine = Engine::new(self.rules.gossip.clone(), seed);
-        self.engine.self_described(short_id_of(net.here()));
+        self.engine.self_described(self.rules.short_id_of(net.here()));
         if let Some(topic) = self.subscribed.clone() {
             self.subscribe(&topic, net);
         }
     }
 }
 
-/// What the peers of a node call it in their lists of neighbours.
-fn short_id_of(node: u32) -> ShortId {
-    ShortId::of(&node.to_le_bytes())
+impl Rules {
+    /// What the peers of some nodes call them in their lists of neighbours.
+    pub(crate) fn short_ids(nodes: u32) -> Vec<ShortId> {
+        (0..nodes).map(|node| ShortId::of(&node.to_le_bytes())).collect()
+    }
+
+    fn short_id_of(&self, node: u32) -> ShortId {
+        self.short_ids.get(node as usize).copied().unwrap_or_default()
+    }
 }
 
 const fn slot(port: Port) -> Slot {

@@ -10,6 +10,7 @@ impl Engine {
     /// All peers that want items of a topic and are not known to have this one, into `targets`, in the order of slots.
     pub(in crate::engine) fn choose_all(&mut self, topic: &Topic, carry: Carry, known_by: &KnownBy) {
         self.targets.clear();
+        self.targets.reserve_exact(self.peers.len());
         let wanting = self.peers.iter().filter(|(slot, peer)| {
             !known_by.contains(*slot)
                 && match carry {
