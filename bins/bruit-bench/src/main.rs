@@ -8,6 +8,7 @@ mod link;
 mod pair;
 mod report;
 mod rpc;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Bench {
     Rpc(rpc::Args),
     /// Messages through a whole network, beside gossipsub or floodsub on the same graph under the same load.
     Gossip(gossip::Args),
+    /// The simulator: how much happens in a second, and how much memory a node takes.
+    Sim(sim::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Bench::AddressBook(args) => address_book::run(&args)?,
         Bench::Rpc(args) => rpc::run(&args)?,
         Bench::Gossip(args) => gossip::run(&args)?,
+        Bench::Sim(args) => sim::run(&args)?,
     };
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
