@@ -299,6 +299,11 @@ impl Engine {
         self.seen.get(id).is_some()
     }
 
+    /// Whether a peer is connected.
+    pub fn is_connected(&self, slot: Slot) -> bool {
+        self.peers.contains(slot)
+    }
+
     /// How many peers are connected.
     pub fn peer_count(&self) -> usize {
         self.peers.len()

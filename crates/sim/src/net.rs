@@ -278,6 +278,16 @@ impl<N: Node> Net<N> {
         }
     }
 
+    /// To whom messages come next, and over which of its links, as far as it is known by now.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = (u32, Port)> {
+        self.queue.upcoming().filter_map(|Addressed { to, happening }| match happening {
+            Happening::Arrival { port, .. } => Some((*to, *port)),
+            Happening::Call { .. } | Happening::Timeout | Happening::LinkLost { .. } | Happening::LinkFound { .. } => {
+                None
+            }
+        })
+    }
+
     /// Schedules the time-out that the present node wants, if none is scheduled before it.
     pub(crate) fn keep_timeout(&mut self, wanted: Option<Timestamp>) {
         let Some(wanted) = wanted else { return };

@@ -71,6 +71,11 @@ impl<T> Queue<T> {
         self.due.pop_front()
     }
 
+    /// The first of what comes next, as far as it is known by now.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = &T> {
+        self.due.iter().map(|(_, item)| item)
+    }
+
     fn put(&mut self, day: u64, at: Timestamp, item: T) {
         let index = day as usize % DAYS;
         self.busy[index / 64] |= 1 << (index % 64);

@@ -2,6 +2,9 @@ use bruit_core::{Seed, Timestamp};
 
 use crate::{Fault, Links, Net, Overlay, TraceHash, Wire, net::Happening, wiring::Wiring};
 
+/// How many nodes are told at once that a message will come soon.
+const AWAITED: usize = 16;
+
 /// What lives in a world: an engine, or a bundle of them, with whatever drives it.
 ///
 /// A node is told what happens to it and does what it wants through [`Net`]: send, be called later, count what an observer
@@ -30,6 +33,10 @@ pub trait Node: Sized {
 
     /// The moment of [`next_timeout`](Self::next_timeout) has come.
     fn timed_out(&mut self, _net: &mut Net<Self>) {}
+
+    /// A message will come soon. A node may look at what it will need then; it must not change anything. Where there are more
+    /// nodes than the processor's caches hold, memory is fetched for several of them at once this way.
+    fn awaits(&self, _from: Port) {}
 
     /// The node at the other end of a link is gone.
     fn link_lost(&mut self, _port: Port, _net: &mut Net<Self>) {}
@@ -118,10 +125,22 @@ impl<N: Node> World<N> {
 
     /// Lets everything happen that happens up to and at `until`; then it is that moment.
     pub fn run_until(&mut self, until: Timestamp) {
+        let mut awaited = 0_usize;
         while let Some((node, happening)) = self.net.next(until) {
             self.happen(node, happening);
+            if awaited == 0 {
+                self.await_next();
+                awaited = AWAITED;
+            }
+            awaited -= 1;
         }
         self.net.advance(until);
+    }
+
+    fn await_next(&self) {
+        for (node, port) in self.net.upcoming().take(AWAITED) {
+            self.nodes.get(node as usize).into_iter().for_each(|node| node.awaits(port));
+        }
     }
 
     /// Lets something go wrong, or right again.

@@ -192,6 +192,11 @@ impl Node for GossipNode {
         self.drain(net);
     }
 
+    fn awaits(&self, from: Port) {
+        std::hint::black_box((self.role, self.engine.is_connected(slot(from)), self.engine.next_timeout()));
+        std::hint::black_box((self.engine.stats().copies_received, self.engine.seen_count()));
+    }
+
     fn called(&mut self, accepted: ItemId, net: &mut Net<Self>) {
         _ = self.engine.report(accepted, Verdict::Accept, net.now());
         self.drain(net);
