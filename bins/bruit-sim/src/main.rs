@@ -1,8 +1,11 @@
 //! `bruit-sim`: scenarios in the simulator.
 
+mod choice;
+mod compare;
 mod parallel;
-mod report;
 mod run;
+mod shown;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -22,11 +25,21 @@ enum Command {
     ///
     /// The last line of stdout is one JSON object. Exit code 0: all claims held; 1: one failed; 2: the scenario cannot be.
     Run(run::Args),
+    /// Runs two scenarios, and shows their figures side by side.
+    ///
+    /// The last column is the second to the first. Exit codes as of `run`.
+    Compare(compare::Args),
+    /// Runs a scenario with one value of a key after the other.
+    ///
+    /// Every value is checked like a file before the first is run. Exit codes as of `run`.
+    Sweep(sweep::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 pub(crate) fn runs(scenario: &Scenario, threads: Option<usize>) -> Result<Vec<Run>, Invalid> {
     let available = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = threads.unwrap_or(available).clamp(1, scenario.runs() as usize);
-    let bar = if scenario.runs() > 1 { ProgressBar::new(scenario.runs().into()) } else { ProgressBar::hidden() };
+    let bar = bar(scenario.runs().into());
     let next = AtomicU32::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -35,4 +35,9 @@ pub(crate) fn runs(scenario: &Scenario, threads: Option<usize>) -> Result<Vec<Ru
     bar.finish_and_clear();
     done.sort_by_key(|(number, _)| *number);
     done.into_iter().map(|(_, run)| run).collect()
+}
+
+/// Shows on stderr how many of several things are done.
+pub(crate) fn bar(count: u64) -> ProgressBar {
+    if count > 1 { ProgressBar::new(count) } else { ProgressBar::hidden() }
 }

@@ -72,3 +72,50 @@ fn a_failed_claim_says_how_to_replay_it() {
     assert!(ran.stderr.contains("line 2: unknown field `nodse`"), "{}", ran.stderr);
     fs::remove_dir_all(dir).unwrap();
 }
+
+fn bruit_sim_command(command: &str, args: &[&str]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_bruit-sim"))
+        .arg(command)
+        .args(args)
+        .current_dir(scenarios())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[test]
+fn two_scenarios_stand_side_by_side() {
+    let args = ["neighbour_cast.toml", "neighbour_cast_faults.toml", "--nodes", "100", "--runs", "1"];
+    let ran = bruit_sim_command("compare", &args);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let row = ran.stdout.lines().find(|line| line.starts_with("coverage ")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["coverage", "1", "1", "1.0000"]);
+
+    let ran = bruit_sim_command("compare", &[&args[..], &["--json"]].concat());
+    let both = json(&ran);
+    let frames = |side: &str| both[side]["frames"].as_f64().unwrap();
+    assert_eq!(both["b_over_a"]["frames"], frames("b") / frames("a"));
+    assert_eq!((&both["a"]["scenario"], ran.stdout.lines().count()), (&"neighbour_cast".into(), 1));
+}
+
+#[test]
+fn a_sweep_runs_a_scenario_with_every_value() {
+    let policies = "gossip.topic.policy={ fanout = { peers = 8, rounds = 6 } },flood";
+    let args =
+        ["fanout.toml", "--nodes", "100", "--runs", "1", "--over", policies, "--over", "links.loss=0,0.5", "--json"];
+    let ran = bruit_sim_command("sweep", &args);
+    // What the scenario claims of itself does not hold with other values.
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let lines: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[3]["over"], serde_json::json!({ "gossip.topic.policy": "flood", "links.loss": "0.5" }));
+    assert!(lines[2]["redundancy"].as_f64() > lines[0]["redundancy"].as_f64());
+    assert_eq!((&lines[0]["frames_lost"], lines[1]["frames_lost"].as_u64() > Some(0)), (&0.into(), true));
+
+    let ran = bruit_sim_command("sweep", &["fanout.toml", "--over", "links.los=0.5", "--runs", "1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("unknown field `los`") && ran.stderr.contains("nearest is `loss`"), "{}", ran.stderr);
+    let ran = bruit_sim_command("sweep", &["fanout.toml", "--over", "links.loss=0.1,7"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "no value is run before all are checked");
+}

@@ -3,6 +3,7 @@
 //! What all scenarios have in common is here and in the rooms below (`overlay`, `links`, `faults`); what belongs to one kind of
 //! world is in that world's own `section`, which has its keys and its way to run.
 
+mod changes;
 mod claims;
 mod faults;
 mod invalid;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use bruit_core::Seed;
 use serde::Deserialize;
 
+pub use changes::Change;
 pub use claims::{Claim, Judged};
 pub use faults::{FaultSection, FaultWord};
 pub use invalid::Invalid;

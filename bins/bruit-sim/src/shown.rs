@@ -1,17 +1,22 @@
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use bruit_sim::{Invalid, Outcome, Scenario, scenario::Run};
 use serde_json::{Map, Value, json};
 
 /// What is told of a scenario that was run.
-pub(crate) struct Report<'a> {
+pub(crate) struct Shown<'a> {
     scenario: &'a Scenario,
     outcome: Outcome,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Shown<'a> {
     pub(crate) fn of(scenario: &'a Scenario, runs: Vec<Run>) -> Result<Self, Invalid> {
         Ok(Self { scenario, outcome: scenario.judge(runs)? })
+    }
+
+    /// All figures by name.
+    pub(crate) fn figures(&self) -> BTreeMap<String, f64> {
+        self.outcome.figures.printed()
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -86,6 +91,7 @@ fn numeral(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9e15 { json!(number as i64) } else { json!(number) }
 }
 
-fn short(number: f64) -> String {
+/// Without a point where there is nothing behind it.
+pub(crate) fn short(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.6}") }
 }
