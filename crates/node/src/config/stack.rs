@@ -42,33 +42,33 @@ impl Config {
         let common = TopicSettings { carry: Some(self.carry), ..TopicSettings::default() };
         // What the profile says holds where the configuration says nothing else.
         let by_profile = std::mem::take(&mut stack.gossip);
-        let common_policy = by_profile.other_topics.map(|topic| topic.policy).unwrap_or_default();
+        let common_by_profile = by_profile.other_topics.unwrap_or_default();
         let mut topics = if self.policy.is_some() { BTreeMap::new() } else { by_profile.topics };
         for (name, settings) in &self.topics {
             let topic = Topic::new(name).map_err(|error| ConfigError::Unworkable {
                 key: format!("topics.{name}"),
                 reason: error.to_string(),
             })?;
-            let policy = topics.get(&topic).map_or(common_policy, |topic: &TopicConfig| topic.policy);
-            topics.insert(topic, self.topic(*settings, policy));
+            let by_profile = topics.get(&topic).copied().unwrap_or(common_by_profile);
+            topics.insert(topic, self.topic(*settings, by_profile));
         }
         stack.gossip =
-            gossip::Config { topics, other_topics: Some(self.topic(common, common_policy)), ..self.gossip.clone() };
+            gossip::Config { topics, other_topics: Some(self.topic(common, common_by_profile)), ..self.gossip.clone() };
         Ok(stack)
     }
 
-    fn topic(&self, settings: TopicSettings, by_profile: Policy) -> TopicConfig {
+    fn topic(&self, settings: TopicSettings, by_profile: TopicConfig) -> TopicConfig {
         let peers = settings.fanout.unwrap_or(self.fanout);
         let rounds = settings.rounds.unwrap_or(self.rounds);
         let carry = match settings.carry.unwrap_or(self.carry) {
             Carry::Everybody => gossip::Carry::Everybody,
             Carry::Subscribers => gossip::Carry::Subscribers,
         };
-        let policy = match self.policy.unwrap_or(by_profile) {
+        let policy = match self.policy.unwrap_or(by_profile.policy) {
             policy if settings.fanout.is_none() && policy.name() != Policy::default().name() => policy,
             _ => Policy::Fanout { peers, rounds },
         };
-        TopicConfig { policy, carry, ..TopicConfig::default() }
+        TopicConfig { policy, carry, ..by_profile }
     }
 }
 
