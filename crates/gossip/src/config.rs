@@ -93,6 +93,20 @@ pub struct TopicConfig {
     pub expiry: Duration,
     /// What is written first to a peer that is slow.
     pub priority: Priority,
+    /// Whom policies take that choose some of the peers: `fanout`, `one`, `sqrt_announce`, and the exact `infection`.
+    pub choice: Choice,
+}
+
+/// Whom a policy takes that chooses some of the peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Choice {
+    /// Any, all equally likely.
+    #[default]
+    Any,
+    /// Half of them [validators](crate::PeerClass::Validator) and half others; a coin says who gets the odd one. What one
+    /// class lacks the other gives. Casper's rule: among many others, three drawn from all would often miss every validator.
+    Mixed,
 }
 
 /// Who relays the items of a topic.
@@ -196,6 +210,7 @@ impl Default for TopicConfig {
             size_max: PAYLOAD_BYTES_MAX,
             expiry: Duration::from_secs(10 * 60),
             priority: Priority::default(),
+            choice: Choice::default(),
         }
     }
 }

@@ -349,7 +349,7 @@ impl Engine {
     fn push(&mut self, item: &HeldItem) -> u32 {
         let topic = &item.message.item().topic;
         self.choose_all(topic, item.topic.carry, &item.known_by);
-        self.narrow(&item.policy);
+        self.narrow(&item.policy, item.topic.choice);
         let (copy, priority) = (item.message.on(item.onward.clone()), item.topic.priority);
         let targets = std::mem::take(&mut self.targets);
         self.outputs.reserve(targets.len());

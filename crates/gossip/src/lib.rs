@@ -55,8 +55,8 @@ mod topic;
 #[cfg(feature = "behaviour")]
 pub use behaviour::Behaviour;
 pub use config::{
-    Carry, Config, ConfigError, Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Priority, Proxy,
-    ROUNDS_MAX, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
+    Carry, Choice, Config, ConfigError, Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Priority,
+    Proxy, ROUNDS_MAX, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
 };
 pub use engine::{
     AnnouncementReceived, ControlReceived, DependencyArrived, Engine, Finished, Message, Output, PeerClass,

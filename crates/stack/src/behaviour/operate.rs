@@ -201,6 +201,11 @@ impl Behaviour {
         self.children.gossip.seen_elsewhere(id)
     }
 
+    /// Says which half of gossip's mixed choices a peer belongs to, also later, when it connects.
+    pub fn set_gossip_class(&mut self, peer: PeerId, class: bruit_gossip::PeerClass) {
+        self.children.gossip.set_class(peer, class);
+    }
+
     /// What gossip did since the start.
     pub const fn gossip_stats(&self) -> &bruit_gossip::Stats {
         self.children.gossip.stats()

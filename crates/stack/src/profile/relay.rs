@@ -1,6 +1,6 @@
 //! How items spread.
 
-use bruit_gossip::{Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Topic, TopicConfig};
+use bruit_gossip::{Choice, Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Topic, TopicConfig};
 
 use super::Profile;
 
@@ -14,6 +14,8 @@ pub(super) fn set(profile: Profile, gossip: &mut Config) {
         Profile::Factom => urgent(gossip, 6),
         Profile::Casper => {
             by_default(gossip, Policy::Infection(Infection::default()));
+            // Half validators, half others, once the owner has said who is one.
+            gossip.other_topics.iter_mut().for_each(|topic| topic.choice = Choice::Mixed);
             // Broadcast to all peers, passed on by nobody.
             urgent(gossip, 1);
         }

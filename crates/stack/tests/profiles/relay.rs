@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bruit_core::{NetworkId, Seed, Slot, Timestamp};
 use bruit_gossip::{
-    ControlMessage, Engine, Hop, HopKind, ItemMessage, Message, Moment, Output, PeerTraits, Received, Reported, Sealer,
-    ShortId, Topic, Verdict,
+    ControlMessage, Engine, Hop, HopKind, ItemMessage, Message, Moment, Output, PeerClass, PeerTraits, Received,
+    Reported, Sealer, ShortId, Topic, Verdict,
 };
 use bruit_stack::Profile;
 
@@ -112,6 +112,17 @@ fn profile_casper_relay() {
     let mut world = World::new(Profile::Casper, "blocks");
     let outputs = world.publish();
     assert_eq!((copies(&outputs), announcements(&outputs)), (vec![], 3));
+    let traits = PeerTraits { class: PeerClass::Validator, ..PeerTraits::default() };
+    (0..3).for_each(|index| world.engine.peer_described(slot(index), traits, START));
+    let is_to_validator = |output: &&Output| matches!(output, Output::Send { to, .. } if to.index() < 3);
+    let mut count = || {
+        let mut outputs = world.publish();
+        outputs.extend(world.rest(Duration::from_millis(100)));
+        outputs.iter().filter(is_to_validator).count()
+    };
+    let validators: Vec<usize> = (0..20).map(|_| count()).collect();
+    assert!(validators.contains(&1) && validators.contains(&2), "half of three, a coin gives one more: {validators:?}");
+    assert!(validators.iter().all(|count| (1..=2).contains(count)), "{validators:?}");
     let mut urgent = World::new(Profile::Casper, "urgent");
     assert_eq!(copies(&urgent.publish()).len(), 32);
     assert_eq!(urgent.relay(Hop::on_round(1)).0, Reported::AtLimit);

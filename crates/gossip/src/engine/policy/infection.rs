@@ -102,7 +102,8 @@ impl Engine {
         }
         self.choose_for(index);
         self.targets.retain(|slot| !tried_before.contains(slot));
-        keep_random(&mut self.targets, wished.min(allowed) as usize, &mut self.rng);
+        let choice = self.held.get(index).map(|item| item.topic.choice).unwrap_or_default();
+        self.keep_chosen(wished.min(allowed) as usize, choice);
         let targets = std::mem::take(&mut self.targets);
         if targets.is_empty() && under_way == 0 {
             return self.stop_infecting(index, Finished::NobodyLeft, now);
