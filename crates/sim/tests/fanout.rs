@@ -7,7 +7,7 @@ use bruit_core::Seed;
 use bruit_gossip::{Carry, Policy, Validation};
 use bruit_sim::{
     Latency, Links, Overlay, Sample,
-    gossip::{Experiment, ExperimentError, Measures, Origin, Subscribers},
+    gossip::{Experiment, ExperimentError, Measures, Origin, Role, Subscribers},
 };
 
 const fn fanout(peers: u32, rounds: u32) -> Policy {
@@ -101,6 +101,18 @@ fn a_ring_of_twenty_at_six_rounds_reaches_exactly_twelve_others() {
         let by_round: Vec<u64> = measures.first_rounds().counts().to_vec();
         assert_eq!(by_round, [0, 40, 40, 40, 40, 40, 40]);
     }
+}
+
+#[test]
+fn who_forges_rounds_lengthens_the_way_and_nobody_relays_twice() {
+    let mut scenario = Experiment::new(Overlay::ring(20).unwrap(), fanout(16, 6), Seed::from_number(1));
+    scenario.origin = Origin::Node(0);
+    scenario.roles = vec![Role::Honest, Role::Honest, Role::Honest, Role::Forger];
+    let measures = scenario.run().unwrap();
+    // Three hops to the forger and six from it on one side, six on the other.
+    assert_eq!(reached(&measures), [3 + 6 + 6]);
+    assert!(measures.messages[0].copies <= 2 + 15);
+    assert_eq!(measures.pushes_per_item_max, 2);
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub enum Role {
     Silent,
     /// It takes and never relays, and claims everybody as its neighbour.
     Liar,
+    /// It relays, and says of each copy that it is on its first hop.
+    Forger,
     /// It does as its engine does, and all of its kind together look who told them of each item first.
     Spy,
 }

@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bruit_core::{LookupMap, Seed, Slot, Timestamp};
 use bruit_gossip::{
-    Engine, Event, ItemId, Message, Moment, Output, PeerTraits, Received, Rounds, Sealer, ShortId, Topic, ValidConfig,
-    Verdict,
+    Engine, Event, Hop, ItemId, Message, Moment, Output, PeerTraits, Received, Rounds, Sealer, ShortId, Topic,
+    ValidConfig, Verdict,
 };
 use bytes::Bytes;
 
@@ -121,6 +121,11 @@ impl GossipNode {
             Role::Silent if is_control => {}
             Role::Liar if is_control => self.lie(&mut message),
             Role::Silent | Role::Liar => return,
+            Role::Forger => {
+                if let Message::Item(item) = &mut message {
+                    *item = item.on(Hop { round: 1, ..item.hop().clone() });
+                }
+            }
         }
         if let Message::Item(item) = &message {
             let now = net.true_now();

@@ -24,6 +24,8 @@ pub struct GossipSection {
     pub silent_share: f64,
     /// The share of nodes that never relay and claim everybody as their neighbour.
     pub liar_share: f64,
+    /// The share of nodes that relay, and say of each copy that it is on its first hop.
+    pub forger_share: f64,
     /// The share of nodes that look, together, who told them of each item first.
     pub spy_share: f64,
     /// Whether times are compared with those of a flood over the same links.
@@ -104,11 +106,12 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     scenario.check_overlay()?;
     scenario.share("gossip.silent_share", section.silent_share)?;
     scenario.share("gossip.liar_share", section.liar_share)?;
+    scenario.share("gossip.forger_share", section.forger_share)?;
     scenario.share("gossip.spy_share", section.spy_share)?;
     scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?;
     scenario.span("load.interval_ms", load.interval_ms)?;
     scenario.span("load.tail_ms", load.tail_ms)?;
-    if section.silent_share + section.liar_share + section.spy_share > 0.99 {
+    if section.silent_share + section.liar_share + section.forger_share + section.spy_share > 0.99 {
         return Err(scenario.invalid("gossip.silent_share", "nobody would be left to publish"));
     }
     match load.origin {
@@ -169,9 +172,12 @@ fn sections(scenario: &Scenario) -> (GossipSection, LoadSection) {
 
 fn roles(nodes: u32, section: &GossipSection, seed: &Seed) -> Vec<Role> {
     let mut roles = Vec::with_capacity(nodes as usize);
-    for (role, share) in
-        [(Role::Silent, section.silent_share), (Role::Liar, section.liar_share), (Role::Spy, section.spy_share)]
-    {
+    for (role, share) in [
+        (Role::Silent, section.silent_share),
+        (Role::Liar, section.liar_share),
+        (Role::Forger, section.forger_share),
+        (Role::Spy, section.spy_share),
+    ] {
         let count = (f64::from(nodes) * share).round() as usize;
         roles.extend(std::iter::repeat_n(role, count));
     }
