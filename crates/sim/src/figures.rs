@@ -24,6 +24,13 @@ pub enum Figure {
     },
     /// Numbers of which the mean is printed under the name, and the standard deviation under `NAME_deviation`.
     Mean(Vec<f64>),
+    /// How many of a whole came at each step, all of which add up. A curve, not a number: [`Figures::curve`] reads it.
+    Steps {
+        /// How many came at each step, from step 0 on.
+        counts: Vec<u64>,
+        /// The whole.
+        whole: u64,
+    },
     /// Numbers whose distribution matters: printed as `NAME_mean`, `NAME_p50`, `_p90`, `_p95`, `_p99` and `_max`.
     Spread(Vec<f64>),
 }
@@ -48,6 +55,11 @@ impl Figures {
     /// Adds to a part and its whole.
     pub fn share(&mut self, name: &str, part: u64, whole: u64) {
         self.put(name, Figure::Share { part, whole });
+    }
+
+    /// Adds to how many of a whole came at each step.
+    pub fn steps(&mut self, name: &str, counts: Vec<u64>, whole: u64) {
+        self.put(name, Figure::Steps { counts, whole });
     }
 
     /// Keeps the largest.
@@ -102,11 +114,24 @@ impl Figures {
         printed
     }
 
+    /// Which share had come after each step; empty if there is no such figure, or if it is of another kind.
+    pub fn curve(&self, name: &str) -> Vec<f64> {
+        let Some(Figure::Steps { counts, whole }) = self.0.get(name) else { return Vec::new() };
+        let sums = counts.iter().scan(0_u64, |sum, count| {
+            *sum = sum.saturating_add(*count);
+            Some(*sum)
+        });
+        sums.map(|sum| sum as f64 / (*whole).max(1) as f64).collect()
+    }
+
     /// The numbers behind a figure, in the order in which they came; none if it is of another kind.
     pub fn numbers(&self, name: &str) -> &[f64] {
         match self.0.get(name) {
             Some(Figure::Mean(values) | Figure::Spread(values)) => values,
-            Some(Figure::Count(_) | Figure::Most(_) | Figure::Least(_) | Figure::Share { .. }) | None => &[],
+            Some(
+                Figure::Count(_) | Figure::Most(_) | Figure::Least(_) | Figure::Share { .. } | Figure::Steps { .. },
+            )
+            | None => &[],
         }
     }
 }
@@ -121,6 +146,11 @@ impl Figure {
                 *part = part.saturating_add(more);
                 *whole = whole.saturating_add(of);
             }
+            (Self::Steps { counts, whole }, Self::Steps { counts: more, whole: of }) => {
+                counts.resize(counts.len().max(more.len()), 0);
+                counts.iter_mut().zip(more).for_each(|(sum, count)| *sum = sum.saturating_add(count));
+                *whole = whole.saturating_add(of);
+            }
             (Self::Mean(values), Self::Mean(more)) | (Self::Spread(values), Self::Spread(more)) => values.extend(more),
             (kept, refused) => panic!("a figure is always of the same kind: {kept:?} and {refused:?}"),
         }
@@ -132,6 +162,7 @@ impl Figure {
             Self::Count(count) => put("", *count as f64),
             Self::Most(value) | Self::Least(value) => put("", *value),
             Self::Share { part, whole } => put("", *part as f64 / (*whole).max(1) as f64),
+            Self::Steps { .. } => {}
             Self::Mean(values) => {
                 let sample: Sample = values.iter().copied().collect();
                 put("", sample.mean);
@@ -196,6 +227,7 @@ mod tests {
             figures.least("best", number as f64);
             figures.mean("hops", number as f64);
             figures.spread("delay", [number as f64, 10.0]);
+            figures.steps("by_round", vec![1; number as usize], 4);
             figures
         };
         let mut figures = run(1);
@@ -205,6 +237,8 @@ mod tests {
         assert_eq!(names.map(|name| printed[name]), [4.0, 0.5, 3.0, 1.0, 2.0, 6.0, 3.0, 10.0]);
         assert_eq!(printed.len(), 6 + 6);
         assert_eq!(figures.numbers("delay"), [1.0, 10.0, 3.0, 10.0]);
+        assert_eq!(figures.curve("by_round"), [2.0 / 8.0, 3.0 / 8.0, 4.0 / 8.0]);
+        assert!(figures.curve("delay").is_empty());
     }
 
     #[test]

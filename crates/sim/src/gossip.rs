@@ -5,6 +5,7 @@ mod measures;
 mod message;
 mod node;
 mod section;
+mod spies;
 
 pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
 pub use measures::{Measures, Spread, Unmasking};

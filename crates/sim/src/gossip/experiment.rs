@@ -10,6 +10,7 @@ use super::{
     measures::Unmasking,
     message::sealer,
     node::{GossipNode, Reach, Rules, Spreads},
+    spies::Spies,
 };
 use crate::{Fault, Links, Overlay, START, Wire, World, conditions::Marks, optimum::flood_micros};
 
@@ -154,13 +155,19 @@ impl Experiment {
         let measured = published.into_iter().skip(self.warm_up);
         let messages: Vec<Spread> = measured.map(|published| self.spread(&world, &published, &wanted)).collect();
         let ids_announced = world.nodes().iter().map(|node| node.engine().stats().ids_announced).sum();
-        let unmasking = self.roles.contains(&Role::Spy).then(|| self.unmasking(&messages));
+        let spies = self.roles.contains(&Role::Spy).then(|| Spies::new(&self.overlay, &self.roles));
+        let honest = || messages.iter().filter(|spread| self.role(spread.origin) == Role::Honest);
+        let unmasking = spies.as_ref().map(|_| Unmasking::of(honest().map(|spread| (spread.origin, spread.suspect))));
+        let likelihood = spies
+            .as_ref()
+            .map(|spies| Unmasking::of(honest().map(|spread| (spread.origin, spies.likeliest(&spread.sightings)))));
         let pushes = world.nodes().iter().map(|node| node.engine().stats().pushes_per_item_max);
         Ok(Measures {
             nodes: self.overlay.nodes(),
             messages,
             ids_announced,
             unmasking,
+            likelihood,
             pushes_per_item_max: pushes.max().unwrap_or(0),
             round_max: world.tally().round_max,
             traffic: world.net().traffic().clone(),
@@ -204,20 +211,6 @@ impl Experiment {
         let end = world.now().after(self.tail);
         run_until(world, end);
         published
-    }
-
-    /// How well the spies name the origins of what honest nodes published.
-    fn unmasking(&self, messages: &[Spread]) -> Unmasking {
-        let honest = messages.iter().filter(|spread| self.role(spread.origin) == Role::Honest);
-        let honest: Vec<&Spread> = honest.collect();
-        let mut blamed: BTreeMap<u32, u32> = BTreeMap::new();
-        honest.iter().filter_map(|spread| spread.suspect).for_each(|suspect| *blamed.entry(suspect).or_default() += 1);
-        let mut unmasking = Unmasking::default();
-        for spread in honest.iter().filter(|spread| spread.suspect == Some(spread.origin)) {
-            unmasking.recall += 1.0 / honest.len() as f64;
-            unmasking.precision += 1.0 / (honest.len() as f64 * f64::from(blamed[&spread.origin]));
-        }
-        unmasking
     }
 
     fn role(&self, node: u32) -> Role {
@@ -283,6 +276,7 @@ impl Experiment {
             copies: reach.copies,
             first_rounds: reach.first_rounds,
             suspect: reach.suspect,
+            sightings: reach.sightings.into_iter().collect(),
             delays,
             optimum,
         }

@@ -5,6 +5,9 @@ use bruit_gossip::{ItemId, Rounds};
 
 use crate::{Figures, Sample, TraceHash, Traffic, figures::quantile};
 
+/// Deliveries later than this count as that late in the curve.
+const CURVE_MS_MAX: usize = 1 << 20;
+
 /// What a run shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measures {
@@ -14,8 +17,10 @@ pub struct Measures {
     pub messages: Vec<Spread>,
     /// How many ids were announced by all nodes together.
     pub ids_announced: u64,
-    /// How well spies name origins; `None` without spies.
+    /// How well spies name origins by who told any of them first; `None` without spies.
     pub unmasking: Option<Unmasking>,
+    /// How well they name them by the moments at which each of them was told first; `None` without spies.
+    pub likelihood: Option<Unmasking>,
     /// The most peers that one node pushed one message to.
     pub pushes_per_item_max: u64,
     /// The largest round of any copy sent.
@@ -26,7 +31,7 @@ pub struct Measures {
     pub trace: TraceHash,
 }
 
-/// How well spies name the origins of what honest nodes published, by who told any of them first.
+/// How well spies name the origins of what honest nodes published.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Unmasking {
     /// The mean, over these messages, of one over the messages that are ascribed to the same node, if that is right, else 0.
@@ -54,6 +59,8 @@ pub struct Spread {
     pub first_rounds: Rounds,
     /// The first honest node that told a spy of it: whom the spies take for its origin.
     pub suspect: Option<u32>,
+    /// Each spy that was told of it by an honest node, and how many microseconds after the first copy was sent.
+    pub sightings: Vec<(u32, u32)>,
     /// How many microseconds after publishing each receiver got it, ascending.
     pub delays: Vec<u32>,
     /// How many a flood over the same links would have taken, ascending; empty when it was not computed.
@@ -102,6 +109,29 @@ impl Measures {
         broken
     }
 
+    /// Which share of the nodes had the messages after each round, and after each millisecond.
+    fn count_curves(&self, figures: &mut Figures) {
+        let messages = self.messages.len() as u64;
+        let receivers: u64 = self.messages.iter().map(|spread| spread.delays.len() as u64).sum();
+        let wanted: u64 = self.messages.iter().map(|spread| u64::from(spread.wanted)).sum();
+        let whole = wanted.max(receivers + messages);
+        let mut by_round = self.first_rounds().counts().to_vec();
+        let mut by_ms = Vec::new();
+        for micros in self.messages.iter().flat_map(|spread| &spread.delays) {
+            let ms = (*micros as usize / 1_000).min(CURVE_MS_MAX);
+            if by_ms.len() <= ms {
+                by_ms.resize(ms + 1, 0);
+            }
+            by_ms[ms] += 1;
+        }
+        for (name, counts) in [("coverage_by_round", &mut by_round), ("coverage_by_ms", &mut by_ms)] {
+            counts.resize(counts.len().max(1), 0);
+            // The origins have it from the beginning.
+            counts[0] += messages;
+            figures.steps(name, std::mem::take(counts), whole);
+        }
+    }
+
     /// All of it by name.
     pub fn figures(&self) -> Figures {
         let mut figures = Figures::default();
@@ -115,6 +145,11 @@ impl Measures {
             figures.mean("precision", precision);
             figures.mean("recall", recall);
         }
+        if let Some(Unmasking { precision, recall }) = self.likelihood {
+            figures.mean("precision_likelihood", precision);
+            figures.mean("recall_likelihood", recall);
+        }
+        self.count_curves(&mut figures);
         figures.most("round_max", f64::from(self.round_max));
         figures.most("pushes_per_item_max", self.pushes_per_item_max as f64);
         self.traffic.count_in(&mut figures);

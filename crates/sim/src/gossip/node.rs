@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bruit_core::{LookupMap, Seed, Slot, Timestamp};
 use bruit_gossip::{
@@ -62,6 +62,8 @@ pub struct Reach {
     pub first_rounds: Rounds,
     /// The first honest node that told a spy of it.
     pub suspect: Option<u32>,
+    /// Each spy that an honest node told of it, and when first: in microseconds after the first copy was sent.
+    pub sightings: BTreeMap<u32, u32>,
     /// Who got it, and after how many microseconds, in the order of getting it.
     pub receivers: Vec<(u32, u32)>,
 }
@@ -160,8 +162,13 @@ impl GossipNode {
             Message::Announce(announcement) => announcement.items.iter().map(|item| item.id).collect(),
             Message::Control(_) => return,
         };
-        let now = net.true_now();
-        ids.into_iter().for_each(|id| _ = net.tally.reach_mut(id, now).suspect.get_or_insert(peer));
+        let (here, now) = (net.here(), net.true_now());
+        for id in ids {
+            let reach = net.tally.reach_mut(id, now);
+            reach.suspect.get_or_insert(peer);
+            let micros = now.since(reach.since).as_micros();
+            reach.sightings.entry(here).or_insert(u32::try_from(micros).unwrap_or(u32::MAX));
+        }
     }
 }
 
@@ -282,7 +289,15 @@ impl Reach {
     }
 
     fn new(id: ItemId, since: Timestamp) -> Self {
-        Self { id, since, copies: 0, first_rounds: Rounds::default(), suspect: None, receivers: Vec::new() }
+        Self {
+            id,
+            since,
+            copies: 0,
+            first_rounds: Rounds::default(),
+            suspect: None,
+            sightings: BTreeMap::new(),
+            receivers: Vec::new(),
+        }
     }
 
     fn count_first(&mut self, node: u32, round: u32, now: Timestamp) {

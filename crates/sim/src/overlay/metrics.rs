@@ -68,7 +68,8 @@ impl Overlay {
         linked as f64 / pairs.max(1) as f64
     }
 
-    fn distances(&self, source: u32) -> Vec<Option<u32>> {
+    /// How many hops away each node is; `None` where no way leads.
+    pub(crate) fn distances(&self, source: u32) -> Vec<Option<u32>> {
         let mut distances = vec![None; self.neighbours.len()];
         distances[source as usize] = Some(0);
         let mut edge = VecDeque::from([(source, 0)]);
