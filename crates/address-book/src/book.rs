@@ -202,6 +202,12 @@ impl AddressBook {
         self.asn_map.group_of(endpoint)
     }
 
+    /// The part of the internet that first told of an endpoint; `None` if it is not in the book.
+    pub fn source_of(&self, endpoint: &Endpoint) -> Option<NetGroup> {
+        let entry = self.entries.get(self.entries.find(endpoint)?)?;
+        Some(self.entries.first_source(entry))
+    }
+
     /// Whether our own network seems to be out: every dial failed for a while, and nobody was heard of. Nothing is held against
     /// anybody until somebody is.
     pub const fn is_offline(&self) -> bool {

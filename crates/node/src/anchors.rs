@@ -94,7 +94,10 @@ mod tests {
     }
 
     async fn start(number: u8, data_dir: Option<PathBuf>, seeds: &[&Handle]) -> Handle {
+        // It stays with every seed that it asks, so that it has more than one outbound peer for sure.
+        let peering = bruit_peering::Config { seeds_asked_min: 1, ..bruit_peering::Config::default() };
         let config = Config {
+            peering,
             listen: vec![format!("/ip4/127.0.{number}.1/tcp/0").parse().unwrap()],
             seed_addrs: seeds.iter().flat_map(|node| node.listen().to_vec()).collect(),
             allow_private_addrs: true,

@@ -108,6 +108,11 @@ impl Behaviour {
         self.tell(|engine, now| engine.add_seed(endpoint, peer, now))
     }
 
+    /// Says that a peer has told what it knows.
+    pub fn addresses_told(&mut self, peer: PeerId) {
+        self.tell(|engine, _| engine.addresses_told(peer));
+    }
+
     /// Names a peer to be connected to for ever.
     pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
         self.tell(|engine, now| engine.add_node(endpoint, peer, now))

@@ -78,6 +78,9 @@ pub struct Config {
     pub rotation_drops: usize,
     /// Whether seed addresses are only asked for others, and left again.
     pub seeds_one_shot: bool,
+    /// How many seed addresses are asked before what fewer have told may fill all slots. 8: a guess; of many seeds half of which
+    /// lie, that many lie once in 256 times.
+    pub seeds_asked_min: usize,
     /// In which order sources of seed addresses are used.
     pub bootstrap: Bootstrap,
     /// How long one source of seed addresses is given before the next one is used. Bitcoin Core: 11 s for DNS.
@@ -158,6 +161,7 @@ impl Default for Config {
             rotation_interval: Duration::ZERO,
             rotation_drops: 2,
             seeds_one_shot: false,
+            seeds_asked_min: 8,
             bootstrap: Bootstrap::Staged,
             seed_stage_delay: Duration::from_secs(11),
             reseed_soon: Duration::from_secs(5 * 60),

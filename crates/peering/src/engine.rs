@@ -6,6 +6,7 @@ mod eviction;
 mod liveness;
 mod seats;
 mod seeding;
+mod seeds;
 mod upkeep;
 
 use std::{
@@ -336,21 +337,6 @@ impl<C: Copy + Ord> Engine<C> {
         self.start_dial(Named::new(endpoint, peer), purpose, now)
     }
 
-    /// Says that no more candidates are known: a seed address is tried.
-    pub fn candidates_exhausted(&mut self, now: Timestamp) {
-        if self.wanted() == 0 {
-            return;
-        }
-        self.seeding.exhausted();
-        let patience = self.config().refill_interval_max;
-        let seed = self.dialling.next_seed(|named| is_connected(&self.peers, named), patience, &mut self.rng, now);
-        let purpose = if self.config().seeds_one_shot { Purpose::Visit } else { Purpose::Fill };
-        let started = seed.map(|seed| self.start_dial(seed, purpose, now));
-        if started != Some(DialOutcome::Started) {
-            self.tell(Event::Starved);
-        }
-    }
-
     /// Says that new addresses are known.
     pub fn addresses_learned(&mut self, now: Timestamp) {
         self.dialling.look_soon(&self.valid.config, now);
@@ -465,7 +451,7 @@ impl<C: Copy + Ord> Engine<C> {
         known.state = State::Held(class);
         known.hello = Some(hello.clone());
         self.clear_deadline(peer, before);
-        self.was_reached(peer);
+        self.was_reached(peer, now);
         self.begin_pulse(peer, now);
         self.tell(Event::PeerUp { peer, class, hello, remote });
         self.dialling.look_soon(&self.valid.config, now);

@@ -180,7 +180,8 @@ impl Behaviour {
                 let _ = self.children.exchange.push(&peer, sample);
             }
             Exchange::Received { peer, addrs, may_relay, .. } => {
-                self.coupler.addrs_told(peer, addrs, may_relay, &self.children);
+                let now = self.clock.now();
+                self.coupler.addrs_told(peer, addrs, may_relay, &mut self.children, now);
             }
             Exchange::ProbeStarted { endpoint } => self.coupler.order(Command::BookDialStarted(endpoint)),
             Exchange::Confirmed { peer, endpoint } => self.coupler.order(coupling::of_trial(peer, endpoint, true)),

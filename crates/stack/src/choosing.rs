@@ -1,4 +1,5 @@
-//! Whom to propose to peering: from groups that no outbound peer is in, and among equals whom few others hold.
+//! Whom to propose to peering: from groups that no outbound peer is in, few that go back to one teller, and among equals whom few
+//! others hold.
 //!
 //! It decides the order only: what is known and how good it is says the book, how many are wanted says peering.
 
@@ -7,21 +8,41 @@ use std::collections::BTreeMap;
 use bruit_address_book::{AddressBook, Candidate, Choice, Table, Wanted};
 use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
 
+use crate::{Lineage, Root};
+
 /// How many endpoints of equal standing are compared by how rare they are. Two: who makes himself look rare at most doubles his
 /// chance.
 const COMPARED: usize = 2;
 /// How many endpoints that peering refused are remembered while candidates are sought.
 const REFUSED_MIN: usize = 16;
+/// Of how many outbound peers one may go back to one teller while others can be chosen or asked. 8: a guess; half of many seeds may
+/// lie, and still one in 256 newcomers only asks none but liars.
+const PER_ROOT: usize = 8;
 
 /// One search for candidates.
 #[derive(Clone, Debug)]
-pub struct Choosing {
+pub struct Choosing<'a> {
+    lineage: &'a Lineage,
     /// How many outbound peers, and dials, each group has.
     taken: BTreeMap<NetGroup, usize>,
+    /// How many go back to each root.
+    rooted: BTreeMap<Root, usize>,
     target: usize,
     refused: Vec<Endpoint>,
+    /// How many a root may have now, and at most.
+    root_max: usize,
+    root_last: usize,
     /// How many a group may have once no other group is left; known when that is so.
     share: Option<Share>,
+}
+
+/// An outbound peer, or a dial.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// The part of the internet it is in.
+    pub group: NetGroup,
+    /// Where what is known of it comes from in the end.
+    pub root: Root,
 }
 
 #[derive(Clone, Debug)]
@@ -31,12 +52,20 @@ struct Share {
     overgrown: Option<NetGroup>,
 }
 
-impl Choosing {
-    /// Begins a search for a node that wants `target` outbound peers and has some, or dials them, in these groups.
-    pub fn new(target: usize, taken: impl IntoIterator<Item = NetGroup>) -> Self {
-        let mut counts: BTreeMap<NetGroup, usize> = BTreeMap::new();
-        taken.into_iter().for_each(|group| *counts.entry(group).or_default() += 1);
-        Self { taken: counts, target, refused: Vec::new(), share: None }
+impl<'a> Choosing<'a> {
+    /// Begins a search for a node that wants `target` outbound peers and has some, or dials them.
+    ///
+    /// While `may_ask` somebody else what he knows, no more than an eighth of the peers go back to one teller; after that more only
+    /// as far as there are no others.
+    pub fn new(target: usize, may_ask: bool, lineage: &'a Lineage, held: impl IntoIterator<Item = Held>) -> Self {
+        let (mut taken, mut rooted): (BTreeMap<NetGroup, usize>, BTreeMap<Root, usize>) = Default::default();
+        for Held { group, root } in held {
+            *taken.entry(group).or_default() += 1;
+            *rooted.entry(root).or_default() += 1;
+        }
+        let root_max = target.div_ceil(PER_ROOT).max(1);
+        let root_last = if may_ask { root_max } else { usize::MAX };
+        Self { lineage, taken, rooted, target, refused: Vec::new(), root_max, root_last, share: None }
     }
 
     /// The next endpoint to propose; `None` when there is none, or too many were refused.
@@ -52,18 +81,29 @@ impl Choosing {
         if self.refused.len() >= REFUSED_MIN.max(self.target) {
             return None;
         }
-        if self.share.is_none() {
+        loop {
             if let Some(choice) = self.rarest(book, &is_connected, &holders, now) {
                 return Some(choice);
             }
-            self.share = Some(self.share_of(book));
+            if self.share.is_none() {
+                self.share = Some(self.share_of(book));
+            } else if self.root_max >= self.root_last.min(self.most_rooted()) {
+                return None;
+            } else {
+                (self.root_max, self.share) = (self.root_max.saturating_mul(2), None);
+            }
         }
-        self.rarest(book, &is_connected, &holders, now)
+    }
+
+    /// A root cannot be refused for more than this.
+    fn most_rooted(&self) -> usize {
+        self.rooted.values().max().map_or(0, |most| most.saturating_add(1))
     }
 
     /// Peering dials what was proposed.
     pub fn started(&mut self, choice: &Choice) {
         *self.taken.entry(choice.group).or_default() += 1;
+        *self.rooted.entry(self.lineage.root_of(choice.source)).or_default() += 1;
     }
 
     /// Peering does not dial what was proposed now.
@@ -80,6 +120,7 @@ impl Choosing {
     ) -> Option<Choice> {
         let eligible = |candidate: &Candidate<'_>| {
             self.has_room(candidate.group)
+                && self.rooted.get(&self.lineage.root_of(candidate.source)).is_none_or(|held| *held < self.root_max)
                 && candidate.peer.is_none_or(|peer| !is_connected(peer))
                 && !self.refused.contains(candidate.endpoint)
         };
@@ -116,90 +157,4 @@ impl Choosing {
 }
 
 #[cfg(test)]
-mod tests {
-    use bruit_address_book::{Config, Hearsay, Seed, Source};
-    use libp2p_identity::Keypair;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const T: Timestamp = Timestamp::from_secs(1_800_000_000);
-
-    fn peer(number: u32) -> PeerId {
-        let mut bytes = [3; 32];
-        bytes[..4].copy_from_slice(&number.to_be_bytes());
-        Keypair::ed25519_from_bytes(bytes).unwrap().public().to_peer_id()
-    }
-
-    /// A book of endpoints `a.b.x.y`, each told by its own group.
-    fn book(endpoints: impl Iterator<Item = [u8; 4]>) -> AddressBook {
-        let mut book = AddressBook::new(Config::default().validate().unwrap(), Seed::from_number(1));
-        for ip in endpoints {
-            let endpoint = Endpoint::tcp(ip.into(), 4_001);
-            let source = Source::Peer { peer: peer(0), group: NetGroup::V4(u16::from_be_bytes([ip[2], ip[3]])) };
-            book.heard(Hearsay { peer: None, endpoint, last_seen: None, source }, T);
-        }
-        book
-    }
-
-    fn chosen(book: &mut AddressBook, target: usize) -> Vec<NetGroup> {
-        let mut choosing = Choosing::new(target, []);
-        let mut groups = Vec::new();
-        while groups.len() < target {
-            let Some(choice) = choosing.next(book, |_| false, |_| 0, T) else { break };
-            choosing.started(&choice);
-            groups.push(choice.group);
-            choosing.refused.push(choice.endpoint);
-            choosing.refused.drain(..choosing.refused.len().saturating_sub(8));
-        }
-        groups
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-        #[test]
-        fn from_a_book_full_of_one_group_at_most_one_is_of_it(others in 2_u8..60, target in 8_usize..40) {
-            let flood = (0..u16::from(others) * 9).map(|number| {
-                let [a, b] = number.to_be_bytes();
-                [66, 66, a, b]
-            });
-            let mut book = book((0..others).map(|number| [20, number, 1, 1]).chain(flood));
-            let groups = chosen(&mut book, target);
-            let of_flood = groups.iter().filter(|group| **group == NetGroup::V4(66 * 256 + 66)).count();
-            prop_assert!(of_flood <= 1, "{} of {}", of_flood, groups.len());
-            prop_assert!(groups.len() >= usize::from(others).min(target) / 2);
-        }
-    }
-
-    #[test]
-    fn groups_are_distinct_while_there_are_any_and_shared_out_evenly_after_that() {
-        let mut many = book((0..60).map(|number| [20, number, 1, 1]));
-        let groups = chosen(&mut many, 32);
-        assert_eq!(groups.iter().collect::<std::collections::BTreeSet<_>>().len(), 32);
-        let mut few = book((0..80).map(|number| [20, number % 4, 1, number]));
-        let groups = chosen(&mut few, 8);
-        let mut counts: BTreeMap<NetGroup, usize> = BTreeMap::new();
-        groups.iter().for_each(|group| *counts.entry(*group).or_default() += 1);
-        assert_eq!(counts.values().copied().collect::<Vec<_>>(), [2, 2, 2, 2]);
-        let mut one = book((0..80).map(|number| [20, 1, 1, number]));
-        assert_eq!(chosen(&mut one, 8).len(), 8, "who has one group only lives with it");
-    }
-
-    #[test]
-    fn among_equals_whom_few_hold_comes_first_but_not_always() {
-        let mut book = book(std::iter::empty());
-        for number in 0..40_u8 {
-            let endpoint = Endpoint::tcp([20, number, 1, 1].into(), 4_001);
-            book.dial_succeeded(&endpoint, peer(number.into()), T);
-        }
-        let holders = |of: &PeerId| if (0..20).any(|number| peer(number) == *of) { 9 } else { 1 };
-        let rare = (0..400).filter(|_| {
-            let choice = Choosing::new(8, []).next(&mut book, |_| false, holders, T).unwrap();
-            holders(&choice.peer.unwrap()) == 1
-        });
-        // Three of four: the better of two.
-        let rare = rare.count();
-        assert!((260..340).contains(&rare), "{rare} of 400");
-    }
-}
+mod tests;

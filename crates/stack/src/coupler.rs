@@ -13,7 +13,7 @@ use rand::seq::IteratorRandom;
 
 use self::book_keeping::Conducts;
 use crate::{
-    ValidConfig,
+    Lineage, ValidConfig,
     coupling::{self, Command},
 };
 
@@ -46,6 +46,8 @@ pub trait Engines {
     fn admit_quietly(&mut self, peer: PeerId, now: Timestamp);
     /// Lets it take part no longer.
     fn dismiss(&mut self, peer: PeerId, now: Timestamp);
+    /// Tells peering that a peer has told what it knows.
+    fn addresses_told(&mut self, peer: PeerId, now: Timestamp);
     /// Asks a peer for addresses. One that is gone or was asked not long ago is not asked: somebody else will be.
     fn ask(&mut self, peer: PeerId, now: Timestamp);
     /// Passes on what a peer told unasked, as far as address exchange sees fit.
@@ -68,6 +70,7 @@ pub struct Coupler {
     rng: ChaCha8Rng,
     conducts: Conducts,
     remotes: BTreeMap<PeerId, Endpoint>,
+    lineage: Lineage,
     commands: VecDeque<Command>,
     addr_policy: AddrPolicy,
     ban_below: i32,
@@ -84,6 +87,7 @@ impl Coupler {
             rng: chance.derive("stack", 0).rng(),
             conducts: Conducts::default(),
             remotes: BTreeMap::new(),
+            lineage: Lineage::default(),
             commands: VecDeque::new(),
             addr_policy: config.addr_policy,
             ban_below: config.ban_below,
@@ -107,10 +111,21 @@ impl Coupler {
         let peering = engines.peering();
         let is_more_wanted = peering.held(SlotClass::Outbound) < peering.settings().outbound_target;
         engines.more_wanted(is_more_wanted, now);
+        self.trace(event);
         if let bruit_peering::Event::PeerUp { peer, remote, .. } = event {
             self.remotes.insert(*peer, remote.clone());
         } else if let bruit_peering::Event::PeerDown { peer } = event {
             self.remotes.remove(peer);
+        }
+    }
+
+    /// Notes how this node came to know who may tell of others.
+    fn trace(&mut self, event: &bruit_peering::Event) {
+        use bruit_peering::Event;
+        if let Event::DialSucceeded { endpoint, .. } = event {
+            self.lineage.dialled(self.book.group_of(endpoint), self.book.source_of(endpoint));
+        } else if let Event::PeerUp { class: SlotClass::Inbound, remote, .. } | Event::Turned { remote, .. } = event {
+            self.lineage.came(self.book.group_of(remote));
         }
     }
 
@@ -125,7 +140,15 @@ impl Coupler {
     }
 
     /// Takes in addresses that a peer has told, and whether new ones may be passed on.
-    pub fn addrs_told(&mut self, peer: PeerId, addrs: Vec<PeerAddr>, may_relay: bool, engines: &impl Engines) {
+    pub fn addrs_told(
+        &mut self,
+        peer: PeerId,
+        addrs: Vec<PeerAddr>,
+        may_relay: bool,
+        engines: &mut impl Engines,
+        now: Timestamp,
+    ) {
+        engines.addresses_told(peer, now);
         let group = self.seen_at(&peer, engines).map_or(NetGroup::Local, |remote| self.book.group_of(&remote));
         self.commands.push_back(coupling::of_addrs(Source::Peer { peer, group }, addrs, may_relay));
     }

@@ -13,17 +13,19 @@ mod coupler;
 pub mod coupling;
 #[cfg(feature = "behaviour")]
 mod event;
+mod lineage;
 mod profile;
 #[cfg(feature = "behaviour")]
 mod view;
 
 #[cfg(feature = "behaviour")]
 pub use behaviour::{Behaviour, Seeds};
-pub use choosing::Choosing;
+pub use choosing::{Choosing, Held};
 pub use config::{Config, ConfigError, ValidConfig};
 pub use coupler::{Coupler, Engines};
 #[cfg(feature = "behaviour")]
 pub use event::Event;
+pub use lineage::{Lineage, Root};
 pub use profile::{Profile, UnknownProfileError};
 #[cfg(feature = "behaviour")]
 pub use view::{GoodbyeView, ObservedView, OwnAddrView, PeerView, StatusView};

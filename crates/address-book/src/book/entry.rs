@@ -267,6 +267,12 @@ impl Entries {
         self.groups.get(entry.group).unwrap_or(NetGroup::Local)
     }
 
+    /// The group that an entry was first heard from.
+    #[inline]
+    pub(crate) fn first_source(&self, entry: &Entry) -> NetGroup {
+        self.sources.get(entry.source).unwrap_or(NetGroup::Local)
+    }
+
     /// Groups and how many entries each has.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (NetGroup, u32)> {
         self.groups.iter()

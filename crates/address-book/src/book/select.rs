@@ -28,6 +28,8 @@ pub struct Candidate<'a> {
     pub peer: Option<&'a PeerId>,
     /// The part of the internet it belongs to.
     pub group: NetGroup,
+    /// The part of the internet that first told of it.
+    pub source: NetGroup,
     /// In which table it stands.
     pub table: Table,
     /// When it was last dialled.
@@ -45,6 +47,8 @@ pub struct Choice {
     pub peer: Option<PeerId>,
     /// The part of the internet it belongs to.
     pub group: NetGroup,
+    /// The part of the internet that first told of it.
+    pub source: NetGroup,
     /// From which table it comes.
     pub table: Table,
 }
@@ -167,6 +171,7 @@ impl AddressBook {
             endpoint: &endpoint,
             peer: self.peer_of(entry).map(|peer| &peer.id),
             group: self.group_of_entry(entry),
+            source: self.entries.first_source(entry),
             table: table_of(entry),
             last_attempt: entry.last_attempt.option(),
             failures: u32::from(entry.failures),
@@ -199,6 +204,7 @@ impl AddressBook {
             endpoint: entry.spot.endpoint(),
             peer: self.peer_of(entry).map(|peer| peer.id),
             group: self.group_of_entry(entry),
+            source: self.entries.first_source(entry),
             table: table_of(entry),
         }
     }

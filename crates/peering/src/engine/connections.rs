@@ -77,6 +77,7 @@ impl<C: Copy + Ord> Engine<C> {
             self.tell(Event::PeerDown { peer });
         }
         if let Origin::Dialled(endpoint) = closed {
+            self.dialling.seed_asked(&endpoint);
             self.dialled_ended(endpoint, peer, state, now);
         }
         self.dialling.look_soon(&self.valid.config, now);
@@ -120,7 +121,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// A visit has shown what it should; a seed is asked one question.
     pub(super) fn visited(&mut self, peer: PeerId, now: Timestamp) {
-        self.was_reached(peer);
+        self.was_reached(peer, now);
         let is_seed = |endpoint| self.dialling.seeds.iter().any(|seed| seed.endpoint == endpoint);
         if self.dialled_endpoints(peer).into_iter().any(is_seed) {
             self.leave_after(peer, now);
@@ -131,7 +132,7 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     pub(super) fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
-        self.was_reached(peer);
+        self.was_reached(peer, now);
         self.stay_away_from(peer, goodbye.stay_away, now);
         let alternatives = goodbye.alternatives.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
@@ -140,8 +141,9 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     /// A peer of this network answered: only now a dial has succeeded, since anything may listen at an address.
-    pub(super) fn was_reached(&mut self, peer: PeerId) {
+    pub(super) fn was_reached(&mut self, peer: PeerId, now: Timestamp) {
         for endpoint in self.dialled_endpoints(peer) {
+            self.dialling.seed_met(&endpoint, now);
             self.dialling.backoff.succeeded(&endpoint);
             self.dialling.bind(&endpoint, peer);
             self.budget.reached(&endpoint);

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use bruit_core::{ChaCha8Rng, Endpoint, PeerId, Timestamp};
 use rand::seq::IteratorRandom;
 
-use super::backoff::{Backoff, Growth};
+use super::{
+    backoff::{Backoff, Growth},
+    seeds::Asked,
+};
 use crate::{Config, Intent, Strangeness};
 
 /// What became of a proposal to dial.
@@ -57,11 +60,13 @@ pub(super) struct Named {
     pub(super) peer: Option<PeerId>,
     /// Nobody named the peer: it is whoever was found there.
     is_bound: bool,
+    /// How far it has been asked, if it is a seed.
+    pub(super) asked: Asked,
 }
 
 impl Named {
     pub(super) const fn new(endpoint: Endpoint, peer: Option<PeerId>) -> Self {
-        Self { endpoint, peer, is_bound: false }
+        Self { endpoint, peer, is_bound: false, asked: Asked::No }
     }
 }
 
@@ -133,8 +138,32 @@ impl Dialling {
         let max = self.longest_pause(endpoint, config).unwrap_or(config.backoff_max);
         if self.seeds.iter().any(|seed| seed.endpoint == *endpoint) {
             self.seed_not_before = now;
+            self.seed_asked(endpoint);
         }
         self.backoff.failed(endpoint, Growth { base: config.backoff_base, max }, rng, now);
+    }
+
+    /// A seed has been asked, or nothing came of it.
+    pub(super) fn seed_asked(&mut self, endpoint: &Endpoint) {
+        let seeds = self.seeds.iter_mut().filter(|seed| seed.endpoint == *endpoint);
+        seeds.for_each(|seed| seed.asked = Asked::Done);
+    }
+
+    /// A seed is being dialled.
+    pub(super) fn seed_dialled(&mut self, endpoint: &Endpoint) {
+        let seeds = self.seeds.iter_mut().filter(|seed| seed.endpoint == *endpoint);
+        seeds.for_each(|seed| seed.asked = Asked::Dialled);
+    }
+
+    /// Somebody was found at a seed address.
+    pub(super) fn seed_met(&mut self, endpoint: &Endpoint, now: Timestamp) {
+        let seeds = self.seeds.iter_mut().filter(|seed| seed.endpoint == *endpoint && seed.asked != Asked::Done);
+        seeds.for_each(|seed| seed.asked = Asked::Met(now));
+    }
+
+    /// No further seed is asked before then.
+    pub(super) fn seeds_rest(&mut self, until: Timestamp) {
+        self.seed_not_before = self.seed_not_before.max(until);
     }
 
     pub(super) fn stay_away(&mut self, endpoint: &Endpoint, span: Duration, config: &Config, now: Timestamp) {

@@ -369,12 +369,12 @@ impl Host {
                 // What nobody asked for has no request that it could answer.
                 if self.asked.remove(&peer).is_some() {
                     let taken = self.parts.exchange.answer_received(peer, addrs.to_vec(), now);
-                    self.coupler.addrs_told(peer, taken.addrs, taken.may_relay, &self.parts);
+                    self.coupler.addrs_told(peer, taken.addrs, taken.may_relay, &mut self.parts, now);
                 }
             }
             Content::Told(addrs) => {
                 let taken = self.parts.exchange.unasked_received(peer, addrs.to_vec(), now);
-                self.coupler.addrs_told(peer, taken.addrs, taken.may_relay, &self.parts);
+                self.coupler.addrs_told(peer, taken.addrs, taken.may_relay, &mut self.parts, now);
             }
             Content::Ping => self.reply(connection, Content::Pong, net),
             Content::Pong => self.parts.peering.pong_received(peer, now),

@@ -150,6 +150,10 @@ impl Engines for Parts {
         self.peering.addresses_learned(now);
     }
 
+    fn addresses_told(&mut self, peer: PeerId, _: Timestamp) {
+        self.peering.addresses_told(peer);
+    }
+
     fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp) {
         self.peering.say_goodbye(peer, reason, now);
     }

@@ -39,6 +39,10 @@ impl Engines for Children {
         self.peering.addresses_learned();
     }
 
+    fn addresses_told(&mut self, peer: PeerId, _: Timestamp) {
+        self.peering.addresses_told(peer);
+    }
+
     fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, _: Timestamp) {
         self.peering.say_goodbye(peer, reason);
     }

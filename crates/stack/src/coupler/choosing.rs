@@ -2,11 +2,11 @@
 
 use bruit_addr_exchange::PeerAddr;
 use bruit_address_book::{Candidate, Choice, Table, Wanted};
-use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
+use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_peering::{DialOutcome, SlotClass};
 
 use super::{Coupler, Engines};
-use crate::Choosing;
+use crate::choosing::{Choosing, Held};
 
 /// How many of the peers that a full node names are dialled at once.
 const ALTERNATIVES_DIALLED: usize = 2;
@@ -15,7 +15,8 @@ impl Coupler {
     /// Proposes peers; when there are too few, peering turns to seeds.
     pub(super) fn propose(&mut self, count: usize, engines: &mut impl Engines, now: Timestamp) {
         let target = engines.peering().settings().outbound_target;
-        let mut choosing = Choosing::new(target, self.groups_taken(engines));
+        let may_ask = engines.peering().is_asking_seeds(now);
+        let mut choosing = Choosing::new(target, may_ask, &self.lineage, self.held(engines));
         let mut started = 0;
         while started < count {
             let (peering, holders) = (engines.peering(), |peer: &PeerId| engines.holders(peer));
@@ -37,7 +38,7 @@ impl Coupler {
 
     /// Dials some of those whom a full node named, in other groups than we are in.
     pub(super) fn dial_alternatives(&mut self, addrs: &[PeerAddr], engines: &mut impl Engines, now: Timestamp) {
-        let mut taken = self.groups_taken(engines);
+        let mut taken: Vec<_> = self.held(engines).into_iter().map(|held| held.group).collect();
         let mut started = 0;
         for PeerAddr { peer, endpoints, .. } in addrs {
             let is_usable = |endpoint: &&Endpoint| {
@@ -71,12 +72,19 @@ impl Coupler {
         }
     }
 
-    fn groups_taken(&self, engines: &impl Engines) -> Vec<NetGroup> {
+    /// The outbound peers, and dials.
+    fn held(&self, engines: &impl Engines) -> Vec<Held> {
         let peering = engines.peering();
         let outbound =
             peering.peers().filter(|view| matches!(view.class, Some(SlotClass::Outbound | SlotClass::Quiet)));
-        let mut groups: Vec<_> = outbound.map(|view| self.book.group_of(&view.remote)).collect();
-        groups.extend(peering.dials().map(|(endpoint, _)| self.book.group_of(endpoint)));
-        groups
+        let mut held: Vec<_> = outbound.map(|view| self.held_at(&view.remote)).collect();
+        held.extend(peering.dials().map(|(endpoint, _)| self.held_at(endpoint)));
+        held
+    }
+
+    fn held_at(&self, endpoint: &Endpoint) -> Held {
+        let group = self.book.group_of(endpoint);
+        let source = self.book.source_of(endpoint).unwrap_or(group);
+        Held { group, root: self.lineage.root_of(source) }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn set(profile: Profile, peering: &mut Config) {
         Profile::Ironfish => {
             still(peering);
             (peering.outbound_target, peering.outbound_extra, peering.inbound_max) = (64, 0, 192);
-            peering.bootstrap = Bootstrap::OneRandom;
+            (peering.bootstrap, peering.seeds_asked_min) = (Bootstrap::OneRandom, 1);
         }
     }
 }

@@ -1,0 +1,111 @@
+use bruit_address_book::{Config, Hearsay, Seed, Source};
+use libp2p_identity::Keypair;
+use proptest::prelude::*;
+
+use super::*;
+
+const T: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn peer(number: u32) -> PeerId {
+    let mut bytes = [3; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Keypair::ed25519_from_bytes(bytes).unwrap().public().to_peer_id()
+}
+
+/// A book of endpoints `a.b.x.y`, each told by its own group.
+fn book(endpoints: impl Iterator<Item = [u8; 4]>) -> AddressBook {
+    let mut book = AddressBook::new(Config::default().validate().unwrap(), Seed::from_number(1));
+    for ip in endpoints {
+        let endpoint = Endpoint::tcp(ip.into(), 4_001);
+        let source = Source::Peer { peer: peer(0), group: NetGroup::V4(u16::from_be_bytes([ip[2], ip[3]])) };
+        book.heard(Hearsay { peer: None, endpoint, last_seen: None, source }, T);
+    }
+    book
+}
+
+fn chosen(book: &mut AddressBook, target: usize) -> Vec<NetGroup> {
+    let lineage = Lineage::default();
+    let mut choosing = Choosing::new(target, false, &lineage, []);
+    let mut groups = Vec::new();
+    while groups.len() < target {
+        let Some(choice) = choosing.next(book, |_| false, |_| 0, T) else { break };
+        choosing.started(&choice);
+        groups.push(choice.group);
+        choosing.refused.push(choice.endpoint);
+        choosing.refused.drain(..choosing.refused.len().saturating_sub(8));
+    }
+    groups
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn from_a_book_full_of_one_group_at_most_one_is_of_it(others in 2_u8..60, target in 8_usize..40) {
+        let flood = (0..u16::from(others) * 9).map(|number| {
+            let [a, b] = number.to_be_bytes();
+            [66, 66, a, b]
+        });
+        let mut book = book((0..others).map(|number| [20, number, 1, 1]).chain(flood));
+        let groups = chosen(&mut book, target);
+        let of_flood = groups.iter().filter(|group| **group == NetGroup::V4(66 * 256 + 66)).count();
+        prop_assert!(of_flood <= 1, "{} of {}", of_flood, groups.len());
+        prop_assert!(groups.len() >= usize::from(others).min(target) / 2);
+    }
+}
+
+#[test]
+fn groups_are_distinct_while_there_are_any_and_shared_out_evenly_after_that() {
+    let mut many = book((0..60).map(|number| [20, number, 1, 1]));
+    let groups = chosen(&mut many, 32);
+    assert_eq!(groups.iter().collect::<std::collections::BTreeSet<_>>().len(), 32);
+    let mut few = book((0..80).map(|number| [20, number % 4, 1, number]));
+    let groups = chosen(&mut few, 8);
+    let mut counts: BTreeMap<NetGroup, usize> = BTreeMap::new();
+    groups.iter().for_each(|group| *counts.entry(*group).or_default() += 1);
+    assert_eq!(counts.values().copied().collect::<Vec<_>>(), [2, 2, 2, 2]);
+    let mut one = book((0..80).map(|number| [20, 1, 1, number]));
+    assert_eq!(chosen(&mut one, 8).len(), 8, "who has one group only lives with it");
+}
+
+#[test]
+fn fault_a_liar_fills_an_eighth_while_others_can_be_asked_and_never_what_others_can_fill() {
+    let mut book = book((0..60).map(|number| [20, number, 1, 1]));
+    let lineage = Lineage::default();
+    let of_liar = |book: &mut AddressBook, may_ask| {
+        let mut choosing = Choosing::new(32, may_ask, &lineage, []);
+        let (mut liars, mut all) = (0, 0);
+        while let Some(choice) = choosing.next(book, |_| false, |_| 0, T).filter(|_| all < 32) {
+            choosing.started(&choice);
+            liars += usize::from(choice.source == NetGroup::V4(0x0101));
+            all += 1;
+        }
+        (liars, all)
+    };
+    assert_eq!(of_liar(&mut book, true), (4, 4));
+    assert_eq!(of_liar(&mut book, false), (32, 32), "who has nobody else lives with one teller");
+    for number in 0..20 {
+        let (endpoint, teller) = (Endpoint::tcp([30, number, 1, 1].into(), 4_001), NetGroup::V4(number.into()));
+        let source = Source::Peer { peer: peer(0), group: teller };
+        book.heard(Hearsay { peer: None, endpoint, last_seen: None, source }, T);
+    }
+    let (liars, all) = of_liar(&mut book, false);
+    assert!(all == 32 && (12..=13).contains(&liars), "{liars} of {all}");
+}
+
+#[test]
+fn among_equals_whom_few_hold_comes_first_but_not_always() {
+    let mut book = book(std::iter::empty());
+    for number in 0..40_u8 {
+        let endpoint = Endpoint::tcp([20, number, 1, 1].into(), 4_001);
+        book.dial_succeeded(&endpoint, peer(number.into()), T);
+    }
+    let holders = |of: &PeerId| if (0..20).any(|number| peer(number) == *of) { 9 } else { 1 };
+    let rare = (0..400).filter(|_| {
+        let choice = Choosing::new(8, false, &Lineage::default(), []).next(&mut book, |_| false, holders, T).unwrap();
+        holders(&choice.peer.unwrap()) == 1
+    });
+    // Three of four: the better of two.
+    let rare = rare.count();
+    assert!((260..340).contains(&rare), "{rare} of 400");
+}
