@@ -99,6 +99,11 @@ impl Engine {
     pub(super) fn withheld_overdue(&mut self, item: HeldItem) {
         self.stats.withheld_overdue += 1;
         let (id, missing) = (item.message.id(), item.missing);
+        if missing.is_empty() {
+            // It named nothing, so nobody withheld anything: the application only did not judge again in time.
+            self.outputs.push_back(Output::Event(Event::VerdictOverdue { id }));
+            return;
+        }
         let Some(peer) = item.from.filter(|peer| self.peers.contains(*peer)) else { return };
         self.outputs.push_back(Output::Event(Event::DependencyWithheld { peer, id, missing }));
         self.conduct(peer, Conduct::WithheldDependency);
@@ -172,6 +177,18 @@ mod tests {
         assert_eq!(node.engine.report(item.id(), Verdict::Accept, end), Reported::NotPending);
         assert_eq!(node.engine.dependency_arrived(id(1), end), DependencyArrived::NothingResumed);
         assert_eq!((node.engine.pending_count(), node.engine.pending_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn fault_nobody_is_blamed_for_a_hold_that_names_nothing() {
+        let mut node = Node::subscribed(&["blocks"], 2);
+        let item = node.item("blocks", b"1");
+        assert_eq!(node.receive(0, &item, 1), Received::Pending);
+        node.outputs();
+        assert_eq!(node.engine.report(item.id(), hold(&[]), START), Reported::Held);
+        node.engine.handle_timeout(START.after(Duration::from_secs(60)));
+        assert_eq!(node.outputs(), [Output::Event(Event::VerdictOverdue { id: item.id() })]);
+        assert_eq!(node.engine.pending_count(), 0);
     }
 
     #[test]
