@@ -13,7 +13,7 @@ use super::{
     super::{Engine, announcements::Telling, fetches::Fetch, held::Stage, known_by::KnownBy},
     HeardOf,
 };
-use crate::{Announced, Carry, ControlMessage, Hop, HopKind, ItemId, Policy, RootTag, Topic};
+use crate::{Announced, Carry, ControlMessage, Hop, HopKind, ItemId, Policy, RootTag};
 
 mod trees;
 
@@ -222,7 +222,7 @@ impl Engine {
             old.into_iter().for_each(|old| self.say_drop(old, way.root));
         }
         if round < rounds {
-            self.pass_ahead(heard.topic, heard.announced, now);
+            self.pass_ahead(heard, now);
         }
     }
 
@@ -247,15 +247,17 @@ impl Engine {
     }
 
     /// Passes an id on ahead of its body.
-    fn pass_ahead(&mut self, topic: &Topic, announced: &Announced, now: Timestamp) {
+    fn pass_ahead(&mut self, heard: &HeardOf<'_>, now: Timestamp) {
+        let HeardOf { from, topic, announced, .. } = *heard;
         let carry = self.config.topic(topic).map_or(Carry::Subscribers, |config| config.carry);
         let held = self.held_index(&announced.id);
         let fetch = self.fetches.index_of(&announced.id);
-        let aware = match (held, fetch.and_then(|index| self.fetches.get(index))) {
+        let mut aware = match (held, fetch.and_then(|index| self.fetches.get(index))) {
             (Some(index), _) => self.held.get(index).map(|item| item.brought.clone()).unwrap_or_default(),
             (None, Some(fetch)) => fetch.sources.iter().map(|source| source.slot).collect(),
             (None, None) => return,
         };
+        aware.insert(from);
         self.choose_all(topic, carry, &aware);
         let to: KnownBy = self.targets.iter().copied().collect();
         if let Some(item) = held.and_then(|index| self.held.get_mut(index)) {

@@ -263,7 +263,7 @@ fn fault_ids_ahead_of_what_is_held_are_passed_on_once_each() {
         }
         passed_on += ids_ahead(&mut node);
     }
-    assert_eq!(passed_on, 2 * 4);
+    assert_eq!(passed_on, 2 * 3);
     assert!(node.engine.rooms.tree.get(tag(1_198)).is_none());
 }
 
@@ -278,7 +278,7 @@ fn fault_an_id_ahead_does_not_let_a_peer_ask_twice() {
     node.engine.control_received(peer(4), want.clone(), node.now);
     assert_eq!(said(&mut node), [Said::Copy(4, HopKind::Answer, 1, 8)]);
     hear(&mut node, 3, item.id(), (1, 8), true);
-    assert_eq!(ids_ahead(&mut node), 4);
+    assert_eq!(ids_ahead(&mut node), 3);
     node.engine.control_received(peer(4), want, node.now);
     assert_eq!((said(&mut node), node.engine.stats().wants_refused), (vec![], 1));
 }
@@ -417,4 +417,22 @@ fn under_load_each_end_of_a_link_tells_half_of_the_ids_first_and_the_other_half_
     assert_eq!(ids_to(&mut node), [3, 4]);
     hear(&mut node, 3, odd.id(), (3, 8), false);
     assert_eq!(ids_to(&mut node), [4]);
+}
+
+#[test]
+fn an_id_of_a_held_item_is_not_passed_back_to_who_sent_it_ahead() {
+    let mut node = node(4);
+    let item = node.item("open", b"1");
+    assert_eq!(receive(&mut node, 0, &item, HopKind::Push, (2, 9)), Received::Relayed);
+    let told = wait(&mut node, 100);
+    node.engine.handle_timeout(told);
+    said(&mut node);
+    hear(&mut node, 2, item.id(), (2, 8), true);
+    let now = wait(&mut node, 100);
+    node.engine.handle_timeout(now);
+    let ids: Vec<usize> = said(&mut node)
+        .iter()
+        .filter_map(|said| if let Said::Id { to, .. } = said { Some(*to) } else { None })
+        .collect();
+    assert!(ids.contains(&1) && !ids.contains(&2), "{ids:?}");
 }
