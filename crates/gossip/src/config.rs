@@ -9,10 +9,12 @@ use bruit_wire::{
 use crate::Topic;
 
 pub(crate) mod policy;
+mod rates;
 #[cfg(feature = "serde")]
 mod text;
 
 pub use policy::{Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Proxy, SqrtAnnounce, Tree};
+pub use rates::{Rate, Rates};
 
 /// The largest round limit that a policy may set.
 pub const ROUNDS_MAX: u32 = 32;
@@ -69,6 +71,8 @@ pub struct Config {
     pub announced_max: u32,
     /// How many items a single peer is asked for at a time. Default 16: Bitcoin's blocks in flight.
     pub wants_max: u32,
+    /// How much a single peer may bring.
+    pub rates: Rates,
     /// Whether [`Event::Finished`](crate::Event::Finished) is told. Default no: it is one event more for every item.
     pub finished_events: bool,
     /// How many bytes may wait for one slow peer before copies to it are refused, 64 more counted for each. Default 4 MiB, a
@@ -195,6 +199,7 @@ impl Default for Config {
             fetches_max: 8_192,
             announced_max: 1_024,
             wants_max: 16,
+            rates: Rates::default(),
             finished_events: false,
             outbox_bytes_max: 4 << 20,
         }
@@ -229,6 +234,7 @@ impl Config {
         within("fetches_max", self.fetches_max, 1, 1 << 24)?;
         within("announced_max", self.announced_max as usize, 1, self.fetches_max)?;
         within("wants_max", self.wants_max as usize, 1, WANTED_MAX)?;
+        self.rates.validate()?;
         let mut longest = self.verdict_timeout.saturating_add(self.hold_timeout).saturating_add(self.held_for);
         longest = longest.saturating_add(self.serve_for);
         for topic in self.topics.values().chain(&self.other_topics) {

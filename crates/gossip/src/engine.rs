@@ -31,6 +31,7 @@ mod outcome;
 mod outputs;
 mod peers;
 mod policy;
+mod rates;
 mod seen;
 mod slab;
 mod stats;
@@ -166,7 +167,8 @@ impl Engine {
 
     /// A peer is gone. What it brought stays; nothing about it is told any more.
     pub fn peer_disconnected(&mut self, slot: Slot, now: Timestamp) {
-        if self.peers.remove(slot).is_some() {
+        if let Some(peer) = self.peers.remove(slot) {
+            self.rests_no_more(slot, &peer.allowance);
             self.seen.peer_disconnected(slot);
             self.held.peer_disconnected(slot);
             self.announcements.peer_disconnected(slot);

@@ -193,7 +193,7 @@ impl Engine {
             | Refusal::Expired
             | Refusal::ExpiresTooLate
             | Refusal::Rejected => _ = self.end_fetch(index, now),
-            Refusal::Round | Refusal::NoRoom | Refusal::StalePeer | Refusal::Unchecked => {}
+            Refusal::Round | Refusal::NoRoom | Refusal::OverRate | Refusal::StalePeer | Refusal::Unchecked => {}
         }
     }
 

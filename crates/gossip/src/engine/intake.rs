@@ -34,7 +34,9 @@ impl Engine {
         if let Some(known) = self.seen.get(&message.id()) {
             return self.known_received(from, message.id(), known, message.hop(), now);
         }
-        match self.check(from, &message, now) {
+        let is_within_rate = self.brought(from, message.body_len(), now);
+        let checked = self.check(from, &message, now);
+        match checked.and_then(|topic| if is_within_rate { Ok(topic) } else { Err(Refusal::OverRate) }) {
             Ok(topic) => self.take_in(from, message, topic, now),
             Err(refusal) => {
                 self.fetch_refused(from, message.id(), refusal, now);
@@ -60,6 +62,7 @@ impl Engine {
         if !self.peers.contains(from) {
             return self.refuse(from, id, Refusal::StalePeer);
         }
+        _ = self.brought(from, 0, now);
         if hop.round == 0 || hop.round > known.rounds_max {
             return self.refuse(from, id, Refusal::Round);
         }
@@ -128,6 +131,7 @@ impl Engine {
                 Some(Deadline::Choosing) => self.choosing_due(now),
                 Some(Deadline::Lists) => self.lists_due(now),
                 Some(Deadline::Announcements) => self.flush_announcements(now),
+                Some(Deadline::Rest(slot)) => self.rest_over(slot),
                 Some(Deadline::Fetch(index)) => {
                     self.fetches.get_mut(index).map(|fetch| fetch.next.take());
                     self.fetch_due(index, now);
@@ -218,6 +222,7 @@ impl Engine {
             | Refusal::Expired
             | Refusal::ExpiresTooLate
             | Refusal::NoRoom
+            | Refusal::OverRate
             | Refusal::Unchecked => {}
         }
         Received::Refused(refusal)
@@ -375,6 +380,7 @@ impl Engine {
     fn pause_when_loaded(&mut self) {
         if self.held.pending().exceeds(PAUSE_PART, &self.config)
             && let Some(to) = self.peers.pause_greediest()
+            && !self.peers.rests(to)
         {
             self.outputs.push_back(Output::Pause { to });
         }
@@ -385,7 +391,9 @@ impl Engine {
             return;
         }
         while let Some(to) = self.peers.resume_one() {
-            self.outputs.push_back(Output::Resume { to });
+            if !self.peers.rests(to) {
+                self.outputs.push_back(Output::Resume { to });
+            }
         }
     }
 }

@@ -114,6 +114,8 @@ pub enum Refusal {
     ExpiresTooLate,
     /// Too much awaits a verdict already.
     NoRoom,
+    /// Whoever brought it brings more than it may, and did not stop when it was read no more.
+    OverRate,
     /// The application rejected it before.
     Rejected,
     /// It is not known, and its body was not checked against its id.
@@ -240,6 +242,7 @@ impl fmt::Display for Refusal {
             Self::Expired => "it has expired",
             Self::ExpiresTooLate => "it expires later than its topic allows",
             Self::NoRoom => "too much awaits a verdict",
+            Self::OverRate => "its bringer brings more than it may",
             Self::Rejected => "it was rejected before",
             Self::Unchecked => "its id is not known and was not checked",
         })

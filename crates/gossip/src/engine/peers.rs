@@ -5,7 +5,7 @@ use std::{
 
 use bruit_core::{Slot, SlotMap};
 
-use super::{held::Load, policy::PeerRooms};
+use super::{held::Load, policy::PeerRooms, rates::Allowance};
 use crate::{ShortId, Topic};
 
 /// The connected peers: what they want, and how much of theirs awaits a verdict.
@@ -30,6 +30,7 @@ pub(super) struct Dealings {
     pub(super) told: BTreeSet<Topic>,
     pub(super) pending: Load,
     pub(super) is_paused: bool,
+    pub(super) allowance: Allowance,
     /// How many ids it was the first to announce whose items are not here yet.
     pub(super) first_heard: u32,
     /// How many items it was asked for and has not sent yet.
@@ -44,6 +45,7 @@ static NONE: Dealings = Dealings {
     told: BTreeSet::new(),
     pending: Load { items: 0, bytes: 0 },
     is_paused: false,
+    allowance: Allowance::new(),
     first_heard: 0,
     wants: 0,
     rooms: PeerRooms::new(),
@@ -130,6 +132,11 @@ impl Peers {
         if let Some(peer) = self.slots.get_mut(slot) {
             peer.pending.subtract(load);
         }
+    }
+
+    /// Whether a peer is not read because of its rate.
+    pub(super) fn rests(&self, slot: Slot) -> bool {
+        self.slots.get(slot).is_some_and(|peer| peer.allowance.rests())
     }
 
     /// Marks the peer with most bytes awaiting a verdict as paused. Nobody else is paused while that one already is.

@@ -28,6 +28,8 @@ pub struct Stats {
     pub verdicts_overdue: u64,
     /// Copies not taken in.
     pub refused: u64,
+    /// Peers not read for a while, because they brought more than their rate.
+    pub rests: u64,
     /// Copies whose id was not their body's.
     pub mismatches: u64,
     /// Frames that did not decode.

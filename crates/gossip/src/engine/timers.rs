@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use bruit_core::Timestamp;
+use bruit_core::{Slot, Timestamp};
 
 /// What a moment was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub(super) enum Deadline {
     Lists,
     /// Ids that wait to be announced.
     Announcements,
+    /// A peer that brought more than its rate is read again.
+    Rest(Slot),
 }
 
 /// All deadlines but those of [`Held`](super::held::Held). Who sets one remembers its moment, to take it back.

@@ -1,6 +1,8 @@
 //! How items spread.
 
-use bruit_gossip::{Choice, Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Topic, TopicConfig};
+use bruit_gossip::{
+    Choice, Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Rate, Topic, TopicConfig,
+};
 
 use super::Profile;
 
@@ -16,6 +18,8 @@ pub(super) fn set(profile: Profile, gossip: &mut Config) {
             by_default(gossip, Policy::Infection(Infection::default()));
             // Half validators, half others, once the owner has said who is one.
             gossip.other_topics.iter_mut().for_each(|topic| topic.choice = Choice::Mixed);
+            // Validators are exempt there. Its bytes are what all others share on the way out; here each may bring as many.
+            gossip.rates.ordinary = Rate { items_per_second: 3_000, bytes_per_second: 6_553_600 };
             // Broadcast to all peers, passed on by nobody.
             urgent(gossip, 1);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bruit_core::{NetworkId, Seed, Slot, Timestamp};
 use bruit_gossip::{
-    ControlMessage, Engine, Hop, HopKind, ItemMessage, Message, Moment, Output, PeerClass, PeerTraits, Received,
+    ControlMessage, Engine, Hop, HopKind, ItemMessage, Message, Moment, Output, PeerClass, PeerTraits, Rate, Received,
     Reported, Sealer, ShortId, Topic, Verdict,
 };
 use bruit_stack::Profile;
@@ -123,6 +123,9 @@ fn profile_casper_relay() {
     let validators: Vec<usize> = (0..20).map(|_| count()).collect();
     assert!(validators.contains(&1) && validators.contains(&2), "half of three, a coin gives one more: {validators:?}");
     assert!(validators.iter().all(|count| (1..=2).contains(count)), "{validators:?}");
+    let rates = Profile::Casper.config().gossip.rates;
+    assert_eq!((rates.ordinary.items_per_second, rates.ordinary.bytes_per_second), (3_000, 6_553_600));
+    assert_eq!(rates.validator, Rate::UNLIMITED);
     let mut urgent = World::new(Profile::Casper, "urgent");
     assert_eq!(copies(&urgent.publish()).len(), 32);
     assert_eq!(urgent.relay(Hop::on_round(1)).0, Reported::AtLimit);
