@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     files::{Manifest, ManifestId, SharedFiles},
     holding::Holding,
-    runtime::{Command, Runtime, Stopping},
+    runtime::{Command, Runtime},
     status::{BanInfo, BookEntry, BookShape, BookWhy, GoodbyeInfo, ImportReport, PeerInfo, Status},
     storage::StorageStatus,
 };
@@ -301,7 +301,7 @@ impl Handle {
 
     /// Says goodbye to everybody, stores the book and ends the node; returns when all of it is done.
     pub async fn shutdown(&self) -> StorageStatus {
-        let asked = self.ask(|runtime| runtime.stopping = Stopping::Asked);
+        let asked = self.ask(Runtime::stop);
         // A node that has stopped already needs nothing more.
         let _ = asked.await;
         self.stopped().await

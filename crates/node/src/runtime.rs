@@ -148,6 +148,7 @@ impl Runtime {
         health.set_missed_tick_behavior(MissedTickBehavior::Delay);
         health.reset();
         let mut queued = Vec::with_capacity(COMMANDS_PER_TURN);
+        let mut is_alone = false;
         loop {
             let deadline = match self.stopping {
                 Stopping::No => None,
@@ -161,9 +162,11 @@ impl Runtime {
                 Stopping::Done => break,
             };
             tokio::select! {
-                count = commands.recv_many(&mut queued, COMMANDS_PER_TURN), if deadline.is_none() => {
+                // Answers come as commands, so that they are carried out while the last requests are finished too.
+                count = commands.recv_many(&mut queued, COMMANDS_PER_TURN), if !is_alone => {
                     if count == 0 {
-                        self.stopping = Stopping::Asked;
+                        is_alone = true;
+                        self.stop();
                     }
                     queued.drain(..).for_each(|command| command(&mut self));
                 }
@@ -319,6 +322,13 @@ impl Runtime {
             }
             RpcEvent::Told { .. } => self.has_changed(),
             event => tracing::trace!(?event, "rpc"),
+        }
+    }
+
+    /// Stops, unless that is under way.
+    pub(crate) fn stop(&mut self) {
+        if let Stopping::No = self.stopping {
+            self.stopping = Stopping::Asked;
         }
     }
 

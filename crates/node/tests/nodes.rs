@@ -146,6 +146,30 @@ async fn a_false_answer_is_not_taken_and_somebody_else_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_answers_what_it_was_asked_and_is_asked_no_more() {
+    let server = start(config(82, &[])).await;
+    let asker = start(config(83, &[&server])).await;
+    let mut requests = server.serve(Method::new("slow").unwrap()).await.unwrap();
+    asker.wait_for_servers(&MethodName::new("slow").unwrap(), 1).await.unwrap();
+    let call = {
+        let asker = asker.clone();
+        tokio::spawn(async move { asker.call("slow", "".into(), CallOptions::default()).await })
+    };
+    let request = requests.next().await.unwrap();
+    let stopping = {
+        let server = server.clone();
+        tokio::spawn(async move { server.shutdown().await })
+    };
+    // It has told everybody that it serves nothing any more: it is stopping.
+    while !asker.peers_serving("slow").await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    requests.answer(request, Ok("done".into())).await;
+    assert_eq!(call.await.unwrap().unwrap().payload, "done");
+    stopping.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_typed_call_passes_over_what_is_no_message() {
     let length: Typed<String, u64> = Typed::new("length").unwrap();
     let [liar, asker, honest] = line([79, 80, 81]).await;

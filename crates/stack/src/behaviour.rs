@@ -5,9 +5,9 @@ mod engines;
 mod operate;
 mod swarm;
 
-use std::{collections::VecDeque, task::Waker};
+use std::{collections::VecDeque, task::Waker, time::Duration};
 
-use bruit_core::{Alarm, Clock, Endpoint, PeerId, Seed};
+use bruit_core::{Alarm, Clock, Endpoint, PeerId, Seed, Timestamp};
 use libp2p_swarm::NetworkBehaviour;
 
 use crate::{
@@ -45,9 +45,14 @@ pub struct Seeds {
     pub book: Seed,
 }
 
+/// How long the last answers travel before their connections close. A guess: some round trips.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stopping {
     No,
+    /// What peers asked for is answered yet, until this moment at the latest.
+    Finishing(Timestamp),
     Draining,
     Drained,
 }
@@ -154,6 +159,11 @@ impl Behaviour {
             ChildEvent::Rpc(bruit_rpc::Event::Conduct { peer, conduct }) => {
                 self.coupler.conduct_seen(peer, conduct);
             }
+            ChildEvent::Rpc(bruit_rpc::Event::Drained) => {
+                if let Stopping::Finishing(until) = self.stopping {
+                    self.stopping = Stopping::Finishing(until.min(now.after(LAST_ANSWERS)));
+                }
+            }
             ChildEvent::Rpc(event) => {
                 if let bruit_rpc::Event::Told { peer, .. } = &event {
                     self.coupler.rate(*peer, &mut self.children, now);
@@ -165,6 +175,20 @@ impl Behaviour {
             }
             ChildEvent::Gossip(event) => self.events.push_back(Event::Gossip(event)),
         }
+    }
+
+    /// When something is to be done that no event tells of.
+    fn wakes_at(&self) -> Option<Timestamp> {
+        let finished_at = match self.stopping {
+            Stopping::Finishing(until) => Some(until),
+            Stopping::No | Stopping::Draining | Stopping::Drained => None,
+        };
+        self.coupler.flush_at().into_iter().chain(finished_at).min()
+    }
+
+    fn leave(&mut self) {
+        self.stopping = Stopping::Draining;
+        self.children.peering.stop();
     }
 
     fn on_exchange_event(&mut self, event: bruit_addr_exchange::Event) {

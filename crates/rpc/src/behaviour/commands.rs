@@ -152,6 +152,11 @@ impl Behaviour {
         self.engine.stats()
     }
 
+    /// How many requests hold a place here.
+    pub fn serving(&self) -> usize {
+        self.engine.serving()
+    }
+
     /// The connected peers that said that they serve a method.
     pub fn peers_serving(&self, method: &MethodName) -> Vec<PeerId> {
         self.engine.peers_serving(method).filter_map(|slot| self.names.of(slot)).collect()

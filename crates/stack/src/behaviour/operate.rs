@@ -16,6 +16,9 @@ use libp2p_identity::Keypair;
 use super::{Behaviour, Stopping};
 use crate::{GoodbyeView, ObservedView, OwnAddrView, PeerView, StatusView};
 
+/// How long what peers asked for is answered when this node stops. A guess: what is quick is done, and nobody waits for the rest.
+const FINISHING_MAX: Duration = Duration::from_secs(1);
+
 impl Behaviour {
     /// Names an address to start from: dialled when the book knows nobody.
     pub fn add_seed(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
@@ -64,11 +67,16 @@ impl Behaviour {
         self.coupler.book_mut().unban(subject)
     }
 
-    /// Says goodbye to everybody and dials nobody any more; [`Event::Drained`](crate::Event::Drained) follows.
+    /// Answers what was asked, for a second at most, and refuses what is new; then says goodbye to everybody and dials nobody any
+    /// more. [`Event::Drained`](crate::Event::Drained) follows.
     pub fn stop(&mut self) {
         if self.stopping == Stopping::No {
-            self.stopping = Stopping::Draining;
-            self.children.peering.stop();
+            self.children.rpc.shut_down();
+            if self.children.rpc.serving() > 0 {
+                self.stopping = Stopping::Finishing(self.clock.now().after(FINISHING_MAX));
+            } else {
+                self.leave();
+            }
             self.wake();
         }
     }

@@ -129,7 +129,13 @@ impl NetworkBehaviour for Behaviour {
                 Poll::Pending => {}
             }
             let now = self.clock.now();
-            if self.alarm.poll_until(cx, self.coupler.flush_at(), now).is_ready() {
+            if let Stopping::Finishing(until) = self.stopping
+                && until <= now
+            {
+                self.leave();
+                continue;
+            }
+            if self.alarm.poll_until(cx, self.wakes_at(), now).is_ready() {
                 self.coupler.flush(&mut self.children, now);
                 continue;
             }
