@@ -394,8 +394,11 @@ impl Engine {
             self.stats.ok = self.stats.ok.saturating_add(1);
             self.emit(Event::Done { call: follower.id, result: Ok(answer.clone()), tries });
         }
+        let from = answer.from;
         self.emit(Event::Done { call: id, result: Ok(answer), tries });
         self.withdraw(&asks, Lane::of_payload(call.payload.len()), now);
+        // Who had failed before counts as good again: calls may wait for that.
+        self.use_places(from, now);
         self.tell_if_drained();
     }
 

@@ -86,3 +86,19 @@ fn a_request_that_one_link_does_not_take_goes_to_another_at_once() {
     engine.message_not_sent(*to, message, Lane::Calls, ms(0));
     assert_eq!(asked(&mut engine).0, other(*to));
 }
+
+#[test]
+fn who_answers_well_after_a_rest_is_asked_by_those_who_wait() {
+    let mut engine = with_b_at_rest();
+    let rested = 3_600_000;
+    call(&mut engine, CallOptions { pin: Some(A), ..repeatable() }, ms(rested));
+    let judged = call(&mut engine, CallOptions { pin: Some(B), validate: true, ..repeatable() }, ms(rested));
+    let open = requests(&mut engine);
+    let [(A, _), (B, n)] = open[..] else { panic!("{open:?}") };
+    respond(&mut engine, B, n, Ok(payload("value")), ms(rested + 1));
+    call(&mut engine, CallOptions { exclude: vec![], ..repeatable() }, ms(rested + 2));
+    let waits = requests(&mut engine).is_empty();
+    engine.verdict(judged, Verdict::Good, ms(rested + 3)).unwrap();
+    let asked: Vec<Slot> = requests(&mut engine).into_iter().map(|(to, _)| to).collect();
+    assert_eq!((waits, asked), (true, vec![B]));
+}
