@@ -129,7 +129,8 @@ impl Handle {
     /// # Errors
     /// Nobody answered; the error names who was asked, and says whether anybody may have executed the request.
     pub async fn call(&self, method: &str, payload: Bytes, options: CallOptions) -> Result<Answered, CallFailure> {
-        let mut pending = self.start_call(None, method, payload, CallOptions { validate: false, ..options }).await?;
+        let mut pending =
+            self.start_call(None, method, payload, CallOptions { validate: false, stream: false, ..options }).await?;
         pending.answer(|_, _| Verdict::Good).await
     }
 
@@ -185,7 +186,8 @@ impl Handle {
         options: CallOptions,
         mut judge: impl FnMut(PeerId, Bytes) -> Result<T, Verdict>,
     ) -> Result<JudgedAnswer<T>, CallFailure> {
-        let mut pending = self.start_call(peer, method, payload, CallOptions { validate: true, ..options }).await?;
+        let mut pending =
+            self.start_call(peer, method, payload, CallOptions { validate: true, stream: false, ..options }).await?;
         let mut accepted = None;
         let mut judge = |from, payload| match judge(from, payload) {
             Ok(value) => {
@@ -210,7 +212,7 @@ impl Handle {
         payload: Bytes,
         options: CallOptions,
     ) -> Result<Answered, CallFailure> {
-        let options = CallOptions { validate: false, ..options };
+        let options = CallOptions { validate: false, stream: false, ..options };
         let mut pending = self.start_call(Some(peer), method, payload, options).await?;
         pending.answer(|_, _| Verdict::Good).await
     }
@@ -328,7 +330,7 @@ impl Pending {
 }
 
 impl AnswerStream {
-    /// The next part; `None` when the answer is complete.
+    /// The next part; `None` when there is no more: unless an error came before, the answer is complete.
     ///
     /// # Errors
     /// The answer broke off, or nobody gave one. What came before is then no answer.
