@@ -2,9 +2,8 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enums are non-exhaustive")]
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use bruit_core::{Alarm, Clock, Conduct, NetworkId, PeerId, Seed, Slot, Timestamp};
@@ -47,8 +46,8 @@ pub struct Behaviour {
     admission: Admission,
     /// How many events were given out since the swarm's task last had a pause.
     in_a_row: u32,
-    /// Peers whose links may come up, and until when that is worth waiting for.
-    arriving: BTreeMap<PeerId, Timestamp>,
+    /// Peers whose links may come up.
+    arriving: BTreeSet<PeerId>,
 }
 
 /// What answers a method at once.
@@ -60,8 +59,6 @@ const LANES: u32 = 2;
 /// After so many events the swarm's task has a pause: connections write what there is while the rest is worked off, so that
 /// both ends of a busy link have something to do.
 const IN_A_ROW_MAX: u32 = 32;
-/// How long a call waits for a peer that is connected to speak the protocol (a guess: some round trips of a slow one).
-const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 /// How much of what waits for a peer is kept for small frames: an eighth, some thousand calls.
 const CALLS_RESERVED: usize = 512 * 1024;
 
@@ -89,33 +86,26 @@ impl Behaviour {
             inline: BTreeMap::new(),
             admission,
             in_a_row: 0,
-            arriving: BTreeMap::new(),
+            arriving: BTreeSet::new(),
         }
     }
 
-    /// Notes that a link to this peer may come up soon.
+    /// A link to this peer may come up soon.
     fn expect(&mut self, peer: PeerId) {
-        let now = self.clock.now();
         if self.links.is_arriving(&peer) {
-            self.arriving.insert(peer, now.after(ARRIVAL_MAX));
-            self.engine.peers_expected(self.arriving.values().max().copied(), now);
-        }
-    }
-
-    fn expect_no_more(&mut self, peer: &PeerId) {
-        if self.arriving.remove(peer).is_some() {
-            let now = self.clock.now();
-            self.engine.peers_expected(self.arriving.values().max().copied(), now);
-            self.drain(now);
+            self.arriving.insert(peer);
+            self.engine.peer_expected(self.clock.now());
         }
     }
 
     /// Forgets those who have arrived, or will not.
     fn review_arriving(&mut self, now: Timestamp) {
-        let before = self.arriving.len();
-        self.arriving.retain(|peer, until| now < *until && self.links.is_arriving(peer));
-        if self.arriving.len() < before {
-            self.engine.peers_expected(self.arriving.values().max().copied(), now);
+        if self.arriving.is_empty() {
+            return;
+        }
+        self.arriving.retain(|peer| self.links.is_arriving(peer));
+        if self.arriving.is_empty() {
+            self.engine.nobody_expected(now);
             self.drain(now);
         }
     }

@@ -169,6 +169,8 @@ enum Timer {
     Expected,
 }
 
+/// How long a call waits for a peer that is connected to speak the protocol (a guess: some round trips of a slow one).
+const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 /// How many second chances may be saved up (a guess: hardly noticed by callers).
 const SECOND_CHANCES_MAX: u64 = 2;
 /// How many timers one call of `handle_timeout` works off.
@@ -241,15 +243,19 @@ impl Engine {
         }
     }
 
-    /// Says until when links to more peers may come up; `None`: no more than there are. Till then a global call that finds
-    /// nobody to ask waits, instead of failing a moment too early.
-    pub fn peers_expected(&mut self, until: Option<Timestamp>, now: Timestamp) {
-        let until = until.filter(|until| now < *until);
-        let before = std::mem::replace(&mut self.expected_until, until);
-        if before == until {
-            return;
-        }
-        if let Some(before) = before {
+    /// A peer is connected whose link may come up. For two seconds a global call that finds nobody to ask waits, instead of failing
+    /// a moment too early.
+    pub fn peer_expected(&mut self, now: Timestamp) {
+        self.expect_until(Some(now.after(ARRIVAL_MAX)), now);
+    }
+
+    /// No link is going to come up soon.
+    pub fn nobody_expected(&mut self, now: Timestamp) {
+        self.expect_until(None, now);
+    }
+
+    fn expect_until(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        if let Some(before) = std::mem::replace(&mut self.expected_until, until) {
             self.timers.remove(&(before, Timer::Expected));
         }
         match until {
@@ -382,7 +388,7 @@ impl Engine {
             match first.1 {
                 Timer::Call(call) => self.call_timed_out(call, now),
                 Timer::Ticket(ticket) => self.serving_timed_out(ticket, now),
-                Timer::Expected => self.peers_expected(None, now),
+                Timer::Expected => self.nobody_expected(now),
             }
         }
     }

@@ -143,7 +143,9 @@ impl Behaviour {
     pub fn dismiss(&mut self, peer: PeerId) {
         self.foreign.dismiss(&peer);
         self.links.dismiss(peer);
-        self.expect_no_more(&peer);
+        if self.arriving.remove(&peer) && self.arriving.is_empty() {
+            self.command(|engine, now| engine.nobody_expected(now));
+        }
         self.wake();
     }
 

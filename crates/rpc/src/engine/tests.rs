@@ -214,7 +214,7 @@ fn peers_that_told_nothing_are_asked_only_when_nobody_else_is_left() {
 #[test]
 fn a_call_waits_for_peers_that_are_expected_and_no_longer() {
     let mut engine = engine(Config::default());
-    engine.peers_expected(Some(ms(2_000)), ms(0));
+    engine.peer_expected(ms(0));
     let id = call(&mut engine, repeatable(), ms(1));
     assert_eq!(outputs(&mut engine), []);
     engine.peer_connected(A, ms(5));
@@ -231,10 +231,10 @@ fn a_call_waits_for_peers_that_are_expected_and_no_longer() {
     let too_late = call(&mut engine, repeatable(), ms(2_000));
     assert_eq!(outputs(&mut engine), [failed(too_late, EndCause::NoPeer, vec![])]);
 
-    engine.peers_expected(Some(ms(9_000)), ms(3_000));
+    engine.peer_expected(ms(3_000));
     let given_up = call(&mut engine, repeatable(), ms(3_000));
     assert_eq!(outputs(&mut engine), []);
-    engine.peers_expected(None, ms(3_001));
+    engine.nobody_expected(ms(3_001));
     assert_eq!(outputs(&mut engine), [failed(given_up, EndCause::NoPeer, vec![])]);
 }
 
