@@ -15,7 +15,6 @@ mod config;
 mod crawl;
 mod fetch;
 mod folder;
-mod hex;
 mod key;
 mod look;
 mod operate;

@@ -12,7 +12,8 @@ mod store;
 
 pub use fetch::{FetchReport, FetchWish, Fetched};
 pub use manifest::{Manifest, ManifestError, ManifestId};
-pub(crate) use manifest::{Part, encode_chunk, hex, unhex};
+pub(crate) use manifest::{Part, encode_chunk};
+pub use manifest::{hex, unhex};
 pub use publish::PublishFileError;
 pub(crate) use repair::repair;
 pub(crate) use shared::SharedFiles;

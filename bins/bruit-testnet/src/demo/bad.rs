@@ -15,7 +15,7 @@ use bruit::{
     ManifestId, OBJECT,
     admin::{
         Client,
-        message::{AnswerRequest, ServeLine, ServeRequest},
+        message::{AnswerRequest, ServeLine, ServeRequest, hex, unhex},
     },
     chunk_answer, read_object_arguments,
 };
@@ -108,9 +108,9 @@ impl BadApplications {
 }
 
 async fn answer_falsely(client: &Client, session: u64, number: u64, request_hex: &str) -> bool {
-    let answer = lie(number, &unhex(request_hex));
-    let payload_hex = answer.iter().map(|byte| format!("{byte:02x}")).collect();
-    let done = client.answer(&AnswerRequest { session, number, payload_hex, declined: None, more: false }).await;
+    let answer = lie(number, &unhex(request_hex).unwrap_or_default());
+    let answer = AnswerRequest { session, number, payload_hex: hex(&answer), declined: None, more: false };
+    let done = client.answer(&answer).await;
     done.is_ok_and(|done| done.done)
 }
 
@@ -125,11 +125,6 @@ fn lie(number: u64, request: &[u8]) -> Bytes {
         (0, None) | (2, _) => Bytes::new(),
         (_, _) => Bytes::from_static(b"this is no object"),
     }
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
-    text.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, c| byte << 4 | digit(*c))).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bruit::admin::message::hex;
 use bruit_core::Seed;
 use bytes::Bytes;
 use rand::Rng;
@@ -55,7 +56,7 @@ impl Source {
 
 /// The SHA-256 of some bytes in hex.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 fn default_path() -> Option<PathBuf> {

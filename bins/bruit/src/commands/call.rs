@@ -1,12 +1,12 @@
 use bruit::{
     ManifestId,
-    admin::message::{CallOutcome, CallRequest, ExplainRequest, Plan, SendRequest, Sent},
+    admin::message::{CallOutcome, CallRequest, ExplainRequest, Plan, SendRequest, Sent, hex},
     object_arguments, recent_arguments,
 };
 
 use crate::{
     args::{CallArgs, Payload, SendArgs},
-    commands::{block_on, client, hex::hex_of, publish::read},
+    commands::{block_on, client, publish::read},
     exit::{Exit, Failure},
     output::Output,
     table::{Table, counted},
@@ -106,7 +106,7 @@ fn payload_hex(payload: &Payload) -> Result<String, Failure> {
     } else {
         Vec::new()
     };
-    Ok(hex_of(&bytes))
+    Ok(hex(&bytes))
 }
 
 fn text_of(outcome: &CallOutcome) -> String {

@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bruit::admin::message::hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::exit::Failure;
@@ -49,7 +50,7 @@ fn cut(name: &str) -> &str {
 }
 
 pub(super) fn hex_sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bruit::{
     PeerId,
     admin::{
         Client,
-        message::{AnswerRequest, Declined, ServeLine, ServeRequest, Why},
+        message::{AnswerRequest, Declined, ServeLine, ServeRequest, Why, hex, unhex},
     },
 };
 use serde::Serialize;
@@ -17,11 +17,7 @@ use tokio::{
 
 use crate::{
     args::ServeArgs,
-    commands::{
-        block_on, client,
-        hex::{bytes_of_hex, hex_of},
-        script::Script,
-    },
+    commands::{block_on, client, script::Script},
     exit::{Exit, Failure},
     output::Output,
 };
@@ -135,11 +131,11 @@ async fn stream(script: Script, client: Client, given: Given) -> (u64, Result<Se
     let started = Instant::now();
     let (session, number) = (given.session, given.number);
     let pass_on = |part: &[u8]| {
-        let part = AnswerRequest { session, number, payload_hex: hex_of(part), declined: None, more: true };
+        let part = AnswerRequest { session, number, payload_hex: hex(part), declined: None, more: true };
         let client = client.clone();
         async move { client.answer(&part).await.is_ok_and(|taken| taken.done) }
     };
-    let result = script.stream(given.from, bytes_of_hex(&given.payload_hex), given.limit, pass_on).await;
+    let result = script.stream(given.from, unhex(&given.payload_hex).unwrap_or_default(), given.limit, pass_on).await;
     // Its end is empty: all of it came before.
     let (bytes, result) = result.map_or_else(|declined| (0, Err(declined)), |bytes| (bytes, Ok(Vec::new())));
     let (number, served) = end(&client, given, started, result).await;
@@ -148,7 +144,7 @@ async fn stream(script: Script, client: Client, given: Given) -> (u64, Result<Se
 
 async fn answer(script: Script, client: Client, given: Given) -> (u64, Result<Served, Failure>) {
     let started = Instant::now();
-    let result = script.run(given.from, bytes_of_hex(&given.payload_hex), given.limit).await;
+    let result = script.run(given.from, unhex(&given.payload_hex).unwrap_or_default(), given.limit).await;
     end(&client, given, started, result).await
 }
 
@@ -165,7 +161,7 @@ async fn end(
     let request = match result {
         Ok(answer) => {
             (served.outcome, served.bytes) = ("answered".to_owned(), answer.len());
-            AnswerRequest { session, number, payload_hex: hex_of(&answer), declined: None, more: false }
+            AnswerRequest { session, number, payload_hex: hex(&answer), declined: None, more: false }
         }
         Err(declined) => {
             let nobody_waits = is_callers_limit && started.elapsed() >= limit;

@@ -17,7 +17,7 @@ use crate::{
         message::{
             Asked, CallOutcome, CallRequest, ExplainRequest, PartLine, Plan, PlanEntry, SendRequest, Sent, shown,
         },
-        routes::{Answer, Fault},
+        routes::{Answer, Fault, json_line},
     },
     files::{hex, unhex},
     handle::{AnswerStream, CallFailure, CallOptions, Handle},
@@ -64,14 +64,14 @@ pub(super) async fn call_stream(
         Ok(answer) => Parts { answer, outcome, started, handle },
         Err(failure) => {
             let end = PartLine::End(Box::new(failed(&handle, outcome, &failure).await?));
-            return Ok(Body::from_stream(stream::iter([line_of(&end)])).into_response());
+            return Ok(Body::from_stream(stream::iter([json_line(&end)])).into_response());
         }
     };
     let lines = stream::unfold(Some(answer), async |parts| {
         let mut parts = parts?;
         let line = parts.next().await;
         let rest = matches!(line, PartLine::Part { .. }).then_some(parts);
-        Some((line_of(&line), rest))
+        Some((json_line(&line), rest))
     });
     Ok(Body::from_stream(lines).into_response())
 }
@@ -106,12 +106,6 @@ impl Parts {
         }
         PartLine::End(Box::new(outcome))
     }
-}
-
-fn line_of(line: &PartLine) -> Result<Bytes, serde_json::Error> {
-    let mut bytes = serde_json::to_vec(line)?;
-    bytes.push(b'\n');
-    Ok(bytes.into())
 }
 
 /// A call that says how long a try takes, or how many, has time for all of them.

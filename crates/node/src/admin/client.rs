@@ -63,7 +63,7 @@ impl From<hyper::Error> for ClientError {
     }
 }
 
-/// Lines as they come: those of a subscription, or of a method that is served.
+/// Lines as they come: those of a subscription, of a method that is served, or of an answer in parts.
 #[derive(Debug)]
 pub struct Lines<T = Line> {
     body: Incoming,
@@ -151,9 +151,7 @@ impl Client {
 
     /// Makes the node want a topic; gives what comes.
     pub async fn subscribe(&self, topic: &str) -> Result<Lines, ClientError> {
-        let body = serde_json::to_vec(&OfTopic { topic: topic.to_owned() })?;
-        let body = self.open(Method::POST, "/v1/subscribe", body.into()).await?;
-        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
+        self.lines("/v1/subscribe", &OfTopic { topic: topic.to_owned() }).await
     }
 
     /// Makes the node want a topic no longer.
@@ -182,8 +180,7 @@ impl Client {
 
     /// Makes a call whose answer comes in parts.
     pub async fn call_stream(&self, request: &CallRequest) -> Result<Lines<PartLine>, ClientError> {
-        let body = self.open(Method::POST, "/v1/call-stream", serde_json::to_vec(request)?.into()).await?;
-        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
+        self.lines("/v1/call-stream", request).await
     }
 
     /// Says whom a call could ask.
@@ -198,8 +195,7 @@ impl Client {
 
     /// Serves a method for as long as the lines are kept; each request is answered with [`answer`](Self::answer).
     pub async fn serve(&self, request: &ServeRequest) -> Result<Lines<ServeLine>, ClientError> {
-        let body = self.open(Method::POST, "/v1/serve", serde_json::to_vec(request)?.into()).await?;
-        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
+        self.lines("/v1/serve", request).await
     }
 
     /// Answers a request; `done` is false if nobody waits for it any more.
@@ -250,6 +246,11 @@ impl Client {
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         Ok(serde_json::from_slice(&self.send(Method::POST, path, serde_json::to_vec(body)?.into()).await?)?)
+    }
+
+    async fn lines<T>(&self, path: &str, body: &impl Serialize) -> Result<Lines<T>, ClientError> {
+        let body = self.open(Method::POST, path, serde_json::to_vec(body)?.into()).await?;
+        Ok(Lines { body, rest: BytesMut::new(), of: PhantomData })
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {

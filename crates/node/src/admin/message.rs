@@ -11,6 +11,8 @@ use crate::{
 
 mod calls;
 
+pub use crate::files::{hex, unhex};
+
 pub use calls::{
     AnswerRequest, Asked, CallOutcome, CallRequest, Declined, ExplainRequest, PartLine, Plan, PlanEntry, SendRequest,
     Sent, ServeLine, ServeRequest, Why,
@@ -240,6 +242,6 @@ pub type FetchResult = (FetchReport, bytes::Bytes);
 pub(crate) fn shown(payload: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(payload) {
         Ok(text) if !text.chars().any(|c| c.is_control() && !c.is_whitespace()) => (Some(text.to_owned()), None),
-        Ok(_) | Err(_) => (None, Some(crate::files::hex(payload))),
+        Ok(_) | Err(_) => (None, Some(hex(payload))),
     }
 }

@@ -12,6 +12,7 @@ use bruit_core::PeerId;
 use bruit_stack::address_book::{BanSubject, Severity};
 use bytes::Bytes;
 use futures::StreamExt as _;
+use serde::Serialize;
 
 use crate::{
     admin::{
@@ -143,15 +144,21 @@ async fn unsubscribe(State(handle): State<Handle>, Json(of): Json<OfTopic>) -> A
     Ok(Json(Done { done: true }))
 }
 
+/// A line of JSON.
+pub(super) fn json_line(value: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line.into())
+}
+
 /// A line of JSON, then the file.
 async fn fetch(State(handle): State<Handle>, Json(request): Json<FetchRequest>) -> Result<Response, Fault> {
     let mut fetched = handle.fetch(&request.wish).await;
     fetched.report.manifest.get_or_insert(request.wish.manifest);
-    let mut line = serde_json::to_vec(&fetched.report)?;
-    line.push(b'\n');
+    let line = json_line(&fetched.report)?;
     let is_whole = request.with_content && fetched.report.sha256_ok == Some(true);
     let content = if is_whole { fetched.chunks } else { Default::default() };
-    let parts = std::iter::once(Bytes::from(line)).chain(content.into_values());
+    let parts = std::iter::once(line).chain(content.into_values());
     let parts: Vec<_> = parts.map(Ok::<_, std::convert::Infallible>).collect();
     Ok(Body::from_stream(futures::stream::iter(parts)).into_response())
 }

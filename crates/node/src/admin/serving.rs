@@ -17,7 +17,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bruit_stack::rpc::{Method, Refusal, RefusalKind};
-use bytes::Bytes;
 use futures::{StreamExt as _, future::BoxFuture, stream, stream::FuturesUnordered};
 use tokio::sync::Notify;
 
@@ -25,7 +24,7 @@ use crate::{
     admin::{
         calls::payload,
         message::{AnswerRequest, Done, ServeLine, ServeRequest},
-        routes::{Answer, Fault},
+        routes::{Answer, Fault, json_line},
     },
     files::hex,
     handle::{Handle, Request, Requests},
@@ -117,11 +116,7 @@ pub(super) async fn serve(
     let stopped = async move {
         handle.stopped().await;
     };
-    let lines = stream::iter([first]).chain(later).take_until(Box::pin(stopped)).map(|line| {
-        let mut bytes = serde_json::to_vec(&line)?;
-        bytes.push(b'\n');
-        Ok::<_, serde_json::Error>(Bytes::from(bytes))
-    });
+    let lines = stream::iter([first]).chain(later).take_until(Box::pin(stopped)).map(|line| json_line(&line));
     Ok(Body::from_stream(lines).into_response())
 }
 

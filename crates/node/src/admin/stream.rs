@@ -4,13 +4,12 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
 use crate::{
     admin::{
         message::{Line, OfTopic, shown},
-        routes::Fault,
+        routes::{Fault, json_line},
     },
     handle::{Delivery, Handle, Subscription},
 };
@@ -33,11 +32,7 @@ pub(super) async fn subscribe(State(handle): State<Handle>, Json(of): Json<OfTop
             handle.stopped().await;
         }
     };
-    let lines = stream::iter(first).chain(later).take_until(Box::pin(stopped)).map(|line| {
-        let mut bytes = serde_json::to_vec(&line)?;
-        bytes.push(b'\n');
-        Ok::<_, serde_json::Error>(Bytes::from(bytes))
-    });
+    let lines = stream::iter(first).chain(later).take_until(Box::pin(stopped)).map(|line| json_line(&line));
     Ok(Body::from_stream(lines).into_response())
 }
 

@@ -5,12 +5,12 @@ use std::{
 
 use bruit::admin::{
     Client,
-    message::{CallOutcome, CallRequest, PartLine},
+    message::{CallOutcome, CallRequest, PartLine, unhex},
 };
 use tempfile::NamedTempFile;
 
 use crate::{
-    commands::{block_on, hex::bytes_of_hex},
+    commands::block_on,
     exit::{Exit, Failure},
     output::Output,
 };
@@ -43,10 +43,11 @@ pub(super) fn call(
 
 async fn parts(client: &Client, request: &CallRequest, to: &mut impl Write) -> Result<CallOutcome, Failure> {
     let written = |error: io::Error| Failure::failed(format!("the answer cannot be written: {error}"));
+    let garbled = || Failure::failed("the node tells what is no hexadecimal text");
     let mut lines = client.call_stream(request).await?;
     loop {
         match lines.next().await? {
-            Some(PartLine::Part { hex }) => to.write_all(&bytes_of_hex(&hex)).map_err(written)?,
+            Some(PartLine::Part { hex }) => to.write_all(&unhex(&hex).ok_or_else(garbled)?).map_err(written)?,
             Some(PartLine::End(outcome)) => {
                 to.flush().map_err(written)?;
                 return Ok(*outcome);
