@@ -3,6 +3,7 @@
 mod choice;
 mod compare;
 mod parallel;
+mod report;
 mod run;
 mod shown;
 mod sweep;
@@ -33,6 +34,10 @@ enum Command {
     ///
     /// Every value is checked like a file before the first is run. Exit codes as of `run`.
     Sweep(sweep::Args),
+    /// Writes the evaluation: a document with tables and a page with plots, from shipped scenarios.
+    ///
+    /// Exit code 1: with `--check`, the document is not what the scenarios show.
+    Report(report::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Report(args) => report::run(&args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

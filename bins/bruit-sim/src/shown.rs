@@ -19,6 +19,15 @@ impl<'a> Shown<'a> {
         self.outcome.figures.printed()
     }
 
+    pub(crate) const fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Each claim in words, and whether it holds.
+    pub(crate) fn claims(&self) -> Vec<(String, bool)> {
+        self.outcome.claims.iter().map(|judged| (bounds(judged), judged.holds)).collect()
+    }
+
     pub(crate) fn holds(&self) -> bool {
         self.outcome.holds()
     }
@@ -45,6 +54,14 @@ impl<'a> Shown<'a> {
         }
         for (name, number) in outcome.figures.printed() {
             object.entry(name).or_insert_with(|| numeral(number));
+        }
+        for (name, curve) in [
+            ("coverage_by_round", outcome.figures.curve("coverage_by_round")),
+            ("coverage_by_ms", hundredths(&outcome.figures.curve("coverage_by_ms"))),
+        ] {
+            if !curve.is_empty() {
+                object.insert(name.to_owned(), json!(curve));
+            }
         }
         Value::Object(object)
     }
@@ -77,6 +94,15 @@ impl<'a> Shown<'a> {
         let lines: Vec<String> = claims.chain(broken).collect();
         format!("{} with seed {}\n{}", self.scenario.name(), self.scenario.seed(), lines.join("\n"))
     }
+}
+
+/// After how many steps each hundredth of the whole had come, as far as it came.
+fn hundredths(curve: &[f64]) -> Vec<f64> {
+    let reached = (1..=100).map_while(|hundredths| {
+        let share = f64::from(hundredths) / 100.0;
+        curve.iter().position(|sum| *sum >= share - 1e-12)
+    });
+    reached.map(|step| step as f64).collect()
 }
 
 fn bounds(judged: &bruit_sim::scenario::Judged) -> String {
