@@ -9,6 +9,7 @@ mod spies;
 
 pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
 pub use measures::{Measures, Spread, Unmasking};
+pub(crate) use message::sealer;
 pub use node::{GossipNode, Reach, Rules, Spreads};
 pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
 pub(crate) use section::{check, run};

@@ -14,11 +14,16 @@ mod parts;
 mod section;
 
 pub use bot::Attack;
-pub use experiment::Experiment;
+pub use experiment::{Experiment, Load};
 pub use host::Host;
 pub use internet::{Internet, Place};
 pub use letter::{Content, Letter};
 pub use node::{NetworkNode, Signal};
 pub use parts::Parts;
-pub use section::{AttackSection, AttackWord, NetworkSection, RestartSection};
+pub use section::{AttackSection, AttackWord, LoadSection, NetworkSection, RestartSection};
 pub(crate) use section::{check, run};
+
+/// The topic of all items.
+fn topic() -> bruit_stack::gossip::Topic {
+    bruit_stack::gossip::Topic::new("scenario").unwrap_or_else(|_| unreachable!("the name has 8 bytes"))
+}

@@ -48,11 +48,25 @@ fn the_same_seed_leaves_the_same_trace_also_through_the_wire_and_another_does_no
 }
 
 #[test]
+fn what_is_published_after_a_crash_reaches_those_that_are_left() {
+    let text = ATTACKED.split("[network.attack]").next().unwrap().replace("hostile_seeds = 3\n", "");
+    let text =
+        format!("{text}[network.restart]\ndead_share = 0.5\n[network.load]\nmessages = 5\nat_ms = [0, 20_000]\n");
+    let run = run(&text, 1, false);
+    let printed = run.figures.printed();
+    assert!(printed["delivered_after_0ms"] > 0.9, "{printed:?}");
+    assert_eq!(printed["delivered_after_20000ms"], 1.0);
+    assert_eq!(run.broken, Vec::<String>::new());
+}
+
+#[test]
 fn a_network_that_cannot_be_is_refused_with_its_line() {
     for (from, to, reason) in [
         ("nodes = 100", "nodes = 1", "line 3: nodes: 1 nodes, but whole nodes must be 2 to 100000"),
         ("hostile_seeds = 3", "hostile_seeds = 61", "61 of 60 bots cannot be seeds"),
         ("trash = 0.5", "trash = 1.5", "line 20: network.attack.trash: 1.5 is no share"),
+        ("trash = 0.5", "trash = 0.5\n[network.load]\nat_ms = [30_000]", "nobody watches any more after 30000 ms"),
+        ("trash = 0.5", "trash = 0.5\n[network.load]\nmessages = 1_001", "1001 messages are more than 1000"),
         ("dead_share = 0.2", "dead_shear = 0.2", "unknown field `dead_shear`"),
     ] {
         let refused = Scenario::parse("attacked", &ATTACKED.replacen(from, to, 1), Options::default()).unwrap_err();

@@ -92,7 +92,7 @@ impl Bot {
         match signal {
             Signal::Act => self.act(net),
             Signal::DialOverdue { .. } => self.dialling = self.dialling.saturating_sub(1),
-            Signal::Join | Signal::Handshaken { .. } | Signal::AskOverdue { .. } => {}
+            Signal::Join | Signal::Publish { .. } | Signal::Handshaken { .. } | Signal::AskOverdue { .. } => {}
         }
     }
 

@@ -2,12 +2,16 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bruit_core::{Endpoint, Seed};
 use bruit_stack::{ValidConfig, address_book::Records};
-use rand::{RngExt, seq::SliceRandom};
+use rand::{
+    RngExt,
+    seq::{IndexedRandom, SliceRandom},
+};
 
 use super::{
     Attack, Host, Internet, NetworkNode, Place, Signal,
     bot::{Bot, Gang},
-    measures::{count_books, count_victims, honest_tried, overlay},
+    measures::{count_books, count_items, count_victims, honest_tried, overlay},
+    topic,
 };
 use crate::{Fault, Figures, Links, Overlay, START, TraceHash, Wire, World};
 
@@ -44,10 +48,21 @@ pub struct Experiment {
     pub keeps_book: bool,
     /// For how long they are watched then.
     pub watch: Duration,
+    /// What the others publish meanwhile.
+    pub load: Load,
     /// What is done to letters beside carrying them.
     pub wire: Wire,
     /// What everything drawn follows from.
     pub seed: Seed,
+}
+
+/// Items that nodes publish which neither died nor started again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// How many at each moment.
+    pub messages: u32,
+    /// The moments, after the one in which some died.
+    pub moments: Vec<Duration>,
 }
 
 /// What an experiment showed.
@@ -61,6 +76,12 @@ pub struct Shown {
     pub overlay: Option<Overlay>,
     /// Which invariants did not hold.
     pub broken: Vec<String>,
+}
+
+/// Whom a restart of the network struck, and whom it left alone.
+struct Struck {
+    victims: Vec<u32>,
+    others: Vec<u32>,
 }
 
 impl Experiment {
@@ -87,9 +108,10 @@ impl Experiment {
         world.run_until(world.now().after(self.attack_lasts));
         count_books(&world, &tried, &mut figures);
 
-        let victims = self.restart(&mut world);
+        let Struck { victims, others } = self.restart(&mut world);
         world.run_until(world.now().after(self.watch));
         count_victims(&world, &victims, self.watch, &mut figures);
+        count_items(&world, &others, &self.load.moments, &mut figures);
         world.net().traffic().count_in(&mut figures);
         let overlay = overlay(&world);
         if let Some(metrics) = overlay.as_ref().map(|overlay| overlay.metrics(&self.seed)) {
@@ -113,6 +135,7 @@ impl Experiment {
         let victims = endpoints(0, attack.victims.min(self.honest));
         let bots = places.get(self.honest as usize..).unwrap_or_default();
         let gang = Arc::new(Gang::new(attack, self.config.network.as_str(), bots, victims, &self.seed));
+        let topic = (!self.load.moments.is_empty()).then(topic);
         let node = |number: u32| {
             let (place, seed) = (places[number as usize].clone(), self.seed.derive("node", u64::from(number)));
             match number < self.honest {
@@ -121,6 +144,7 @@ impl Experiment {
                     Arc::clone(&config),
                     [seeds.clone(), hostile.clone()],
                     seed,
+                    topic.clone(),
                 ))),
                 false => NetworkNode::Bot(Box::new(Bot::new(place, Arc::clone(&gang), &seed))),
             }
@@ -156,18 +180,20 @@ impl Experiment {
         );
     }
 
-    /// Some die, some start again; those that do are returned.
-    fn restart(&self, world: &mut World<NetworkNode>) -> Vec<u32> {
+    /// Some die, some start again, and the others publish.
+    fn restart(&self, world: &mut World<NetworkNode>) -> Struck {
         let mut order: Vec<u32> = (self.seeds..self.honest).collect();
         order.shuffle(&mut self.seed.derive("victims", 0).rng());
         let count = |share: f64| (f64::from(self.honest) * share).round() as usize;
         let dead: Vec<u32> = order.drain(..count(self.dead_share).min(order.len())).collect();
-        order.truncate(count(self.restart_share));
+        let others = order.split_off(count(self.restart_share).min(order.len()));
+        let others: Vec<u32> = (0..self.seeds).chain(others).collect();
         for node in &dead {
             kill(world, *node);
         }
         world.fault(&Fault::Crash { nodes: dead, notice: Duration::ZERO });
         let mut books: Vec<Option<Records>> = order.iter().map(|node| kill(world, *node)).collect();
+        self.publish(&others, world);
         world.run_until(world.now().after(Duration::from_secs(5)));
         for (node, book) in order.iter().zip(&mut books) {
             let book = book.take().filter(|_| self.keeps_book);
@@ -177,7 +203,20 @@ impl Experiment {
                 }
             });
         }
-        order
+        Struck { victims: order, others }
+    }
+
+    /// Nodes drawn by chance publish at each moment.
+    fn publish(&self, nodes: &[u32], world: &mut World<NetworkNode>) {
+        let mut rng = self.seed.derive("publishers", 0).rng();
+        let now = world.now();
+        for (moment, after) in (0_u32..).zip(&self.load.moments) {
+            for _ in 0..self.load.messages {
+                if let Some(node) = nodes.choose(&mut rng) {
+                    world.with(*node, |_, net| net.call_at(now.after(*after), Signal::Publish { moment }));
+                }
+            }
+        }
     }
 
     /// What must hold in every network: no connection to a place where nobody lives, and no slot beyond its limit.

@@ -1,3 +1,5 @@
+mod items;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -31,6 +33,8 @@ pub struct Host {
     place: Place,
     config: Arc<ValidConfig>,
     seed: Seed,
+    /// The topic that it subscribes, if it does.
+    topic: Option<gossip::Topic>,
     seeds: Vec<Endpoint>,
     /// Seed addresses that are named from the second start on.
     later_seeds: Vec<Endpoint>,
@@ -62,7 +66,13 @@ struct Connection {
 }
 
 impl Host {
-    pub(super) fn new(place: Place, config: Arc<ValidConfig>, seeds: [Vec<Endpoint>; 2], seed: Seed) -> Self {
+    pub(super) fn new(
+        place: Place,
+        config: Arc<ValidConfig>,
+        seeds: [Vec<Endpoint>; 2],
+        seed: Seed,
+        topic: Option<gossip::Topic>,
+    ) -> Self {
         let [seeds, later_seeds] = seeds;
         let parts = Parts::new(&config, place.peer, &seed);
         let coupler = Coupler::new(&config, place.peer, &seed, seed.derive("book", 0));
@@ -70,6 +80,7 @@ impl Host {
             place,
             config,
             seed,
+            topic,
             seeds,
             later_seeds,
             parts,
@@ -164,6 +175,7 @@ impl Host {
                 self.parts.exchange.ask_failed(peer, net.now());
                 self.coupler.conduct_seen(peer, bruit_core::Conduct::TimedOut);
             }
+            Signal::Publish { moment } => self.publish(moment, net),
             Signal::AskOverdue { .. } | Signal::Act => {}
         }
         self.settle(net);
@@ -223,6 +235,9 @@ impl Host {
     fn join(&mut self, net: &mut Around) {
         let now = net.now();
         (self.is_up, self.started, self.settled_after) = (true, now, None);
+        if let Some(topic) = self.topic.clone() {
+            _ = self.parts.gossip.subscribe(topic);
+        }
         let endpoint = self.place.endpoint.clone();
         self.coupler.book_mut().own_endpoint(endpoint.clone());
         self.parts.peering.presented(vec![endpoint.clone()], Vec::new());
@@ -401,6 +416,8 @@ impl Host {
         };
         if let Content::Rpc(message) = content {
             self.parts.rpc.message_received(slot, message, now);
+        } else if let Content::Gossip(gossip::Message::Announce(announcement)) = content {
+            let _ = self.parts.gossip.announcement_received(slot, *announcement, now);
         } else if let Content::Gossip(gossip::Message::Control(control)) = content {
             let _ = self.parts.gossip.control_received(slot, *control, now);
         } else if let Content::Gossip(gossip::Message::Item(item)) = content {
@@ -509,23 +526,6 @@ impl Host {
             }
             // Nobody reads here who could be paused, and no application asks.
             rpc::Output::Pause { .. } | rpc::Output::Resume { .. } | rpc::Output::Event(_) => {}
-        }
-    }
-
-    fn carry_out_gossip(&mut self, output: gossip::Output, net: &mut Around) {
-        match output {
-            gossip::Output::Send { to, message, .. } => {
-                if let Some(peer) = self.parts.peer_of(to) {
-                    self.send_to(&peer, Content::Gossip(message), net);
-                }
-            }
-            gossip::Output::Event(gossip::Event::Conduct { peer, conduct }) => {
-                if let Some(peer) = self.parts.peer_of(peer) {
-                    self.coupler.conduct_seen(peer, conduct);
-                }
-            }
-            // No application listens, and nobody reads who could be paused.
-            gossip::Output::Pause { .. } | gossip::Output::Resume { .. } | gossip::Output::Event(_) => {}
         }
     }
 

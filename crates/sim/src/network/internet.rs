@@ -1,4 +1,9 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use bruit_stack::gossip::ItemId;
 
 use bruit_core::{Endpoint, LookupMap, PeerId, Scope, Seed, scope_of};
 
@@ -11,6 +16,8 @@ pub struct Internet {
     /// How many of the nodes, from node 0 on, are honest.
     honest: u32,
     pub(crate) connections: u64,
+    /// Items that were published: at which moment, and who got them.
+    pub(crate) items: BTreeMap<ItemId, (u32, Vec<u32>)>,
     /// How many dials went to addresses that the public internet does not have.
     pub(crate) reserved_dials: u64,
 }

@@ -58,6 +58,17 @@ pub(super) fn count_victims(world: &World<NetworkNode>, victims: &[u32], watched
     figures.share("eclipsed", eclipsed, victims.len() as u64);
 }
 
+/// Which share of some nodes got what others of them published, for each moment.
+pub(super) fn count_items(world: &World<NetworkNode>, nodes: &[u32], moments: &[Duration], figures: &mut Figures) {
+    for (moment, receivers) in world.tally().items.values() {
+        let Some(after) = moments.get(*moment as usize) else { continue };
+        let receivers: BTreeSet<u32> = receivers.iter().copied().collect();
+        let reached = nodes.iter().filter(|node| receivers.contains(node)).count();
+        let name = format!("delivered_after_{}ms", after.as_millis());
+        figures.share(&name, reached as u64, nodes.len() as u64);
+    }
+}
+
 /// Who is connected to whom among the honest nodes: those that a node keeps whom it dialled.
 pub(super) fn overlay(world: &World<NetworkNode>) -> Option<Overlay> {
     let internet = world.tally();

@@ -37,6 +37,11 @@ pub enum Signal {
         /// When.
         asked: Timestamp,
     },
+    /// It publishes an item.
+    Publish {
+        /// At which of the moments at which some do.
+        moment: u32,
+    },
     /// A bot does what it does.
     Act,
 }

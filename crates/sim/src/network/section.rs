@@ -4,7 +4,7 @@ use bruit_core::{NetworkId, Seed};
 use bruit_stack::{Config, Profile, ValidConfig};
 use serde::Deserialize;
 
-use super::{Attack, Experiment};
+use super::{Attack, Experiment, Load, topic};
 use crate::{
     Wire,
     scenario::{Invalid, Run, Scenario},
@@ -12,6 +12,8 @@ use crate::{
 
 /// The network's name in hellos.
 const NETWORK: &str = "sim";
+/// How many items are published in one moment at most.
+const MESSAGES_MAX: u32 = 1_000;
 
 /// A network of whole nodes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -31,6 +33,8 @@ pub struct NetworkSection {
     pub attack: Option<AttackSection>,
     /// Who starts again after that.
     pub restart: RestartSection,
+    /// What is published from then on.
+    pub load: LoadSection,
     /// Whether bytes are counted by kind.
     pub count_bytes: bool,
 }
@@ -86,6 +90,16 @@ pub struct RestartSection {
     pub watch_ms: f64,
 }
 
+/// Items that nodes publish which neither died nor started again.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadSection {
+    /// How many at each moment.
+    pub messages: u32,
+    /// The moments, after the one in which some died.
+    pub at_ms: Vec<f64>,
+}
+
 impl Default for NetworkSection {
     fn default() -> Self {
         Self {
@@ -96,6 +110,7 @@ impl Default for NetworkSection {
             grow_ms: 120_000.0,
             attack: None,
             restart: RestartSection::default(),
+            load: LoadSection::default(),
             count_bytes: false,
         }
     }
@@ -150,8 +165,23 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
             trash: scenario.share("network.attack.trash", attack.trash)?,
         })
     });
+    let load = &section.load;
+    if load.messages > MESSAGES_MAX {
+        return invalid("network.load.messages", format!("{} messages are more than {MESSAGES_MAX}", load.messages));
+    }
+    let moments =
+        load.at_ms.iter().map(|at| scenario.span("network.load.at_ms", *at)).collect::<Result<Vec<_>, _>>()?;
+    let watch = scenario.span("network.restart.watch_ms", restart.watch_ms)?;
+    if let Some(late) = moments.iter().find(|at| **at > watch) {
+        let reason = format!("nobody watches any more after {} ms", late.as_millis());
+        return invalid("network.load.at_ms", reason);
+    }
+    let config = settings(section.profile).map_err(|reason| scenario.invalid("network.profile", reason))?;
+    if !moments.is_empty() && config.gossip.topic(&topic()).is_none() {
+        return invalid("network.load", "the profile relays no topics but its own".to_owned());
+    }
     Ok(Experiment {
-        config: settings(section.profile).map_err(|reason| scenario.invalid("network.profile", reason))?,
+        config,
         honest: file.nodes,
         bots,
         bot_ips: attack.and_then(|attack| attack.ips).unwrap_or(bots),
@@ -165,7 +195,8 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
         dead_share: restart.dead_share,
         restart_share: restart.share,
         keeps_book: restart.keeps_book,
-        watch: scenario.span("network.restart.watch_ms", restart.watch_ms)?,
+        watch,
+        load: Load { messages: load.messages, moments },
         wire: Wire { is_counted: section.count_bytes, ..scenario.wire() },
         seed: seed.clone(),
     })
