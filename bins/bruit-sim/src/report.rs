@@ -5,6 +5,7 @@
 
 mod claims;
 mod document;
+mod eager_push;
 mod made;
 mod page;
 mod plots;

@@ -79,12 +79,12 @@ fn cells(made: &Made, row: &Row) -> Vec<String> {
     let table = made.table;
     let mut cells: Vec<String> = row.values.iter().map(|value| format!("`{value}`")).collect();
     let values: Vec<&str> = row.values.iter().map(String::as_str).collect();
+    let mean = if let Published::Means(of) = table.published { of(&values) } else { None };
     for (column, figure) in table.figures.iter().enumerate() {
         let ours = row.printed.get(*figure).copied();
         cells.push(ours.map_or_else(|| "-".to_owned(), number));
-        if let Published::Means(means) = table.published {
-            let mean = means.iter().find(|mean| mean.values == values);
-            let published = mean.and_then(|mean| Some((mean, *mean.figures.get(column)?)));
+        if let Published::Means(_) = table.published {
+            let published = mean.as_ref().and_then(|mean| Some((mean, *mean.figures.get(column)?)));
             cells.push(published.map_or_else(|| "-".to_owned(), |(_, (value, _))| number(value)));
             let apart = published.and_then(|(mean, value)| errors_apart(row.figures.numbers(figure), value, mean.runs));
             cells.push(apart.map_or_else(|| "-".to_owned(), |apart| format!("{apart:.1}")));

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Context;
 use bruit_sim::{Figures, Overlay, Scenario, scenario::Change};
 
-use super::table::Table;
+use super::table::{Size, Table};
 use crate::{
     choice::Choice,
     parallel,
@@ -39,7 +39,12 @@ impl Made {
         seed: Option<u64>,
     ) -> anyhow::Result<Self> {
         let change = |(key, value): &(&str, &str)| Change { key: (*key).to_owned(), value: (*value).to_owned() };
-        let choice = Choice { set: table.set.iter().map(change).collect(), seed, ..Choice::default() };
+        let mut set: Vec<Change> = table.set.iter().map(change).collect();
+        if table.size != Size::Smoke {
+            // What the file claims is not claimed for other values.
+            set.push(change(&("claim", "[]")));
+        }
+        let choice = Choice { set, seed, ..Choice::default() };
         let axes = table.over.iter().map(|(key, values)| Axis::parse(&format!("{key}={values}")));
         let axes: Vec<Axis> = axes.collect::<Option<_>>().context("a table has an axis that is none")?;
         let path = scenarios.join(format!("{}.toml", table.file));

@@ -21,7 +21,7 @@ struct Chart {
 
 type Line = (String, Vec<(f64, f64)>);
 
-const CHARTS: [Chart; 9] = [
+const CHARTS: [Chart; 12] = [
     Chart {
         id: "policies",
         title: "Coverage by round",
@@ -77,6 +77,31 @@ const CHARTS: [Chart; 9] = [
         text: "Of the living, at once.",
         axes: ["share crashed", "share reached"],
         lines: |made| by_last(made, 1, 0, "coverage"),
+    },
+    Chart {
+        id: "crash_large",
+        title: "Survival by share of crashed, 10,000 nodes",
+        text: "Of the living, at once; beside it what HyParView's authors publish (about).",
+        axes: ["share crashed", "share reached"],
+        lines: |made| {
+            let mut lines = by_last(made, 1, 0, "coverage");
+            lines.push(("HyParView, published".to_owned(), vec![(0.1, 1.0), (0.8, 1.0), (0.95, 0.9)]));
+            lines
+        },
+    },
+    Chart {
+        id: "repair",
+        title: "Survival with address books",
+        text: "Of those that are left: at once, and after one and two rounds of dials.",
+        axes: ["share crashed", "share reached"],
+        lines: repaired,
+    },
+    Chart {
+        id: "repair_large",
+        title: "Survival with address books, 1,000 nodes",
+        text: "Of those that are left: at once, and after one and two rounds of dials.",
+        axes: ["share crashed", "share reached"],
+        lines: repaired,
     },
     Chart {
         id: "growth",
@@ -136,6 +161,12 @@ fn by_last(made: &Made, name: usize, x: usize, figure: &str) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// A line for each figure of the table.
+fn repaired(made: &Made) -> Vec<Line> {
+    let figures = made.table.figures.iter();
+    figures.map(|figure| ((*figure).to_owned(), points(made.rows.iter(), 0, figure))).collect()
 }
 
 fn load(made: &Made) -> Vec<Line> {

@@ -32,18 +32,16 @@ pub(super) enum Size {
 pub(super) enum Published {
     None,
     /// Means over some runs: ours are compared in standard errors of the difference.
-    Means(&'static [Mean]),
+    Means(fn(&[&str]) -> Option<Mean>),
     /// Numbers in columns of their own.
     Columns(&'static [&'static str], fn(&[&str]) -> Vec<Option<f64>>),
 }
 
 /// What a computation that shares no code with the engines gave for a row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mean {
-    /// The values that the row has.
-    pub(super) values: &'static [&'static str],
     /// For each figure of the table the mean, and one unit of the last digit that was written down.
-    pub(super) figures: &'static [(f64, f64)],
+    pub(super) figures: Vec<(f64, f64)>,
     pub(super) runs: u32,
 }
 
