@@ -4,6 +4,7 @@ mod connections;
 mod dialling;
 mod eviction;
 mod liveness;
+mod manual;
 mod seats;
 mod seeding;
 mod seeds;
@@ -313,21 +314,6 @@ impl<C: Copy + Ord> Engine<C> {
         added
     }
 
-    /// Names a peer to be connected to for ever, beside all limits. Beyond `manual_max` it is not taken.
-    pub fn add_node(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
-        let max = self.config().manual_max;
-        let added = add(&mut self.dialling.manual, Named::new(endpoint, peer), max);
-        self.dial_manual(now);
-        added
-    }
-
-    /// Takes a manual peer off the list; its connection stays.
-    pub fn remove_node(&mut self, endpoint: &Endpoint) -> bool {
-        let before = self.dialling.manual.len();
-        self.dialling.manual.retain(|named| named.endpoint != *endpoint);
-        self.dialling.manual.len() < before
-    }
-
     /// Proposes a peer to dial.
     pub fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
         if self.wanted() == 0 {
@@ -536,20 +522,6 @@ impl<C: Copy + Ord> Engine<C> {
         self.tell(Event::DialStarted { endpoint: endpoint.clone(), peer });
         self.outputs.push_back(Output::Dial { endpoint, peer });
         DialOutcome::Started
-    }
-
-    fn dial_manual(&mut self, now: Timestamp) {
-        if self.stopping {
-            return;
-        }
-        let waiting = self.dialling.manual_waiting(|named| is_connected(&self.peers, named));
-        let due: Vec<_> = waiting.filter(|(at, _)| *at <= now).map(|(_, named)| named.clone()).collect();
-        for named in due {
-            let endpoint = named.endpoint.clone();
-            if matches!(self.start_dial(named, Purpose::Manual, now), DialOutcome::Connected | DialOutcome::Forbidden) {
-                self.dialling.failed(&endpoint, &self.valid.config, &mut self.rng, now);
-            }
-        }
     }
 
     fn look_for_peers(&mut self, now: Timestamp) {

@@ -24,6 +24,11 @@ pub enum Event {
         /// The peer.
         peer: PeerId,
     },
+    /// A peer that has a slot is one that the operator named: its slot is a manual one from now on.
+    Named {
+        /// The peer.
+        peer: PeerId,
+    },
     /// More peers are wanted: propose some with `dial`, and say `candidates_exhausted` if there are fewer.
     CandidatesWanted {
         /// How many.

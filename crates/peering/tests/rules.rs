@@ -362,3 +362,87 @@ fn hellos_name_no_address_that_the_peer_could_not_dial() {
         assert_eq!(told.unwrap(), all[..count], "to {from:?}");
     }
 }
+
+/// An engine with one held peer of each class that a peer can have by itself: 2 came, 3 was dialled.
+fn engine_with_two(local: PeerId) -> Engine<u32> {
+    let mut engine = engine(local);
+    engine.connection_established(2, peer(2), Origin::Accepted(at(2)), T);
+    engine.hello_received(peer(2), hello(&[at(2)]), T);
+    assert_eq!(engine.dial(at(3), None, T), DialOutcome::Started);
+    engine.connection_established(3, peer(3), Origin::Dialled(at(3)), T);
+    engine.hello_answered(peer(3), hello(&[]), T);
+    outputs(&mut engine);
+    engine
+}
+
+fn named(outputs: &VecDeque<Output<u32>>) -> Vec<PeerId> {
+    let named = outputs.iter().filter_map(|output| match output {
+        Output::Event(Event::Named { peer }) => Some(*peer),
+        Output::Dial { .. }
+        | Output::SendHello { .. }
+        | Output::SendPing { .. }
+        | Output::SendGoodbye { .. }
+        | Output::Close { .. }
+        | Output::Event(_) => None,
+    });
+    named.collect()
+}
+
+#[test]
+fn a_peer_that_is_named_while_it_is_connected_is_manual_from_then_on() {
+    let mut engine = engine_with_two(peer(1));
+    assert!(engine.add_node(at(2), Some(peer(2)), T));
+    assert!(engine.add_node(at(3), None, T), "where it was dialled is who it is");
+    let said = outputs(&mut engine);
+    assert_eq!(named(&said), [peer(2), peer(3)]);
+    assert!(!said.iter().any(|output| matches!(output, Output::Dial { .. })), "{said:?}");
+    assert_eq!(engine.class_of(&peer(2)), Some(SlotClass::Manual));
+    assert_eq!(engine.class_of(&peer(3)), Some(SlotClass::Manual));
+
+    let later = T.after(MINUTE);
+    for (connection, number) in [(2, 2), (3, 3)] {
+        engine.connection_closed(connection, peer(number), later);
+    }
+    engine.handle_timeout(later.after(MINUTE));
+    let mut dials: Vec<_> = engine.dials().map(|(endpoint, _)| endpoint.clone()).collect();
+    dials.sort();
+    assert_eq!(dials, [at(2), at(3)], "it is dialled when it is lost");
+}
+
+#[test]
+fn a_peer_that_turns_out_to_live_where_a_manual_one_was_named_is_that_one() {
+    let (first, second) = ordered();
+    for (local, other) in [(first, second), (second, first)] {
+        let mut engine = engine(local);
+        engine.connection_established(1, other, Origin::Accepted(at(9)), T);
+        engine.hello_received(other, hello(&[at(9)]), T);
+        engine.add_node(at(4), None, T.after(MINUTE));
+        assert_eq!(named(&outputs(&mut engine)), []);
+        let now = T.after(MINUTE);
+        engine.connection_established(2, other, Origin::Dialled(at(4)), now);
+        let said = outputs(&mut engine);
+        assert_eq!(named(&said), [other]);
+        assert!(succeeded(&said), "{said:?}");
+        assert_eq!(engine.class_of(&other), Some(SlotClass::Manual));
+        assert_eq!(engine.manual().next(), Some((&at(4), Some(other))));
+        for connection in closed(&said) {
+            engine.connection_closed(connection, other, now);
+        }
+        engine.handle_timeout(now);
+        assert_eq!(engine.dials().count(), 0, "nobody is dialled over and over");
+    }
+}
+
+#[test]
+fn fault_a_manual_address_that_leads_to_somebody_who_is_still_greeting_is_not_hammered() {
+    let (local, other) = ordered();
+    let mut engine = engine(local);
+    engine.connection_established(1, other, Origin::Accepted(at(9)), T);
+    engine.add_node(at(4), None, T);
+    engine.connection_established(2, other, Origin::Dialled(at(4)), T);
+    assert_eq!(closed(&outputs(&mut engine)), [2]);
+    engine.connection_closed(2, other, T);
+    engine.handle_timeout(T);
+    assert_eq!(engine.dials().count(), 0);
+    engine.handle_timeout(T.after(MINUTE / 4));
+}

@@ -54,6 +54,8 @@ pub trait Engines {
     fn relay(&mut self, from: PeerId, addrs: Vec<PeerAddr>, now: Timestamp);
     /// Tells address exchange what a peer's hello says about places, and whether others are never to be told of the peer.
     fn locate(&mut self, peer: PeerId, hello: PeerHello, is_secret: bool, now: Timestamp);
+    /// Makes address exchange never name a connected peer to others. Nothing where the operator names nobody after the start.
+    fn hide(&mut self, _peer: PeerId) {}
     /// Tells address exchange whether more addresses are wanted.
     fn more_wanted(&mut self, is_more_wanted: bool, now: Timestamp);
     /// Tells address exchange how many entries the book has.
@@ -178,7 +180,14 @@ impl Coupler {
             Command::Feel => self.feel(engines, now),
             Command::AskForAddrs(peer) => engines.ask(peer, now),
             Command::AskAnybodyForAddrs => self.ask_anybody(engines, now),
-            Command::Locate { peer, hello } => engines.locate(peer, hello, self.book.is_special(&peer), now),
+            Command::Locate { peer, hello } => {
+                let is_manual = engines.peering().class_of(&peer) == Some(SlotClass::Manual);
+                engines.locate(peer, hello, is_manual || self.book.is_special(&peer), now);
+            }
+            Command::Hide(peer) => {
+                engines.hide(peer);
+                engines.forget_answers();
+            }
             Command::Part(peer) => engines.say_goodbye(peer, GoodbyeReason::Requested, now),
             Command::BookConnected { .. }
             | Command::BookDisconnected(_)

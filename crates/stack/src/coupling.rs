@@ -73,6 +73,8 @@ pub enum Command {
         /// What it says.
         hello: PeerHello,
     },
+    /// Never name a peer to others from now on.
+    Hide(PeerId),
     /// Part from a peer that is not to be kept.
     Part(PeerId),
 }
@@ -83,6 +85,7 @@ pub fn of_peering(event: &bruit_peering::Event, group_of: impl Fn(&Endpoint) -> 
     match event {
         Event::PeerUp { peer, class, hello, remote } => peer_up(*peer, *class, hello, remote),
         Event::PeerDown { peer } => vec![Command::Dismiss(*peer), Command::BookDisconnected(*peer)],
+        Event::Named { peer } => vec![Command::Hide(*peer)],
         Event::CandidatesWanted { count } => vec![Command::Propose(*count)],
         Event::FeelerWanted => vec![Command::Feel],
         Event::Met { peer } => vec![Command::AskForAddrs(*peer)],

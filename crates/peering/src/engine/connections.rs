@@ -40,6 +40,10 @@ impl<C: Copy + Ord> Engine<C> {
 
     fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_settled = self.is_settled(&peer, now);
+        if let (true, Origin::Dialled(endpoint)) = (self.is_held(&peer), &origin) {
+            self.was_reached_at(endpoint.clone(), peer);
+            self.recognize(peer, now);
+        }
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let is_dialled = origin.is_dialled();
         let is_greeting = matches!(known.state, State::Greeting { .. });
@@ -66,6 +70,9 @@ impl<C: Copy + Ord> Engine<C> {
             if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
                 *held = class;
             }
+            if let Origin::Dialled(endpoint) = closed {
+                self.let_rest(&endpoint, now);
+            }
             return;
         }
         let state = known.state;
@@ -90,12 +97,14 @@ impl<C: Copy + Ord> Engine<C> {
                 let failed = Event::DialFailed { endpoint, peer: Some(peer), reason: DialFailure::HungUp };
                 self.tell(failed);
             }
-            // Not in the same moment, or the two would connect and part as fast as they can.
-            State::Held(_) | State::Leaving { .. } => {
-                let span = self.config().backoff_base;
-                self.dialling.stay_away(&endpoint, span, &self.valid.config, now);
-            }
+            State::Held(_) | State::Leaving { .. } => self.let_rest(&endpoint, now),
         }
+    }
+
+    /// Does not dial again in the same moment, or the two would connect and part as fast as they can.
+    fn let_rest(&mut self, endpoint: &Endpoint, now: Timestamp) {
+        let span = self.config().backoff_base;
+        self.dialling.stay_away(endpoint, span, &self.valid.config, now);
     }
 
     /// A dial has failed.
@@ -144,11 +153,15 @@ impl<C: Copy + Ord> Engine<C> {
     pub(super) fn was_reached(&mut self, peer: PeerId, now: Timestamp) {
         for endpoint in self.dialled_endpoints(peer) {
             self.dialling.seed_met(&endpoint, now);
-            self.dialling.backoff.succeeded(&endpoint);
-            self.dialling.bind(&endpoint, peer);
-            self.budget.reached(&endpoint);
-            self.tell(Event::DialSucceeded { endpoint, peer });
+            self.was_reached_at(endpoint, peer);
         }
+    }
+
+    fn was_reached_at(&mut self, endpoint: Endpoint, peer: PeerId) {
+        self.dialling.backoff.succeeded(&endpoint);
+        self.dialling.bind(&endpoint, peer);
+        self.budget.reached(&endpoint);
+        self.tell(Event::DialSucceeded { endpoint, peer });
     }
 
     /// A peer that has had its slot for long and says hello on a second connection has lost the first: it starts anew, and the

@@ -82,6 +82,10 @@ impl Engines for Children {
         self.exchange.hello_received(&peer, hello);
     }
 
+    fn hide(&mut self, peer: PeerId) {
+        self.exchange.hide(&peer);
+    }
+
     fn more_wanted(&mut self, is_more_wanted: bool, _: Timestamp) {
         self.exchange.more_wanted(is_more_wanted);
     }

@@ -91,6 +91,7 @@ impl Coupler {
             | Command::AskForAddrs(_)
             | Command::AskAnybodyForAddrs
             | Command::Locate { .. }
+            | Command::Hide(_)
             | Command::Part(_) => {}
         }
     }
