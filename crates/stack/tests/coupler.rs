@@ -1,13 +1,17 @@
 //! What the coupler has the engines do, with peering as it is and everything else written down.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+use std::time::Duration;
+
 use bruit_addr_exchange::{PeerAddr, PeerHello};
-use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_address_book::{Ban, BanSubject};
+use bruit_core::{Conduct, Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, Engine, GoodbyeReason, Hello, Origin, Output, SlotClass};
 use bruit_stack::{Config, Coupler, Engines};
 use libp2p_identity::Keypair;
 
 const T: Timestamp = Timestamp::from_secs(1_800_000_000);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What an engine was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +19,7 @@ enum Told {
     Locate { peer: PeerId, is_secret: bool },
     Hide(PeerId),
     ForgetAnswers,
+    Goodbye(PeerId, GoodbyeReason),
 }
 
 struct Recorded {
@@ -44,6 +49,7 @@ impl Engines for Recorded {
         self.peering.addresses_learned(now);
     }
     fn say_goodbye(&mut self, peer: PeerId, reason: GoodbyeReason, now: Timestamp) {
+        self.told.push(Told::Goodbye(peer, reason));
         self.peering.say_goodbye(peer, reason, now);
     }
     fn admit(&mut self, _: PeerId, _: Timestamp) {}
@@ -117,6 +123,18 @@ impl Node {
         self.engines.peering.hello_received(peer(number), hello, self.now);
         self.drain()
     }
+
+    /// A peer does so much that is forbidden that a rule bans it.
+    fn misbehaved(&mut self, number: u8) -> Vec<Told> {
+        for _ in 0..40 {
+            self.coupler.conduct_seen(peer(number), Conduct::BrokeProtocol);
+        }
+        self.drain()
+    }
+
+    fn bans(&self) -> Vec<BanSubject> {
+        self.coupler.book().bans(self.now).map(|ban| ban.subject).collect()
+    }
 }
 
 #[test]
@@ -133,4 +151,77 @@ fn a_manual_peer_that_comes_from_its_named_host_is_located_in_secret() {
     node.engines.peering.add_node(at(1), None, node.now);
     assert_eq!(node.came(1, at(1)), [Told::Locate { peer: peer(1), is_secret: true }]);
     assert_eq!(node.engines.peering.class_of(&peer(1)), Some(SlotClass::Manual));
+}
+
+#[test]
+fn answers_are_forgotten_when_a_rule_bans_a_peer() {
+    let mut node = Node::new();
+    node.came(1, at(1));
+    assert_eq!(
+        node.misbehaved(1),
+        [Told::ForgetAnswers, Told::Goodbye(peer(1), GoodbyeReason::Misconduct)],
+        "whoever asks next is not told of it, and once is enough"
+    );
+    assert_eq!(node.bans(), [BanSubject::Peer(peer(1))]);
+}
+
+#[test]
+fn answers_are_forgotten_when_the_operator_bans_anybody() {
+    let mut node = Node::new();
+    node.came(1, at(1));
+    let ban = |subject, now| Ban::by_operator(subject, HOUR, now);
+    let banned = ban(BanSubject::host(at(2).ip().unwrap()), node.now);
+    node.coupler.ban(banned, &mut node.engines, node.now).unwrap();
+    assert_eq!(node.drain(), [Told::ForgetAnswers], "it was known and may be in them; nobody is connected from there");
+    let banned = ban(BanSubject::Peer(peer(1)), node.now);
+    node.coupler.ban(banned, &mut node.engines, node.now).unwrap();
+    assert_eq!(node.drain(), [Told::ForgetAnswers, Told::Goodbye(peer(1), GoodbyeReason::Requested)]);
+}
+
+/// Peers of one host come one after the other, and each is banned by rule.
+fn banned_one_by_one(node: &mut Node, host: Endpoint, numbers: std::ops::RangeInclusive<u8>) {
+    for number in numbers {
+        node.came(number, host.clone());
+        node.misbehaved(number);
+        node.engines.peering.connection_closed(number.into(), peer(number), node.now);
+        node.drain();
+    }
+}
+
+#[test]
+fn fault_a_host_is_banned_with_the_fifth_identity_that_came_from_it() {
+    for (host, count, is_banned) in [(at(90), 4, false), (at(90), 5, true), (at(90), 6, true)] {
+        let mut node = Node::new();
+        banned_one_by_one(&mut node, host.clone(), 1..=count);
+        let of_host = BanSubject::host(host.ip().unwrap());
+        assert_eq!(node.bans().contains(&of_host), is_banned, "after {count}");
+    }
+}
+
+#[test]
+fn a_host_is_not_banned_for_what_came_from_others_or_for_what_is_over() {
+    let mut node = Node::new();
+    banned_one_by_one(&mut node, at(90), 1..=4);
+    banned_one_by_one(&mut node, at(91), 5..=5);
+    assert_eq!(node.bans().len(), 5, "only identities");
+    node.now = node.now.after(HOUR);
+    banned_one_by_one(&mut node, at(90), 6..=6);
+    assert_eq!(node.bans(), [BanSubject::Peer(peer(6))]);
+
+    let mut local = Node::new();
+    banned_one_by_one(&mut local, Endpoint::tcp([192, 168, 1, 1].into(), 4_001), 1..=8);
+    assert_eq!(local.bans().len(), 8, "a private address is many hosts'");
+}
+
+#[test]
+fn fault_a_banned_host_loses_all_its_connections_but_those_that_the_operator_named() {
+    let mut node = Node::new();
+    node.engines.peering.add_node(at(11), Some(peer(11)), node.now);
+    node.came(10, at(90));
+    node.came(11, at(90));
+    banned_one_by_one(&mut node, at(90), 1..=4);
+    node.came(5, at(90));
+    let said = node.misbehaved(5);
+    let parted = |number| said.contains(&Told::Goodbye(peer(number), GoodbyeReason::Misconduct));
+    assert!(parted(5) && parted(10) && !parted(11), "{said:?}");
 }
