@@ -84,7 +84,8 @@ pub struct Config {
     pub probes_max: usize,
     /// How many dials that only try an address are begun per minute. 120: a guess, a fifth of ten dials a second.
     pub probes_per_minute: u64,
-    /// How many of them wait for their turn; more are not tried. 256: as many as handshakes may be under way.
+    /// How many of them wait for their turn when a peer that asks to be dialled is told no. 256: as many as handshakes may be under
+    /// way. Who connected has its place in the line beside that, one each.
     pub probes_waiting_max: usize,
     /// How many seconds one may take. 20: libp2p's own limit for a handshake, twice.
     pub probe_secs: u64,
@@ -173,7 +174,7 @@ pub enum Confirm {
     Mark,
     /// Yes, and a peer that cannot be dialled in time is not kept.
     Require {
-        /// In how many seconds.
+        /// In how many seconds after the dial began, or after its hello when it names no place where it could be dialled.
         within_secs: u64,
     },
 }

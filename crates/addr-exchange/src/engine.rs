@@ -29,7 +29,7 @@ pub use output::Output;
 use own::Own;
 pub use own::OwnView;
 pub use peer::Link;
-use peer::{Answered, Asking, Peer, Pending};
+use peer::{Answered, Asking, Peer, Pending, Proof};
 use probes::Probes;
 use records::{Checked, Records};
 use relayed::Relayed;
@@ -187,7 +187,7 @@ impl<P: Copy + Ord> Exchange<P> {
     pub fn peer_dismissed(&mut self, peer: P) {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         state.is_admitted = false;
-        (state.own_at, state.neighbours_at, state.confirm_by) = (None, None, None);
+        (state.own_at, state.neighbours_at, state.proof) = (None, None, Proof::NotWanted);
         state.neighbours.clear();
         if state.asking != Asking::InFlight {
             state.asking = Asking::Never;
@@ -199,7 +199,7 @@ impl<P: Copy + Ord> Exchange<P> {
     pub fn peer_hidden(&mut self, peer: P) {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.is_hidden = true;
-            state.confirm_by = None;
+            state.proof = Proof::NotWanted;
         }
     }
 
@@ -376,7 +376,7 @@ impl<P: Copy + Ord> Exchange<P> {
     pub fn next_timeout(&self, now: Timestamp) -> Option<Timestamp> {
         let of_peer = |state: &Peer<P>| {
             let asks_at = state.asks_at(self.is_more_wanted);
-            [asks_at, state.neighbours_at, state.own_at, state.confirm_by].into_iter().flatten().min()
+            [asks_at, state.neighbours_at, state.own_at, state.proof.due_at()].into_iter().flatten().min()
         };
         let peers = self.peers.values().filter_map(of_peer).min();
         let trial = self.own.trial().map(|trial| trial.until);

@@ -8,7 +8,7 @@ use rand::seq::IteratorRandom;
 use super::{
     Exchange, Output,
     own::{OwnView, Trial},
-    peer::is_same_host,
+    peer::{Proof, is_same_host},
 };
 use crate::{Confirm, PeerAddr, message::whole_hours};
 
@@ -92,13 +92,11 @@ impl<P: Copy + Ord> Exchange<P> {
         let endpoint = endpoint.clone();
         let Some(state) = self.peers.get_mut(&peer) else { return };
         if !is_reached {
-            if let Some(by) = &mut state.confirm_by {
-                *by = now;
-            }
+            state.proof.fail(now);
             self.outputs.push_back(Output::Unconfirmed { peer, endpoint });
             return;
         }
-        state.confirm_by = None;
+        state.proof = Proof::NotWanted;
         let is_told = !state.is_hidden && !state.link.is_dialled && state.unasked.take(1, now);
         let addr = PeerAddr::new(state.identity, vec![endpoint.clone()], Some(whole_hours(now)));
         self.outputs.push_back(Output::Confirmed { peer, endpoint });
@@ -116,8 +114,8 @@ impl<P: Copy + Ord> Exchange<P> {
         if !self.probes.end(peer, endpoint) {
             return;
         }
-        if let Some(by) = self.peers.get_mut(&peer).and_then(|state| state.confirm_by.as_mut()) {
-            *by = now;
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.proof.fail(now);
         }
         self.outputs.push_back(Output::OtherFound { endpoint: endpoint.clone(), found });
     }
@@ -134,13 +132,25 @@ impl<P: Copy + Ord> Exchange<P> {
         if !state.is_admitted || state.link.is_dialled || state.identity.is_none() || settings.confirm == Confirm::Off {
             return;
         }
+        let endpoint = state.to_confirm(&self.config);
         if let Confirm::Require { within_secs } = settings.confirm
             && !state.is_hidden
+            && state.proof == Proof::NotWanted
         {
-            state.confirm_by.get_or_insert(now.after(Duration::from_secs(within_secs)));
+            // Who names no place where it could be looked for has its time from now on.
+            let due = Proof::Due(now.after(Duration::from_secs(within_secs)));
+            state.proof = if endpoint.is_some() { Proof::Awaited } else { due };
         }
-        if let Some(endpoint) = state.to_confirm(&self.config) {
-            self.probes.want(peer, endpoint, settings);
+        if let Some(endpoint) = endpoint {
+            self.probes.confirm(peer, endpoint);
+        }
+    }
+
+    /// A peer is being looked for where it says it listens.
+    fn probe_begun(&mut self, peer: P, now: Timestamp) {
+        let Confirm::Require { within_secs } = self.config.settings().confirm else { return };
+        if let Some(state) = self.peers.get_mut(&peer).filter(|state| state.proof == Proof::Awaited) {
+            state.proof = Proof::Due(now.after(Duration::from_secs(within_secs)));
         }
     }
 
@@ -191,10 +201,12 @@ impl<P: Copy + Ord> Exchange<P> {
             self.probe_ended(peer, &endpoint, false, now);
         }
         while let Some((peer, endpoint)) = self.probes.begin(self.config.settings(), now) {
+            self.probe_begun(peer, now);
             self.outputs.push_back(Output::Probe { peer, endpoint });
         }
         for (peer, state) in &mut self.peers {
-            if state.confirm_by.take_if(|by| *by <= now).is_some() {
+            if state.proof.due_at().is_some_and(|at| at <= now) {
+                state.proof = Proof::NotWanted;
                 self.outputs.push_back(Output::Unreachable(*peer));
             }
         }

@@ -43,7 +43,7 @@ pub(super) struct Peer<P> {
     pub(super) small_pause: Duration,
     pub(super) best_answer: usize,
     pub(super) own_at: Option<Timestamp>,
-    pub(super) confirm_by: Option<Timestamp>,
+    pub(super) proof: Proof,
     pub(super) dialled_back: Option<Timestamp>,
     pub(super) neighbours: BTreeSet<P>,
     pub(super) neighbours_at: Option<Timestamp>,
@@ -73,6 +73,34 @@ pub(super) enum Asking {
     InFlight,
 }
 
+/// Whether a peer must be found where it says it listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// It was found, or may stay without.
+    NotWanted,
+    /// It waits to be dialled: what others make it wait for does not count against it.
+    Awaited,
+    /// By then it must be found.
+    Due(Timestamp),
+}
+
+impl Proof {
+    pub(super) const fn due_at(self) -> Option<Timestamp> {
+        match self {
+            Self::NotWanted | Self::Awaited => None,
+            Self::Due(at) => Some(at),
+        }
+    }
+
+    /// It was looked for and not found.
+    pub(super) const fn fail(&mut self, now: Timestamp) {
+        match self {
+            Self::NotWanted => {}
+            Self::Awaited | Self::Due(_) => *self = Self::Due(now),
+        }
+    }
+}
+
 /// For how long after connecting a peer may push.
 const PUSH_TIME: Duration = Duration::from_secs(60);
 
@@ -97,7 +125,7 @@ impl<P: Copy + Ord> Peer<P> {
             small_pause: Duration::from_secs(settings.ask_small_secs),
             best_answer: 0,
             own_at: None,
-            confirm_by: None,
+            proof: Proof::NotWanted,
             dialled_back: None,
             neighbours: BTreeSet::new(),
             neighbours_at: None,

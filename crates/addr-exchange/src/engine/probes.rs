@@ -26,10 +26,18 @@ impl<P: Copy + Ord> Probes<P> {
         Self { waiting: VecDeque::new(), running: BTreeMap::new(), bucket }
     }
 
-    /// Puts a peer in line; false if it is there already or the line is full.
+    /// Puts a peer in line that wants to be dialled; false if it is there already or many are.
     pub(super) fn want(&mut self, peer: P, endpoint: Endpoint, config: &Config) -> bool {
-        let is_there = self.running.contains_key(&peer) || self.waiting.iter().any(|(other, _)| *other == peer);
-        if is_there || self.waiting.len() >= config.probes_waiting_max {
+        if self.waiting.len() >= config.probes_waiting_max {
+            return false;
+        }
+        self.confirm(peer, endpoint)
+    }
+
+    /// Puts a peer in line that is to be found; false if it is there already. However long the line is: every connected peer has
+    /// one place in it, and nobody has to go for others having been quicker.
+    pub(super) fn confirm(&mut self, peer: P, endpoint: Endpoint) -> bool {
+        if self.running.contains_key(&peer) || self.waiting.iter().any(|(other, _)| *other == peer) {
             return false;
         }
         self.waiting.push_back((peer, endpoint));

@@ -227,17 +227,19 @@ fn fault_dials_that_try_are_few() {
     let begun = |count: u8| {
         let mut exchange = exchange(config.clone());
         (1..=count).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 9), at(0)));
-        let begun = outputs(&mut exchange, at(0)).len();
-        let all: usize = (1..1_000)
-            .map(|secs| {
-                let probes = outputs(&mut exchange, at(secs)).into_iter();
-                probes.filter(|output| matches!(output, Output::Probe { .. })).count()
-            })
-            .sum();
-        (begun, begun + all)
+        outputs(&mut exchange, at(0)).len()
     };
-    assert_eq!([2, 3, 4].map(|count| begun(count).0), [2, 3, 3]);
-    assert_eq!([4, 5, 6].map(|count| begun(count).1), [4, 5, 5], "five wait, the sixth is not tried");
+    assert_eq!([2, 3, 4].map(begun), [2, 3, 3]);
+    // Whoever wants to be dialled waits too, if few do.
+    let taken = |count: u8| {
+        let mut exchange = exchange(Config { confirm: Confirm::Off, ..config.clone() });
+        let mut ask = |peer| {
+            connect(&mut exchange, peer, DIALLED_US, at(0));
+            exchange.dial_back_asked(peer, Endpoint::tcp(host(peer).into(), 9), at(0)) == DialBack::Taken
+        };
+        (1..=count).filter(|peer| ask(*peer)).count()
+    };
+    assert_eq!([4, 5, 6].map(taken), [4, 5, 5], "five wait, the sixth is not tried");
     // One host that comes again and again with another port is dialled twice a second at most.
     let mut exchange = confirming(Confirm::Mark);
     let mut dials = 0;
@@ -268,4 +270,48 @@ fn fault_a_peer_is_dialled_back_once_a_minute() {
     };
     assert_eq!([0, 1, 59, 60].map(&mut ask), [DialBack::Taken, DialBack::TooMany, DialBack::TooMany, DialBack::Taken]);
     assert_eq!(exchange.dial_back_asked(2, there, at(60)), DialBack::NotServed);
+}
+
+#[test]
+fn nobody_who_came_is_left_out_when_many_wait_to_be_confirmed() {
+    let config =
+        Config { probes_max: 1, probes_waiting_max: 2, confirm: Confirm::Mark, ask: AskWhom::Nobody, ..plain() };
+    let mut exchange = exchange(config);
+    (1..=9).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 9), at(0)));
+    let mut tried = Vec::new();
+    for secs in 0..200 {
+        tried.extend(
+            outputs(&mut exchange, at(secs))
+                .into_iter()
+                .filter_map(|output| if let Output::Probe { peer, .. } = output { Some(peer) } else { None }),
+        );
+    }
+    assert_eq!(tried, (1..=9).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_time_to_be_found_begins_with_the_dial() {
+    let config = Config {
+        probes_max: 1,
+        probe_secs: 20,
+        confirm: Confirm::Require { within_secs: 30 },
+        ask: AskWhom::Nobody,
+        ..plain()
+    };
+    let mut exchange = exchange(config);
+    let listens = [1, 2, 3].map(|peer| Endpoint::tcp(host(peer).into(), 9));
+    (1..=3).zip(&listens).for_each(|(peer, listens)| came(&mut exchange, peer, listens.clone(), at(0)));
+    let unreachable = |outputs: Vec<Output<u8>>| {
+        let peers = outputs.into_iter();
+        peers.filter_map(|output| if let Output::Unreachable(peer) = output { Some(peer) } else { None }).collect()
+    };
+    let mut gone: Vec<Vec<u8>> = Vec::new();
+    for secs in [0, 20, 39] {
+        gone.push(unreachable(outputs(&mut exchange, at(secs))));
+    }
+    exchange.probe_ended(2, &listens[1], true, at(39));
+    for secs in [39, 58, 59, 100] {
+        gone.push(unreachable(outputs(&mut exchange, at(secs))));
+    }
+    assert_eq!(gone, [vec![], vec![1], vec![], vec![], vec![], vec![3], vec![]], "2 was found, though it waited");
 }
