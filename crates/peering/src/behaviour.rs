@@ -48,7 +48,7 @@ type Action = ToSwarm<Event, THandlerInEvent<Messages>>;
 enum Sent {
     Hello,
     Goodbye(pb::Goodbye),
-    Ping,
+    Ping(u64),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -191,8 +191,8 @@ impl Behaviour {
                 Output::SendGoodbye { peer, goodbye } => {
                     self.send_goodbye(peer, goodbye.into_wire());
                 }
-                Output::SendPing { peer } => {
-                    self.send(peer, pb::peering_request::Kind::Ping(pb::Ping {}), Sent::Ping);
+                Output::SendPing { peer, number } => {
+                    self.send(peer, pb::peering_request::Kind::Ping(pb::Ping {}), Sent::Ping(number));
                 }
                 Output::Close { peer, connection } => self.actions.push_back(ToSwarm::CloseConnection {
                     peer_id: peer,
@@ -290,7 +290,7 @@ impl Behaviour {
                     }
                     (Some(Sent::Hello), None) => self.engine.hello_failed(peer, HelloFailure::Malformed, now),
                     (Some(Sent::Goodbye(_)), _) => self.engine.goodbye_ended(peer),
-                    (Some(Sent::Ping), _) => self.engine.pong_received(peer, now),
+                    (Some(Sent::Ping(number)), _) => self.engine.pong_received(peer, number, now),
                     (None, _) => {}
                 }
             }
@@ -304,7 +304,7 @@ impl Behaviour {
                 }
                 Some(Sent::Goodbye(_)) => self.engine.goodbye_ended(peer),
                 // The engine has a deadline of its own for pings.
-                Some(Sent::Ping) | None => {}
+                Some(Sent::Ping(_)) | None => {}
             },
             Messages::InboundFailure { .. } | Messages::ResponseSent { .. } => {}
         }

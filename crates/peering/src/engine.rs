@@ -84,6 +84,8 @@ pub enum Output<C> {
     SendPing {
         /// To whom.
         peer: PeerId,
+        /// Which one it is: its answer is told with the same number.
+        number: u64,
     },
     /// Send a goodbye.
     SendGoodbye {
@@ -162,6 +164,7 @@ pub struct Engine<C> {
     seeding: Seeding,
     upkeep: Upkeep,
     evictions: TokenBucket,
+    pings: u64,
     secret: Seed,
     listen: Vec<Endpoint>,
     features: Vec<String>,
@@ -188,6 +191,7 @@ impl<C: Copy + Ord> Engine<C> {
             seeding: Seeding::default(),
             upkeep: Upkeep::default(),
             evictions: seats::evictions(&config.config),
+            pings: 0,
             peers: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             dialling: Dialling::new(&config.config),

@@ -109,6 +109,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct World {
+    /// The last ping that was sent.
+    ping: u64,
     engine: Engine<u32>,
     now: Timestamp,
     next_connection: u32,
@@ -127,6 +129,7 @@ impl World {
     fn with(config: Config, seed: u64) -> Self {
         let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
         Self {
+            ping: 0,
             engine: Engine::new(valid, peer(200), Seed::from_number(seed)),
             now: Timestamp::from_secs(1_000),
             next_connection: 0,
@@ -198,7 +201,7 @@ impl World {
             }
             Step::GoodbyeEnds(n) => self.engine.goodbye_ended(peer(n)),
             Step::Malformed(n) => self.engine.malformed_received(peer(n), now),
-            Step::Pong(n) => self.engine.pong_received(peer(n), now),
+            Step::Pong(n) => self.engine.pong_received(peer(n), self.ping, now),
             Step::Visit(n) => {
                 let _ = self.engine.visit(endpoint(n), None, now);
             }
@@ -247,8 +250,12 @@ impl World {
                     let filling = self.dials.keys().filter(|endpoint| !self.manual.contains(endpoint)).count();
                     assert!(filling <= config().dials_max, "{filling} dials at once");
                 }
-                Output::SendHello { peer, .. } | Output::SendGoodbye { peer, .. } | Output::SendPing { peer } => {
+                Output::SendHello { peer, .. } | Output::SendGoodbye { peer, .. } => {
                     assert!(self.connections.contains_key(&peer), "message to nobody");
+                }
+                Output::SendPing { peer, number } => {
+                    assert!(self.connections.contains_key(&peer), "ping to nobody");
+                    self.ping = number;
                 }
                 Output::Close { peer, connection } => {
                     if self.connections.get(&peer).is_some_and(|all| all.contains(&connection)) {

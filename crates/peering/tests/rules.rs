@@ -446,3 +446,37 @@ fn fault_a_manual_address_that_leads_to_somebody_who_is_still_greeting_is_not_ha
     assert_eq!(engine.dials().count(), 0);
     engine.handle_timeout(T.after(MINUTE / 4));
 }
+
+#[test]
+fn fault_an_answer_kept_back_until_the_next_ping_makes_nobody_near() {
+    let mut engine = engine(peer(1));
+    engine.connection_established(1, peer(2), Origin::Accepted(at(2)), T);
+    engine.hello_received(peer(2), hello(&[at(2)]), T);
+    let mut now = T;
+    let mut ping = |engine: &mut Engine<u32>| loop {
+        now = engine.next_timeout().unwrap().max(now);
+        engine.handle_timeout(now);
+        let number = outputs(engine).into_iter().find_map(|output| match output {
+            Output::SendPing { number, .. } => Some(number),
+            Output::Dial { .. }
+            | Output::SendHello { .. }
+            | Output::SendGoodbye { .. }
+            | Output::Close { .. }
+            | Output::Event(_) => None,
+        });
+        if let Some(number) = number {
+            return (number, now);
+        }
+    };
+    let latency = |engine: &Engine<u32>| engine.peers().next().unwrap().latency;
+    let (first, _) = ping(&mut engine);
+    let (second, sent) = ping(&mut engine);
+    engine.pong_received(peer(2), first, sent.after(Duration::from_millis(1)));
+    assert_eq!(latency(&engine), None);
+    engine.pong_received(peer(2), second, sent.after(Duration::from_millis(80)));
+    assert_eq!(latency(&engine), Some(Duration::from_millis(80)));
+    engine.pong_received(peer(2), second, sent.after(Duration::from_millis(81)));
+    let (third, sent) = ping(&mut engine);
+    engine.pong_received(peer(2), third, sent.after(Duration::from_millis(70)));
+    assert_eq!(latency(&engine), Some(Duration::from_millis(70)), "and one missed answer costs nothing");
+}

@@ -13,7 +13,8 @@ use crate::DepartureCause;
 pub(super) struct Pulse {
     /// When the next ping is due, or the answer to the last one.
     due: Option<Timestamp>,
-    sent: Option<Timestamp>,
+    /// The ping that is not answered yet, and when it was sent.
+    sent: Option<(u64, Timestamp)>,
     missed: u32,
     /// The shortest time an answer took: what distance allows, whatever else happened.
     pub(super) latency: Option<Duration>,
@@ -22,11 +23,14 @@ pub(super) struct Pulse {
 }
 
 impl<C: Copy + Ord> Engine<C> {
-    /// A peer has answered a ping.
-    pub fn pong_received(&mut self, peer: PeerId, now: Timestamp) {
+    /// A peer has answered the ping with this number.
+    ///
+    /// # Security
+    /// Only the last one counts: who keeps an answer back until the next ping is under way would seem to be near.
+    pub fn pong_received(&mut self, peer: PeerId, number: u64, now: Timestamp) {
         let interval = self.config().ping_interval;
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        let Some(sent) = known.pulse.sent.take() else { return };
+        let Some((_, sent)) = known.pulse.sent.take_if(|(last, _)| *last == number) else { return };
         let took = now.since(sent);
         known.pulse.latency = Some(known.pulse.latency.map_or(took, |latency| latency.min(took)));
         known.pulse.missed = 0;
@@ -77,8 +81,10 @@ impl<C: Copy + Ord> Engine<C> {
                 self.close(peer);
                 continue;
             }
-            known.pulse.sent = Some(now);
-            self.outputs.push_back(Output::SendPing { peer });
+            self.pings = self.pings.wrapping_add(1);
+            let number = self.pings;
+            known.pulse.sent = Some((number, now));
+            self.outputs.push_back(Output::SendPing { peer, number });
             self.set_pulse(peer, Some(now.after(timeout)));
         }
     }

@@ -47,8 +47,8 @@ enum Said {
     HelloAnswer(Option<Hello>),
     Goodbye(Goodbye),
     GoodbyeAnswer,
-    Ping,
-    Pong,
+    Ping(u64),
+    Pong(u64),
 }
 
 pub(crate) fn peer(number: usize) -> PeerId {
@@ -136,7 +136,7 @@ impl World {
                         engine.goodbye_received(sender, goodbye, now);
                         Some(Said::GoodbyeAnswer)
                     }
-                    Said::Ping => Some(Said::Pong),
+                    Said::Ping(number) => Some(Said::Pong(number)),
                     Said::HelloAnswer(Some(hello)) => {
                         engine.hello_answered(sender, hello, now);
                         None
@@ -149,8 +149,8 @@ impl World {
                         engine.goodbye_ended(sender);
                         None
                     }
-                    Said::Pong => {
-                        engine.pong_received(sender, now);
+                    Said::Pong(number) => {
+                        engine.pong_received(sender, number, now);
                         None
                     }
                 };
@@ -201,7 +201,7 @@ impl World {
                 }
                 Output::SendHello { peer, hello } => self.say(index, peer, Said::Hello(hello)),
                 Output::SendGoodbye { peer, goodbye } => self.say(index, peer, Said::Goodbye(goodbye)),
-                Output::SendPing { peer } => self.say(index, peer, Said::Ping),
+                Output::SendPing { peer, number } => self.say(index, peer, Said::Ping(number)),
                 Output::Close { connection, .. } => self.cut(connection),
                 Output::Event(event) => self.on_event(index, event),
             }

@@ -126,9 +126,9 @@ impl Bot {
                 let answer = Arc::clone(&self.gang.answers[self.rng.random_range(0..CHUNKS)]);
                 send(from, connection, Content::Addrs(answer), net);
             }
-            Content::Ping => send(from, connection, Content::Pong, net),
+            Content::Ping(number) => send(from, connection, Content::Pong(number), net),
             Content::Refuse
-            | Content::Pong
+            | Content::Pong(_)
             | Content::GetNeighbours
             | Content::Neighbours(_)
             | Content::DialBack(_)

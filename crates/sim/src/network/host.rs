@@ -217,8 +217,8 @@ impl Host {
             | Content::GetAddr(_)
             | Content::Addrs(_)
             | Content::Told(_)
-            | Content::Ping
-            | Content::Pong
+            | Content::Ping(_)
+            | Content::Pong(_)
             | Content::GetNeighbours
             | Content::Neighbours(_)
             | Content::DialBack(_)
@@ -391,8 +391,8 @@ impl Host {
                 let taken = self.parts.exchange.unasked_received(peer, addrs.to_vec(), now);
                 self.coupler.addrs_told(peer, taken.addrs, taken.may_relay, &mut self.parts, now);
             }
-            Content::Ping => self.reply(connection, Content::Pong, net),
-            Content::Pong => self.parts.peering.pong_received(peer, now),
+            Content::Ping(number) => self.reply(connection, Content::Pong(number), net),
+            Content::Pong(number) => self.parts.peering.pong_received(peer, number, now),
             Content::GetNeighbours => {
                 let neighbours = self.parts.exchange.neighbours_asked(peer, now);
                 self.reply(connection, Content::Neighbours(Arc::new(neighbours)), net);
@@ -498,7 +498,7 @@ impl Host {
             peering::Output::SendGoodbye { peer, goodbye } => {
                 self.send_to(&peer, Content::Goodbye(Box::new(goodbye)), net);
             }
-            peering::Output::SendPing { peer } => _ = self.send_to(&peer, Content::Ping, net),
+            peering::Output::SendPing { peer, number } => _ = self.send_to(&peer, Content::Ping(number), net),
             peering::Output::Close { connection, .. } => {
                 self.reply(connection, Content::Close, net);
                 self.closed(connection, net);

@@ -51,9 +51,9 @@ pub enum Content {
     /// Addresses, unasked.
     Told(Arc<Vec<PeerAddr>>),
     /// Asks whether somebody is there.
-    Ping,
+    Ping(u64),
     /// Somebody is.
-    Pong,
+    Pong(u64),
     /// Asks for neighbours.
     GetNeighbours,
     /// The answer to that.
@@ -83,8 +83,8 @@ impl Content {
             Self::Told(_) => 11,
             Self::Gossip(_) => 12,
             Self::Rpc(_) => 13,
-            Self::Ping => 14,
-            Self::Pong => 15,
+            Self::Ping(_) => 14,
+            Self::Pong(_) => 15,
             Self::GetNeighbours => 16,
             Self::Neighbours(_) => 17,
             Self::DialBack(_) => 18,
@@ -96,7 +96,7 @@ impl Content {
             // A handshake is about so long; the rest are single packets of a transport.
             Self::Dial(_) | Self::Accept(_) | Self::Confirm(_) => 200,
             Self::Refuse | Self::Close | Self::GoodbyeHeard | Self::HelloAnswer(None) => 40,
-            Self::Ping | Self::Pong | Self::GetNeighbours => 8,
+            Self::Ping(_) | Self::Pong(_) | Self::GetNeighbours => 8,
             Self::Neighbours(peers) => neighbours_to_wire(peers).encoded_len(),
             Self::DialBack(endpoint) => request_to_wire(&Request::DialBack(endpoint.clone())).encoded_len(),
             Self::Hello(hello) | Self::HelloAnswer(Some(hello)) => hello.clone().into_wire().encoded_len(),
@@ -142,8 +142,8 @@ impl Content {
             | Self::Confirm(_)
             | Self::Close
             | Self::HelloAnswer(None)
-            | Self::Ping
-            | Self::Pong
+            | Self::Ping(_)
+            | Self::Pong(_)
             | Self::GetNeighbours
             | Self::GoodbyeHeard => self.clone(),
         })
@@ -162,8 +162,8 @@ impl Frame for Letter {
             | Content::HelloAnswer(_)
             | Content::Goodbye(_)
             | Content::GoodbyeHeard
-            | Content::Ping
-            | Content::Pong => "peering",
+            | Content::Ping(_)
+            | Content::Pong(_) => "peering",
             Content::GetAddr(_)
             | Content::Addrs(_)
             | Content::Told(_)
@@ -198,8 +198,8 @@ impl Frame for Letter {
             | Content::HelloAnswer(None)
             | Content::Goodbye(_)
             | Content::GoodbyeHeard
-            | Content::Ping
-            | Content::Pong
+            | Content::Ping(_)
+            | Content::Pong(_)
             | Content::GetNeighbours
             | Content::Neighbours(_)
             | Content::DialBack(_)

@@ -59,7 +59,7 @@ impl World {
                 }
                 Output::SendGoodbye { peer, .. } => self.engine.goodbye_ended(peer),
                 Output::Close { peer, connection } => self.engine.connection_closed(connection, peer, self.now),
-                Output::SendPing { peer } => self.engine.pong_received(peer, self.now),
+                Output::SendPing { peer, number } => self.engine.pong_received(peer, number, self.now),
                 Output::SendHello { .. } | Output::Event(_) => {}
             }
         }
