@@ -13,9 +13,9 @@ use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
 use libp2p_swarm::{ConnectionDenied, ConnectionId, DialFailure, FromSwarm, NetworkBehaviour, StreamProtocol, ToSwarm};
 
 use crate::{
-    ControlMessage, DependencyArrived, Engine, Event, Hop, Item, ItemId, ItemMessage, ItemsFrame, Message, Moment,
-    OpenError, Output, PeerClass, Policy, Priority, PublishError, Reported, Sealer, SeenElsewhere, ShortId, Stats,
-    SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig, Verdict,
+    ControlMessage, DependencyArrived, Engine, Event, Explanation, Hop, Item, ItemId, ItemMessage, ItemsFrame, Message,
+    Moment, OpenError, Output, PeerClass, Policy, Priority, PublishError, Reported, Sealer, SeenElsewhere, ShortId,
+    Stats, SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig, Verdict,
 };
 
 mod traits;
@@ -25,6 +25,8 @@ use traits::KnownTraits;
 const CONTROL: u32 = 0;
 const ITEMS: u32 = 1;
 const LANES: u32 = 2;
+/// How many that left are still named. A guess: as many as there may be peers by default.
+const DEPARTED_MAX: usize = 256;
 
 /// Gossip in a swarm: speaks `/bruit/gossip/<network>/1`.
 ///
@@ -35,6 +37,8 @@ pub struct Behaviour {
     links: Links,
     /// Who has which slot, as the engine knows it: events of links that are down already may still wait.
     names: SlotMap<PeerId>,
+    /// Who had a slot lately, the newest last: what they brought is still to be explained.
+    departed: VecDeque<(Slot, PeerId)>,
     traits: KnownTraits,
     sealer: Sealer,
     clock: Clock,
@@ -65,6 +69,7 @@ impl Behaviour {
             engine: Engine::new(config, seed),
             links: Links::new(Protocol { names: vec![name], lanes: LANES }, settings, admission),
             names: SlotMap::new(),
+            departed: VecDeque::new(),
             traits: KnownTraits::default(),
             sealer: Sealer::new(network),
             clock: Clock::start(),
@@ -161,6 +166,13 @@ impl Behaviour {
     /// What was done since the start.
     pub const fn stats(&self) -> &Stats {
         self.engine.stats()
+    }
+
+    /// Who brought an item first, to whom it went and why; `None` if nothing is known of it. Who left long ago has no name.
+    pub fn explain(&self, id: &ItemId) -> Option<Explanation<Option<PeerId>>> {
+        let departed = |slot| self.departed.iter().rev().find(|(was, _)| *was == slot).map(|(_, peer)| *peer);
+        let name = |slot| self.names.get(slot).copied().or_else(|| departed(slot));
+        self.engine.explain(id).map(|explanation| explanation.map_peers(name))
     }
 
     /// The rules at work, to look at.
@@ -265,6 +277,10 @@ impl Behaviour {
                     engine.frames_lost(slot, frames_lost, now);
                 });
                 self.names.remove(slot);
+                if self.departed.len() >= DEPARTED_MAX {
+                    self.departed.pop_front();
+                }
+                self.departed.push_back((slot, peer));
                 if frames_lost > 0 {
                     self.events.push_back(Event::FramesLost { peer, frames: frames_lost });
                 }
@@ -412,5 +428,18 @@ mod tests {
         behaviour.on_link_event(bruit_link::Event::Frames { slot, lane: ITEMS, frames: vec![frame] });
         let told: Vec<_> = behaviour.events.iter().collect();
         assert!(matches!(told[..], [Event::Item { from, .. }] if *from == peer), "{told:?}");
+        assert_eq!(behaviour.explain(&message.id()).unwrap().brought_by(), Some(&Some(peer)));
+    }
+
+    #[test]
+    fn so_many_that_left_are_still_named() {
+        let mut behaviour = behaviour();
+        for generation in 0..=DEPARTED_MAX as u32 {
+            let (slot, peer) = (Slot::new(0, generation), PeerId::random());
+            behaviour.on_link_event(bruit_link::Event::Up { slot, peer });
+            behaviour.on_link_event(bruit_link::Event::Down { slot, peer, frames_lost: 0 });
+        }
+        let [first, ..] = behaviour.departed.make_contiguous() else { panic!("nobody") };
+        assert_eq!((first.0, behaviour.departed.len()), (Slot::new(0, 1), DEPARTED_MAX));
     }
 }

@@ -75,6 +75,9 @@ pub struct Config {
     pub rates: Rates,
     /// Whether [`Event::Finished`](crate::Event::Finished) is told. Default no: it is one event more for every item.
     pub finished_events: bool,
+    /// How many of the newest steps of all items together are kept for [`Engine::explain`](crate::Engine::explain). Default
+    /// 8,192, a guess: 256 KiB once they are there, and some minutes of a quiet node; 0 keeps none.
+    pub explain_steps_max: usize,
     /// How many bytes may wait for one slow peer before copies to it are refused, 64 more counted for each. Default 4 MiB, a
     /// guess: sixteen of the longest frames.
     pub outbox_bytes_max: usize,
@@ -201,6 +204,7 @@ impl Default for Config {
             wants_max: 16,
             rates: Rates::default(),
             finished_events: false,
+            explain_steps_max: 8_192,
             outbox_bytes_max: 4 << 20,
         }
     }
@@ -230,6 +234,7 @@ impl Config {
         within("pending_bytes_max", self.pending_bytes_max, 2 * PAYLOAD_BYTES_MAX + 4_096, 1 << 32)?;
         within("held_bytes_max", self.held_bytes_max, 0, 1 << 32)?;
         within("outbox_bytes_max", self.outbox_bytes_max, FRAME_MAX + 1_024, 1 << 32)?;
+        within("explain_steps_max", self.explain_steps_max, 0, 1 << 24)?;
         within("serve_bytes_max", self.serve_bytes_max, 2 * PAYLOAD_BYTES_MAX + 4_096, 1 << 32)?;
         within("fetches_max", self.fetches_max, 1, 1 << 24)?;
         within("announced_max", self.announced_max as usize, 1, self.fetches_max)?;

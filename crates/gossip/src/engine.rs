@@ -16,8 +16,8 @@ use self::{
     timers::Timers,
 };
 use crate::{
-    Announcement, ControlMessage, Event, Item, ItemId, ItemMessage, Policy, Priority, ShortId, Topic, TopicConfig,
-    ValidConfig, config::ROUNDS_MAX,
+    Announcement, ControlMessage, Event, Item, ItemId, ItemMessage, Policy, Priority, ShortId, Step, Topic,
+    TopicConfig, ValidConfig, Why, config::ROUNDS_MAX,
 };
 
 mod announcements;
@@ -27,6 +27,7 @@ mod held;
 mod holding;
 mod intake;
 mod known_by;
+mod log;
 mod outcome;
 mod outputs;
 mod peers;
@@ -84,6 +85,7 @@ pub struct Engine {
     rooms: Rooms,
     wanting: Vec<(Slot, ItemId)>,
     having: Vec<ItemId>,
+    log: log::Log,
     short_id: ShortId,
 }
 
@@ -142,6 +144,7 @@ impl Engine {
             targets: Vec::new(),
             wanting: Vec::new(),
             having: Vec::new(),
+            log: log::Log::new(config.explain_steps_max),
             outputs: Outputs::default(),
             stats: Stats::default(),
             config,
@@ -206,9 +209,11 @@ impl Engine {
     }
 
     /// A copy did not leave, because the peer's outbox is full. It is not tried again: other peers will bring the item.
-    pub fn frame_refused(&mut self, to: Slot, id: ItemId, _now: Timestamp) {
+    pub fn frame_refused(&mut self, to: Slot, id: ItemId, now: Timestamp) {
+        self.log_at(now);
         self.stats.frames_refused += 1;
         if self.peers.contains(to) {
+            self.log(&id, Step::NotSent { to });
             self.outputs.push_back(Output::Event(Event::FrameRefused { peer: to, id }));
         }
     }
@@ -266,19 +271,18 @@ impl Engine {
         }
         let rounds_max = config.policy.rounds_most();
         let mut item = HeldItem::new(message, None, config);
-        if config.policy.is_one_shot() {
-            if self.push(&item) == 0 {
-                return Err(PublishError::NoPeers);
-            }
-            self.stats.published += 1;
-            self.remember(id, Known { state: State::Done, rounds_max }, None, now);
-            return Ok(id);
-        }
         self.choose_all(&item.message.item().topic, config.carry, &item.known_by);
         if self.targets.is_empty() {
             return Err(PublishError::NoPeers);
         }
         self.stats.published += 1;
+        self.log_at(now);
+        self.log(&id, Step::Published);
+        if config.policy.is_one_shot() {
+            self.remember(id, Known { state: State::Done, rounds_max }, None, now);
+            self.relay_once(item);
+            return Ok(id);
+        }
         self.meet_announcers(&mut item, None, now);
         self.remember(id, Known { state: State::Done, rounds_max }, None, now);
         let index = self.keep(item, Stage::Spreading, now);
@@ -357,6 +361,7 @@ impl Engine {
         self.outputs.reserve(targets.len());
         for to in targets.iter().copied() {
             self.flush_announcements_to(to);
+            self.log_push(&copy.id(), to, copy.round(), Why::of(&item.policy));
             self.outputs.push_back(Output::Send { to, message: Message::Item(copy.clone()), priority });
         }
         let pushes = targets.len();

@@ -49,6 +49,7 @@ mod behaviour;
 mod config;
 mod engine;
 mod event;
+mod explanation;
 mod message;
 mod topic;
 
@@ -64,6 +65,7 @@ pub use engine::{
     Subscribed, Tally, Unsubscribed, Verdict,
 };
 pub use event::Event;
+pub use explanation::{Explanation, Standing, Step, Why};
 pub use message::{
     Announced, Announcement, ControlMessage, Hop, HopKind, Item, ItemFrame, ItemId, ItemMessage, ItemsFrame,
     MalformedError, Moment, OpenError, RootTag, Sealer, ShortId,

@@ -10,7 +10,7 @@ use super::{
     policy::HeardOf,
     timers::Deadline,
 };
-use crate::{Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority};
+use crate::{Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority, Step};
 
 /// The part of what may await a verdict above which announcements are refused, before any reader is paused: from peers that
 /// use more of this part than if all connected ones shared it evenly.
@@ -23,6 +23,7 @@ impl Engine {
     /// All of it is a claim. A peer may be the first source of a limited number of ids, and is asked for few at a time; who
     /// does not send what it was asked for is asked for less.
     pub fn announcement_received(&mut self, from: Slot, message: Announcement, now: Timestamp) -> AnnouncementReceived {
+        self.log_at(now);
         let Some(peer) = self.peers.get(from) else { return AnnouncementReceived::StalePeer };
         let share = REFUSE_PART.saturating_mul(self.peers.len().max(1));
         let is_full =
@@ -134,6 +135,7 @@ impl Engine {
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.wants = peer.wants.saturating_add(1);
         }
+        self.log(&id, Step::Asked { from: slot });
         self.wanting.push((slot, id));
     }
 

@@ -77,6 +77,11 @@ impl HeldItem {
         self.onward.round > self.policy.rounds()
     }
 
+    /// Its numbers so far.
+    pub(super) fn tally_now(&self) -> Tally {
+        Tally { reached: self.known_by.len(), ..self.tally }
+    }
+
     /// A copy with fewer rounds came.
     pub(super) fn shorten(&mut self, round: u32) {
         self.message = self.message.on(Hop { round, ..self.message.hop().clone() });

@@ -10,7 +10,7 @@ use super::{
     seen::{Known, State},
     timers::Deadline,
 };
-use crate::{Carry, Event, Hop, HopKind, ItemId, ItemMessage, TopicConfig, Validation};
+use crate::{Carry, Event, Hop, HopKind, ItemId, ItemMessage, Step, TopicConfig, Validation};
 
 /// The part of what may await a verdict above which the reader of who used most is paused. The room between this and
 /// [`PEER_PART`] takes what was read already when the pause began.
@@ -30,6 +30,7 @@ enum Accepted {
 impl Engine {
     /// A copy came whose body was checked against its id (or whose id is known).
     pub fn item_received(&mut self, from: Slot, message: ItemMessage, now: Timestamp) -> Received {
+        self.log_at(now);
         self.stats.copies_received += 1;
         if let Some(known) = self.seen.get(&message.id()) {
             return self.known_received(from, message.id(), known, message.hop(), now);
@@ -50,6 +51,7 @@ impl Engine {
     /// # Security
     /// The body may be anything. What is relayed is the body that was checked when the id was new.
     pub fn copy_received(&mut self, from: Slot, id: ItemId, hop: impl Into<Hop>, now: Timestamp) -> Received {
+        self.log_at(now);
         self.stats.copies_received += 1;
         match self.seen.get(&id) {
             Some(known) => self.known_received(from, id, known, &hop.into(), now),
@@ -85,6 +87,7 @@ impl Engine {
         if !self.held.get(index).is_some_and(|item| item.stage.is_undecided()) {
             return Reported::NotPending;
         }
+        self.log_at(now);
         let reported = match verdict {
             Verdict::Accept => self.accept_pending(index, now),
             Verdict::Reject => self.reject_pending(index),
@@ -95,6 +98,7 @@ impl Engine {
             }
             Verdict::Hold { missing } => self.withhold(index, missing, now),
         };
+        self.log(&id, Step::Judged(reported));
         self.resume_when_calm();
         reported
     }
@@ -121,6 +125,7 @@ impl Engine {
 
     /// The moment of [`next_timeout`](Self::next_timeout) has come.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.log_at(now);
         for _ in 0..DEADLINES_PER_CALL {
             if let Some(index) = self.held.due(now) {
                 self.stage_over(index, now);
@@ -209,6 +214,7 @@ impl Engine {
     fn refuse(&mut self, peer: Slot, id: ItemId, refusal: Refusal) -> Received {
         self.stats.refused += 1;
         if refusal != Refusal::StalePeer {
+            self.log(&id, Step::Refused { from: peer, refusal });
             self.outputs.push_back(Output::Event(Event::Refused { peer, id, refusal }));
         }
         match refusal {
@@ -233,6 +239,7 @@ impl Engine {
         let is_subscribed = self.subscriptions.contains(&message.item().topic);
         let is_judged = is_subscribed && topic.validation == Validation::Application;
         let id = message.id();
+        self.log(&id, Step::Brought { from, round: message.round(), kind: message.hop().kind });
         let until = self.held.until(Stage::Pending, now);
         if is_subscribed {
             self.deliver(from, &message, is_judged.then_some(until));
@@ -325,7 +332,7 @@ impl Engine {
     }
 
     /// Relays an item of a policy that keeps nothing of it.
-    fn relay_once(&mut self, item: HeldItem) {
+    pub(super) fn relay_once(&mut self, item: HeldItem) {
         self.seen.set(&item.message.id(), State::Done);
         let pushes = self.push(&item);
         let reached = item.known_by.len().saturating_add(pushes);

@@ -38,6 +38,7 @@ impl Engine {
         if !self.peers.contains(from) {
             return ControlReceived::StalePeer;
         }
+        self.log_at(now);
         self.wants_received(from, std::mem::take(&mut message.want), now);
         self.haves_received(from, std::mem::take(&mut message.have), now);
         self.policy_control_received(from, &message, now);

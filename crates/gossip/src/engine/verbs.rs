@@ -10,7 +10,7 @@ use super::{
     seen::{Known, State},
     timers::Deadline,
 };
-use crate::{Announced, Event, Hop, HopKind, ItemId, Policy};
+use crate::{Announced, Event, Hop, HopKind, ItemId, Policy, Step, Why};
 
 impl Engine {
     /// The number of an item that is held.
@@ -42,6 +42,8 @@ impl Engine {
         item.known_by.insert(to);
         item.tally.pushes = item.tally.pushes.saturating_add(1);
         let (hop, pushes) = (item.onward.clone(), u64::from(item.tally.pushes));
+        let (id, why) = (item.message.id(), Why::of(&item.policy));
+        self.log_push(&id, to, hop.round, why);
         self.stats.pushes += 1;
         self.stats.pushes_per_item_max = self.stats.pushes_per_item_max.max(pushes);
         self.send_copy(index, to, hop);
@@ -58,6 +60,9 @@ impl Engine {
         let announced = Announced { id: item.message.id(), round, root };
         let topic = item.message.item().topic.clone();
         let is_precaution = matches!(item.policy, Policy::Tree(_));
+        if !to.is_empty() {
+            self.log(&announced.id, Step::Announced { peers: to.len() });
+        }
         self.tell(Telling { topic, announced, is_ahead: false, is_precaution, to }, now);
     }
 
@@ -86,6 +91,8 @@ impl Engine {
         item.tally.answers = item.tally.answers.saturating_add(1);
         self.stats.wants_answered += 1;
         let hop = Hop { kind: HopKind::Answer, round: 1, root: item.onward.root, ..Hop::default() };
+        let id = item.message.id();
+        self.log(&id, Step::Answered { to });
         self.send_copy(index, to, hop);
         self.want_answered(index, to, now);
     }
@@ -97,11 +104,12 @@ impl Engine {
         if std::mem::replace(&mut item.is_finished, true) {
             return;
         }
-        let (id, tally) = (item.message.id(), Tally { reached: item.known_by.len(), ..item.tally });
+        let (id, tally) = (item.message.id(), item.tally_now());
         self.tell_finished(id, tally, why);
     }
 
     pub(super) fn tell_finished(&mut self, id: ItemId, tally: Tally, why: Finished) {
+        self.log(&id, Step::Finished(why));
         if self.config.finished_events {
             self.outputs.push_back(Output::Event(Event::Finished { id, tally, why }));
         }

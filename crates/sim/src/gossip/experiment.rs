@@ -238,6 +238,8 @@ impl Experiment {
             topics: BTreeMap::from([(topic.clone(), self.topic)]),
             other_topics: None,
             peers_max: self.overlay.degree_max().max(1),
+            // Nobody asks.
+            explain_steps_max: 0,
             ..self.engine.clone()
         };
         let rules = Arc::new(Rules {
