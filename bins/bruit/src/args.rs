@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use bruit::{ADDR_EXAMPLE, FILES_TOPIC, ManifestId, Multiaddr, PeerId};
+use bruit::{ADDR_EXAMPLE, FILES_TOPIC, ItemId, ManifestId, Multiaddr, PeerId};
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::settings::SettingsArgs;
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Wants a topic and prints what comes
     Subscribe(SubscribeArgs),
+    /// Says who brought an item first, to whom it went and why
+    Explain(ItemArgs),
     /// Wants a topic no longer
     Unsubscribe(TopicArgs),
     /// Fetches files by calls to peers
@@ -238,6 +240,14 @@ pub(crate) struct SubscribeArgs {
     /// Only makes the node want the topic
     #[arg(long, conflicts_with_all = ["out", "count"])]
     pub(crate) detach: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ItemArgs {
+    #[command(flatten)]
+    pub(crate) api: Api,
+    /// Its id, as `bruit publish` and `bruit subscribe` show it
+    pub(crate) item: ItemId,
 }
 
 #[derive(Debug, ClapArgs)]

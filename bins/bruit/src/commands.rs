@@ -13,6 +13,7 @@ mod book;
 mod call;
 mod config;
 mod crawl;
+mod explain;
 mod fetch;
 mod folder;
 mod key;
@@ -44,6 +45,7 @@ pub(crate) fn dispatch(command: Command, output: &Output) -> Result<Exit, Failur
         Command::Files(api) => look::files(&api, output),
         Command::Publish(args) => publish::publish(&args, output),
         Command::Subscribe(args) => subscribe::subscribe(&args, output),
+        Command::Explain(args) => explain::explain(&args, output),
         Command::Unsubscribe(args) => operate::unsubscribe(&args, output),
         Command::Fetch(args) => fetch::fetch(&args, output),
         Command::Call(args) => call::call(&args, output),

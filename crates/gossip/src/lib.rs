@@ -67,8 +67,8 @@ pub use engine::{
 pub use event::Event;
 pub use explanation::{Explanation, Standing, Step, Why};
 pub use message::{
-    Announced, Announcement, ControlMessage, Hop, HopKind, Item, ItemFrame, ItemId, ItemMessage, ItemsFrame,
-    MalformedError, Moment, OpenError, RootTag, Sealer, ShortId,
+    Announced, Announcement, ControlMessage, Hop, HopKind, Item, ItemFrame, ItemId, ItemIdError, ItemMessage,
+    ItemsFrame, MalformedError, Moment, OpenError, RootTag, Sealer, ShortId,
 };
 pub use topic::{Topic, TopicError};
 

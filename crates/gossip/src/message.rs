@@ -1,6 +1,6 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use bruit_core::{NetworkId, PeerId, Timestamp};
 use bruit_wire::pb;
@@ -25,6 +25,11 @@ const ID_DOMAIN: &str = "bruit item v1";
 /// The name of an item: the hash of its network and its body.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemId([u8; 32]);
+
+/// A text that is no item id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an item id has 64 hexadecimal digits")]
+pub struct ItemIdError;
 
 /// What is published: never changed on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +155,24 @@ impl ItemId {
 impl fmt::Display for ItemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for ItemId {
+    type Err = ItemIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return Err(ItemIdError);
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            let (Some(high), Some(low)) = (digit(high), digit(low)) else { return Err(ItemIdError) };
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
     }
 }
 

@@ -41,6 +41,7 @@ mod files;
 mod handle;
 mod holding;
 mod intake;
+mod item_why;
 mod key;
 mod methods;
 mod metrics;
@@ -75,6 +76,7 @@ pub use handle::{
     JudgeError, JudgedAnswer, OperateError, PublishFailure, ReloadError, Reloaded, Request, Requests, ServeError,
     StoppedError, SubscribeFailure, Subscription, Unjudged, WaitFor, Waited,
 };
+pub use item_why::{ItemNumbers, ItemStep, ItemWhy};
 pub use key::{KeyError, create_key, create_shared_key, read_key, read_shared_key};
 pub use methods::{
     BUILTIN_METHODS, ECHO, OBJECT, PEERS, PING, RECENT, chunk_answer, object_arguments, read_object_arguments,

@@ -136,8 +136,16 @@ fn text_reaches_subscribers_and_a_wait_can_fail() {
     while first.ask(&["peers"])["peers"][0]["subscriptions"] != json!(["news"]) {
         std::thread::yield_now();
     }
-    first.ask(&["publish", "--topic", "news", "--text", "broot"]);
+    let published = first.ask(&["publish", "--topic", "news", "--text", "broot"]);
     let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let item = published["item"].as_str().unwrap();
+    let why = first.ask(&["explain", item]);
+    assert_eq!((&why["steps"][0]["what"], &why["brought_by"]), (&json!("published"), &json!(null)), "{why}");
+    assert_eq!(why["steps"][1]["peer"], second.peer_id(), "{why}");
+    let why = second.ask(&["explain", item]);
+    assert_eq!((&why["steps"][0]["what"], &why["brought_by"]), (&json!("brought"), &json!(first.peer_id())), "{why}");
+    let unknown = second.run(&["explain", &"0".repeat(64)]);
+    assert_ne!(unknown.status.code(), Some(0));
     assert_eq!(
         (&line["event"], &line["text"], &line["from"]),
         (&json!("item"), &json!("broot"), &json!(first.peer_id()))

@@ -231,6 +231,21 @@ pub enum PublishError {
     NoPeers,
 }
 
+impl Finished {
+    /// The reason in a few words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Pushed => "pushed, and nothing more",
+            Self::TargetReached => "enough peers got it from here",
+            Self::Saturated => "enough peers had it already",
+            Self::AttemptsSpent => "enough peers were tried",
+            Self::NobodyLeft => "nobody is left who may lack it",
+            Self::TimeOver => "its time of being served has passed",
+            Self::RoomNeeded => "newer items needed the room",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

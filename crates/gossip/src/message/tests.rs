@@ -204,3 +204,13 @@ fn fault_an_item_holds_no_more_of_its_frame_than_its_body() {
     let opened = sealer().open(item_of(frame.clone()), MOMENT).unwrap();
     assert!(!frame.is_unique(), "a body of {} bytes is copied without need", opened.body_len());
 }
+
+#[test]
+fn an_id_is_read_as_it_is_written() {
+    let id = ItemId::new(std::array::from_fn(|place| 0xf0 ^ place as u8));
+    assert_eq!(id.to_string().parse(), Ok(id));
+    assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+    for text in ["", &id.to_string()[1..], &format!("{id}00"), &id.to_string().replace('0', "g")] {
+        assert_eq!(text.parse::<ItemId>(), Err(ItemIdError), "{text}");
+    }
+}

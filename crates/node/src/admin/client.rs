@@ -6,6 +6,7 @@ use std::{
 };
 
 use bruit_core::PeerId;
+use bruit_stack::gossip::ItemId;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -26,6 +27,7 @@ use crate::{
     },
     files::{FileView, ManifestId},
     handle::Waited,
+    item_why::ItemWhy,
     status::{BookWhy, ImportReport, Status},
 };
 
@@ -105,6 +107,11 @@ impl Client {
     /// Why a peer is treated as it is.
     pub async fn book_why(&self, peer: PeerId) -> Result<BookWhy, ClientError> {
         self.get(&format!("/v1/book/why/{peer}")).await
+    }
+
+    /// Who brought an item first, to whom it went and why.
+    pub async fn item_why(&self, item: ItemId) -> Result<ItemWhy, ClientError> {
+        self.get(&format!("/v1/items/{item}/why")).await
     }
 
     /// The address book as lines of JSON.

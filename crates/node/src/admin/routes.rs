@@ -9,7 +9,10 @@ use axum::{
     routing::{get, post},
 };
 use bruit_core::PeerId;
-use bruit_stack::address_book::{BanSubject, Severity};
+use bruit_stack::{
+    address_book::{BanSubject, Severity},
+    gossip::ItemId,
+};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use serde::Serialize;
@@ -27,6 +30,7 @@ use crate::{
     config::{FILES_TOPIC, FileSettings},
     files::ManifestId,
     handle::{CallOptions, Handle},
+    item_why::ItemWhy,
     status::{BookWhy, ImportReport},
 };
 
@@ -62,6 +66,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/book/import", post(book_import))
         .route("/v1/goodbyes", get(goodbyes))
         .route("/v1/bans", get(bans))
+        .route("/v1/items/{item}/why", get(item_why))
         .route("/v1/files", get(files))
         .route("/v1/files/{manifest}", get(file))
         .route("/v1/publish", post(publish))
@@ -100,6 +105,12 @@ async fn book_why(State(handle): State<Handle>, Path(peer): Path<String>) -> Ans
     let peer: PeerId = peer.parse().map_err(|_| Fault(StatusCode::BAD_REQUEST, format!("`{peer}` is no peer id")))?;
     let why = handle.book_why(peer).await?;
     why.map(Json).ok_or_else(|| Fault(StatusCode::NOT_FOUND, format!("nothing is known of {peer}")))
+}
+
+async fn item_why(State(handle): State<Handle>, Path(item): Path<String>) -> Answer<ItemWhy> {
+    let id: ItemId = item.parse().map_err(|error| Fault(StatusCode::BAD_REQUEST, format!("`{item}`: {error}")))?;
+    let why = handle.explain_item(id).await?;
+    why.map(Json).ok_or_else(|| Fault(StatusCode::NOT_FOUND, format!("nothing is known of the item {id}")))
 }
 
 async fn book_export(State(handle): State<Handle>) -> Result<Response, Fault> {

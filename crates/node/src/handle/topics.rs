@@ -13,6 +13,7 @@ use crate::{
     handle::{Handle, StoppedError},
     holding::arrived,
     intake::Incoming,
+    item_why::ItemWhy,
     objects::object_id,
     runtime::Runtime,
 };
@@ -156,6 +157,20 @@ impl Handle {
     /// The node has stopped.
     pub async fn subscriptions(&self) -> Result<Vec<Topic>, StoppedError> {
         self.ask(|runtime| runtime.subscriptions.iter().cloned().collect()).await
+    }
+}
+
+impl Handle {
+    /// Who brought an item first, to whom it went and why; `None` if nothing is known of it.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn explain_item(&self, id: ItemId) -> Result<Option<ItemWhy>, StoppedError> {
+        self.ask(move |runtime| {
+            let behaviour = runtime.swarm.behaviour();
+            behaviour.explain(&id).map(|told| ItemWhy::new(&id, told, behaviour.now()))
+        })
+        .await
     }
 }
 

@@ -7,7 +7,8 @@ use bruit_address_book::{
 };
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_gossip::{
-    DependencyArrived, ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic, Unsubscribed,
+    DependencyArrived, Explanation, ItemId, PublishError, Reported, SeenElsewhere, SubscribeError, Subscribed, Topic,
+    Unsubscribed,
 };
 use bruit_peering::{GoodbyeReason, SlotClass};
 use bytes::Bytes;
@@ -217,6 +218,11 @@ impl Behaviour {
     /// What gossip did since the start.
     pub const fn gossip_stats(&self) -> &bruit_gossip::Stats {
         self.children.gossip.stats()
+    }
+
+    /// Who brought an item first, to whom it went and why; `None` if nothing is known of it.
+    pub fn explain(&self, id: &ItemId) -> Option<Explanation<Option<PeerId>>> {
+        self.children.gossip.explain(id)
     }
 
     /// The protocol for requests: methods are registered, called and answered there.
