@@ -40,6 +40,8 @@ pub struct Config {
     /// For how long an id is remembered. Default 20 minutes: twice the default expiry, so that no item can come back.
     #[cfg_attr(feature = "serde", serde(rename = "seen_keep_ms", with = "text::millis"))]
     pub seen_keep: Duration,
+    /// What is forgotten first when there is no room for another id.
+    pub seen_eviction: SeenEviction,
     /// How many items may await a verdict. Default 4,096: ten seconds of 400 a second.
     pub pending_items_max: usize,
     /// How many bytes may await a verdict. From a quarter of it, or of `pending_items_max`, the reader of who used most is
@@ -116,6 +118,17 @@ pub enum Choice {
     Mixed,
 }
 
+/// Which id is forgotten before its time when there is no room for another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum SeenEviction {
+    /// The oldest of whoever brought most. Who floods unique ids flushes its own.
+    #[default]
+    Quotas,
+    /// The oldest of all, as in Iron Fish. Who floods unique ids flushes everybody's, so that old items can come back.
+    Fifo,
+}
+
 /// Who relays the items of a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -190,6 +203,7 @@ impl Default for Config {
             subscriptions_max: SUBSCRIPTIONS_MAX as usize,
             seen_entries_max: 100_000,
             seen_keep: Duration::from_secs(20 * 60),
+            seen_eviction: SeenEviction::default(),
             pending_items_max: 4_096,
             pending_bytes_max: 16 << 20,
             verdict_timeout: Duration::from_secs(10),

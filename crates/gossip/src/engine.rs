@@ -133,7 +133,7 @@ impl Engine {
             rng: seed.derive("gossip", 0).rng(),
             peers: Peers::default(),
             subscriptions: BTreeSet::new(),
-            seen: Seen::new(config.seen_entries_max, config.seen_keep),
+            seen: Seen::new(&config),
             held: Held::new(&config),
             dependencies: Dependencies::default(),
             fetches: Fetches::default(),

@@ -57,7 +57,7 @@ mod topic;
 pub use behaviour::Behaviour;
 pub use config::{
     Carry, Choice, Config, ConfigError, Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Priority,
-    Proxy, ROUNDS_MAX, Rate, Rates, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
+    Proxy, ROUNDS_MAX, Rate, Rates, SeenEviction, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
 };
 pub use engine::{
     AnnouncementReceived, ControlReceived, DependencyArrived, Engine, Finished, Message, Output, PeerClass,

@@ -44,7 +44,7 @@ pub(super) mod other_topics {
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
-    use crate::{Carry, Config, Policy, Topic, TopicConfig};
+    use crate::{Carry, Config, Policy, SeenEviction, Topic, TopicConfig};
 
     #[test]
     fn settings_survive_the_way_through_text() {
@@ -62,6 +62,7 @@ mod tests {
     fn settings_are_written_as_people_would() {
         let text = r#"
             seen_keep_ms = 2_400_000
+            seen_eviction = "fifo"
             other_topics = "refuse"
             [topics.blocks]
             policy = { fanout = { peers = 4, rounds = 5 } }
@@ -71,6 +72,7 @@ mod tests {
         let policy = Policy::Fanout { peers: 4, rounds: 5 };
         let blocks = TopicConfig { policy, carry: Carry::Subscribers, ..TopicConfig::default() };
         assert_eq!(config.topics.get("blocks"), Some(&blocks));
+        assert_eq!(config.seen_eviction, SeenEviction::Fifo);
         assert_eq!((config.seen_keep, config.other_topics), (Duration::from_secs(2_400), None));
     }
 

@@ -2,7 +2,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use bruit_core::{LookupMap, Slot, Timestamp};
 
-use crate::ItemId;
+use crate::{Config, ItemId, SeenEviction};
 
 /// What is remembered of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub(super) enum State {
 
 /// Ids seen, for `keep` each, at most `entries_max`.
 ///
-/// Each owner (this node, the departed peers together, and every connected peer) has a queue of what it brought first. When
-/// the set is full, the owner of the longest queue loses its oldest id.
+/// By [`SeenEviction::Quotas`] each owner (this node, the departed peers together, and every connected peer) has a queue of what it brought first. When
+/// the set is full, the owner of the longest queue loses its oldest id. By [`SeenEviction::Fifo`] all share one queue.
 ///
 /// # Security
-/// A flood of unique ids flushes the ids of its own sender first, so it cannot make honest items come back.
+/// By quotas a flood of unique ids flushes the ids of its own sender first, so it cannot make honest items come back.
 #[derive(Debug)]
 pub(super) struct Seen {
     /// What was asked for or put last: most copies are of the newest item.
@@ -37,6 +37,7 @@ pub(super) struct Seen {
     sweep_next: usize,
     entries_max: usize,
     keep: Duration,
+    eviction: SeenEviction,
 }
 
 /// The queues of owners by their number; those that never brought anything take no memory.
@@ -55,9 +56,16 @@ const DEPARTED: usize = 1;
 const FIRST_PEER: usize = 2;
 
 impl Seen {
-    pub(super) fn new(entries_max: usize, keep: Duration) -> Self {
-        let owners = Owners { queues: Vec::new(), end: FIRST_PEER };
-        Self { latest: None, entries: LookupMap::new(), owners, sweep_next: 0, entries_max, keep }
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            latest: None,
+            entries: LookupMap::new(),
+            owners: Owners { queues: Vec::new(), end: FIRST_PEER },
+            sweep_next: 0,
+            entries_max: config.seen_entries_max,
+            keep: config.seen_keep,
+            eviction: config.seen_eviction,
+        }
     }
 
     pub(super) fn get(&self, id: &ItemId) -> Option<Known> {
@@ -86,7 +94,10 @@ impl Seen {
         from: Option<Slot>,
         now: Timestamp,
     ) -> Option<(ItemId, Known)> {
-        let owner = from.map_or(LOCAL, |slot| FIRST_PEER + slot.index());
+        let owner = match (self.eviction, from) {
+            (SeenEviction::Fifo, _) | (SeenEviction::Quotas, None) => LOCAL,
+            (SeenEviction::Quotas, Some(slot)) => FIRST_PEER + slot.index(),
+        };
         self.owners.end = self.owners.end.max(owner + 1);
         self.sweep(owner, now);
         self.sweep(self.sweep_next, now);
@@ -157,7 +168,37 @@ mod tests {
     }
 
     fn seen(entries_max: usize) -> Seen {
-        Seen::new(entries_max, Duration::from_secs(10))
+        Seen::new(&Config { seen_entries_max: entries_max, seen_keep: Duration::from_secs(10), ..Config::default() })
+    }
+
+    fn fifo(entries_max: usize, seen_keep: Duration) -> Seen {
+        let seen_eviction = SeenEviction::Fifo;
+        Seen::new(&Config { seen_entries_max: entries_max, seen_keep, seen_eviction, ..Config::default() })
+    }
+
+    #[test]
+    fn by_fifo_the_oldest_of_all_goes_whoever_brought_it_and_nothing_else() {
+        let mut seen = fifo(3, Duration::MAX);
+        let now = Timestamp::from_secs(1);
+        for (number, from) in [(1, None), (2, Some(Slot::new(7, 0))), (3, Some(Slot::new(1, 0)))] {
+            assert_eq!(seen.insert(id(number), DONE, from, now), None);
+        }
+        seen.peer_disconnected(Slot::new(7, 0));
+        let much_later = Timestamp::from_secs(1_000_000_000);
+        for number in 4..100 {
+            let forgotten = seen.insert(id(number), DONE, Some(Slot::new(number % 5, 0)), much_later);
+            assert_eq!(forgotten, Some((id(number - 3), DONE)));
+            assert_eq!(seen.len(), 3);
+        }
+    }
+
+    #[test]
+    fn by_fifo_ids_leave_after_their_time_too() {
+        let mut seen = fifo(100, Duration::from_secs(10));
+        seen.insert(id(0), DONE, Some(Slot::new(3, 0)), Timestamp::from_secs(0));
+        seen.insert(id(1), DONE, Some(Slot::new(4, 0)), Timestamp::from_secs(9));
+        seen.insert(id(2), DONE, None, Timestamp::from_secs(11));
+        assert_eq!([0, 1, 2].map(|n| seen.get(&id(n)).is_some()), [false, true, true]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! How items spread.
 
 use bruit_gossip::{
-    Choice, Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Rate, Topic, TopicConfig,
+    Choice, Config, Dandelion, Infection, Inner, NeighbourCast, Policy, Priority, Rate, SeenEviction, Topic,
+    TopicConfig,
 };
 
 use super::Profile;
@@ -30,7 +31,11 @@ pub(super) fn set(profile: Profile, gossip: &mut Config) {
             let private = Dandelion { inner: Inner::Diffusion, ..Dandelion::default() };
             on(gossip, "private", spread_by(Policy::Dandelion(private)));
         }
-        Profile::Ironfish => by_default(gossip, Policy::NeighbourCast(NeighbourCast::default())),
+        Profile::Ironfish => {
+            by_default(gossip, Policy::NeighbourCast(NeighbourCast::default()));
+            // Its filter has 100,000 ids, as is the crate's default, and the oldest goes.
+            gossip.seen_eviction = SeenEviction::Fifo;
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bruit_core::{NetworkId, Seed, Slot, Timestamp};
 use bruit_gossip::{
-    ControlMessage, Engine, Hop, HopKind, ItemMessage, Message, Moment, Output, PeerClass, PeerTraits, Rate, Received,
-    Reported, Sealer, ShortId, Topic, Verdict,
+    ControlMessage, Engine, Hop, HopKind, ItemId, ItemMessage, Message, Moment, Output, PeerClass, PeerTraits, Rate,
+    Received, Reported, Sealer, ShortId, Topic, Verdict,
 };
 use bruit_stack::Profile;
 
@@ -165,4 +165,16 @@ fn profile_ironfish_relay() {
     (30..32).for_each(|from| tell(&mut world, from, vec![own]));
     let (_, outputs) = world.relay(Hop::on_round(1));
     assert_eq!(copies(&outputs), [(30, HopKind::Push, 2), (31, HopKind::Push, 2)]);
+    // Two ids are remembered; the oldest goes when there are 100,000 others, whoever brought them.
+    let oldest = world.item();
+    assert_eq!(world.engine.item_received(slot(3), oldest.on(Hop::on_round(1)), START), Received::Pending);
+    let forgotten = |world: &World| !world.engine.is_known(&oldest.id());
+    for number in 0..99_999_u64 {
+        let id = ItemId::new(std::array::from_fn(|place| number.to_be_bytes().get(place).copied().unwrap_or(0)));
+        assert!(!forgotten(&world), "{number}");
+        _ = world.engine.seen_elsewhere(id, START);
+    }
+    assert!(!forgotten(&world) && world.engine.seen_count() == 100_000);
+    _ = world.engine.seen_elsewhere(ItemId::new([1; 32]), START);
+    assert!(forgotten(&world));
 }
