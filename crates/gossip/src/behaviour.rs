@@ -13,13 +13,15 @@ use libp2p_core::{Endpoint, Multiaddr, transport::PortUse};
 use libp2p_swarm::{ConnectionDenied, ConnectionId, DialFailure, FromSwarm, NetworkBehaviour, StreamProtocol, ToSwarm};
 
 use crate::{
-    ControlMessage, DependencyArrived, Engine, Event, Explanation, Hop, Item, ItemId, ItemMessage, ItemsFrame, Message,
-    Moment, OpenError, Output, PeerClass, Policy, Priority, PublishError, Reported, Sealer, SeenElsewhere, ShortId,
-    Stats, SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig, Verdict,
+    ControlMessage, DependencyArrived, Engine, Event, Explanation, Glance, Hop, Item, ItemId, ItemMessage, ItemsFrame,
+    Message, Moment, OpenError, Output, PeerClass, Policy, Precheck, Priority, PublishError, Reported, Sealer,
+    SeenElsewhere, ShortId, Stats, SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig, Verdict,
 };
 
+mod precheck;
 mod traits;
 
+use precheck::Check;
 use traits::KnownTraits;
 
 const CONTROL: u32 = 0;
@@ -41,6 +43,7 @@ pub struct Behaviour {
     departed: VecDeque<(Slot, PeerId)>,
     traits: KnownTraits,
     sealer: Sealer,
+    precheck: Check,
     clock: Clock,
     alarm: Alarm,
     events: VecDeque<Event<PeerId>>,
@@ -72,6 +75,7 @@ impl Behaviour {
             departed: VecDeque::new(),
             traits: KnownTraits::default(),
             sealer: Sealer::new(network),
+            precheck: Check::default(),
             clock: Clock::start(),
             alarm: Alarm::default(),
             events: VecDeque::new(),
@@ -161,6 +165,14 @@ impl Behaviour {
     pub fn set_class(&mut self, peer: PeerId, class: PeerClass) {
         self.traits.set_class(peer, class);
         self.describe(peer);
+    }
+
+    /// Has the application look at every unknown copy before its body is hashed. What was announced is hashed first, so that
+    /// nobody settles a debt by sending something else.
+    ///
+    /// The check runs where the swarm is polled: it should take no longer than hashing would.
+    pub fn set_precheck(&mut self, check: impl FnMut(&Glance) -> Precheck + Send + 'static) {
+        self.precheck = Check::new(check);
     }
 
     /// What was done since the start.
@@ -320,8 +332,13 @@ impl Behaviour {
             let _outcome = self.tell(|engine, now| engine.copy_received(from, frame.id, frame.hop, now));
             return;
         }
+        let (id, bytes, said) = (frame.id, frame.body_len(), self.precheck.of(&frame));
+        if said != Precheck::Pass && !self.engine.is_looked_for(&id) {
+            return self.tell(|engine, now| _ = engine.precheck_failed(from, id, bytes, said, now));
+        }
         let opened = self.sealer.open(frame, moment);
         self.tell(|engine, now| match opened {
+            Ok(_) if said != Precheck::Pass => _ = engine.precheck_failed(from, id, bytes, said, now),
             Ok(message) => _ = engine.item_received(from, message, now),
             Err(OpenError::Mismatch) => engine.mismatch_received(from, now),
             Err(OpenError::Malformed(_)) => engine.malformed_received(from, now),

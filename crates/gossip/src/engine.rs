@@ -41,8 +41,8 @@ mod timers;
 mod verbs;
 
 pub use outcome::{
-    AnnouncementReceived, ControlReceived, DependencyArrived, Finished, PeerConnected, PublishError, Received, Refusal,
-    Reported, SeenElsewhere, SubscribeError, Subscribed, Tally, Unsubscribed, Verdict,
+    AnnouncementReceived, ControlReceived, DependencyArrived, Finished, PeerConnected, Precheck, PublishError,
+    Received, Refusal, Reported, SeenElsewhere, SubscribeError, Subscribed, Tally, Unsubscribed, Verdict,
 };
 pub use peers::{PeerClass, PeerTraits};
 pub use stats::{Rounds, Stats};
@@ -54,7 +54,7 @@ const DEADLINES_PER_CALL: usize = 256;
 ///
 /// Facts: [`peer_connected`](Self::peer_connected), [`peer_disconnected`](Self::peer_disconnected),
 /// [`peer_described`](Self::peer_described), [`self_described`](Self::self_described),
-/// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received),
+/// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received), [`precheck_failed`](Self::precheck_failed),
 /// [`announcement_received`](Self::announcement_received), [`dependency_arrived`](Self::dependency_arrived),
 /// [`control_received`](Self::control_received), [`mismatch_received`](Self::mismatch_received),
 /// [`malformed_received`](Self::malformed_received), [`frame_refused`](Self::frame_refused),
@@ -303,6 +303,11 @@ impl Engine {
     /// Whether the id of an item is known, so that a copy of it need not be checked.
     pub fn is_known(&self, id: &ItemId) -> bool {
         self.seen.get(id).is_some()
+    }
+
+    /// Whether an id was announced, and its item is not here yet.
+    pub fn is_looked_for(&self, id: &ItemId) -> bool {
+        self.fetches.index_of(id).is_some()
     }
 
     /// Whether a peer is connected.

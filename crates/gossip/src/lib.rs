@@ -61,13 +61,13 @@ pub use config::{
 };
 pub use engine::{
     AnnouncementReceived, ControlReceived, DependencyArrived, Engine, Finished, Message, Output, PeerClass,
-    PeerConnected, PeerTraits, PublishError, Received, Refusal, Reported, Rounds, SeenElsewhere, Stats, SubscribeError,
-    Subscribed, Tally, Unsubscribed, Verdict,
+    PeerConnected, PeerTraits, Precheck, PublishError, Received, Refusal, Reported, Rounds, SeenElsewhere, Stats,
+    SubscribeError, Subscribed, Tally, Unsubscribed, Verdict,
 };
 pub use event::Event;
 pub use explanation::{Explanation, Standing, Step, Why};
 pub use message::{
-    Announced, Announcement, ControlMessage, Hop, HopKind, Item, ItemFrame, ItemId, ItemIdError, ItemMessage,
+    Announced, Announcement, ControlMessage, Glance, Hop, HopKind, Item, ItemFrame, ItemId, ItemIdError, ItemMessage,
     ItemsFrame, MalformedError, Moment, OpenError, RootTag, Sealer, ShortId,
 };
 pub use topic::{Topic, TopicError};

@@ -71,6 +71,15 @@ pub struct ItemFrame {
     body: Bytes,
 }
 
+/// What can be seen of a copy before its body is hashed. All of it is the sender's claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// What it is about.
+    pub topic: Topic,
+    /// The application's bytes.
+    pub payload: Bytes,
+}
+
 /// A frame of the lane `items`: a copy, or ids announced, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemsFrame {
@@ -285,6 +294,19 @@ impl ItemsFrame {
         let cover = if cover.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&cover) };
         let hop = Hop::of_wire(round, kind, root, cover);
         Ok(Self { item: Some(ItemFrame { id: ItemId(id), hop, body }), announcement })
+    }
+}
+
+impl ItemFrame {
+    /// How many bytes the encoded item has.
+    pub fn body_len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Looks into the body without hashing or copying it.
+    pub fn glance(&self) -> Result<Glance, MalformedError> {
+        let pb::Item { topic, payload, .. } = bruit_wire::decode(self.body.clone())?;
+        Ok(Glance { topic: Topic::new(&topic)?, payload })
     }
 }
 

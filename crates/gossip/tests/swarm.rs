@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Debug, future::poll_fn, task::Context, task::Poll, time::Duration};
 
 use bruit_gossip::{
-    Admission, Behaviour, Bytes, Carry, Conduct, Config, Event, ItemId, Moment, NetworkId, PeerId, Policy,
+    Admission, Behaviour, Bytes, Carry, Conduct, Config, Event, ItemId, Moment, NetworkId, PeerId, Policy, Precheck,
     PublishError, Refusal, Reported, Sealer, Seed, Topic, TopicConfig, Verdict,
 };
 use bruit_link::{Frame, Links, Protocol, Push};
@@ -308,6 +308,42 @@ async fn fault_id_mismatch() {
     say(&mut liar, id, 1, frame(false_one.body()));
     until!([node, liar], node.gossip().stats().duplicates == 1);
     assert_eq!(node.events.len(), 2, "{:?}", node.events);
+}
+
+#[tokio::test]
+async fn the_application_may_refuse_copies_before_they_are_hashed() {
+    let mut node = Peer::subscribed(1, "news").await;
+    node.gossip().set_precheck(|glance| match (glance.topic.as_str(), glance.payload.first(), glance.payload.len()) {
+        ("news", Some(b'+'), 1..=100) => Precheck::Pass,
+        ("news", Some(b'-'), _) => Precheck::Blame,
+        _ => Precheck::Refuse,
+    });
+    let mut stranger = stranger().await;
+    stranger.swarm.connect(&mut node.swarm).await;
+    let (id, peer) = (node.id(), stranger.id());
+    until!([node, stranger], node.peer_count() == 1 && stranger.swarm.behaviour().links.slot(&id).is_some());
+    let now = node.swarm.behaviour().clock().now();
+    let expires_at = now.after(Duration::from_secs(60));
+    let item = |payload: Vec<u8>| {
+        let item =
+            bruit_gossip::Item { topic: topic("news"), author: None, nonce: 1, expires_at, payload: payload.into() };
+        Sealer::new(&network()).seal(item, Moment { now, wall: now })
+    };
+    let frame = |id: ItemId, body: &Bytes| {
+        let id = Bytes::copy_from_slice(id.as_bytes());
+        bruit_wire::frame(&pb::ItemFrame { id, round: 1, body: body.clone(), ..Default::default() })
+    };
+    let [small, large, bad] = [vec![b'+'; 100], vec![b'+'; 101], vec![b'-']].map(item);
+    // Their ids are not even those of their bodies: nobody looked.
+    let [large_id, bad_id] = [[1; 32], [2; 32]].map(ItemId::new);
+    say(&mut stranger, id, 1, frame(large_id, large.body()));
+    say(&mut stranger, id, 1, frame(bad_id, bad.body()));
+    say(&mut stranger, id, 1, frame(small.id(), small.body()));
+    until!([node, stranger], node.item_ids() == [small.id()]);
+    let refused = |id| Event::Refused { peer, id, refusal: Refusal::Precheck };
+    let blame = Event::Conduct { peer, conduct: Conduct::DeliveredInvalid };
+    assert_eq!(node.events[..3], [refused(large_id), blame, refused(bad_id)]);
+    assert_eq!((node.gossip().stats().mismatches, node.gossip().stats().refused), (0, 2));
 }
 
 #[tokio::test]

@@ -194,7 +194,8 @@ impl Engine {
             | Refusal::NotSubscribed
             | Refusal::Expired
             | Refusal::ExpiresTooLate
-            | Refusal::Rejected => _ = self.end_fetch(index, now),
+            | Refusal::Rejected
+            | Refusal::Precheck => _ = self.end_fetch(index, now),
             Refusal::Round | Refusal::NoRoom | Refusal::OverRate | Refusal::StalePeer | Refusal::Unchecked => {}
         }
     }

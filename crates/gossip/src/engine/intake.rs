@@ -3,7 +3,7 @@
 use bruit_core::{Conduct, Slot, Timestamp};
 
 use super::{
-    DEADLINES_PER_CALL, Engine, Output, Received, Refusal, Reported, Verdict,
+    DEADLINES_PER_CALL, Engine, Output, Precheck, Received, Refusal, Reported, Verdict,
     held::{HeldItem, Load, Stage},
     latest_expiry,
     outcome::{Finished, Tally},
@@ -58,6 +58,29 @@ impl Engine {
             None if self.peers.contains(from) => self.refuse(from, id, Refusal::Unchecked),
             None => self.refuse(from, id, Refusal::StalePeer),
         }
+    }
+
+    /// The application refused an unknown copy at a glance. Of an id that is [looked for](Self::is_looked_for) the body was
+    /// checked against it before.
+    pub fn precheck_failed(
+        &mut self,
+        from: Slot,
+        id: ItemId,
+        body_len: usize,
+        said: Precheck,
+        now: Timestamp,
+    ) -> Received {
+        self.log_at(now);
+        self.stats.copies_received += 1;
+        if !self.peers.contains(from) {
+            return self.refuse(from, id, Refusal::StalePeer);
+        }
+        _ = self.brought(from, body_len, now);
+        self.fetch_refused(from, id, Refusal::Precheck, now);
+        if said == Precheck::Blame {
+            self.conduct(from, Conduct::DeliveredInvalid);
+        }
+        self.refuse(from, id, Refusal::Precheck)
     }
 
     fn known_received(&mut self, from: Slot, id: ItemId, known: Known, hop: &Hop, now: Timestamp) -> Received {
@@ -229,7 +252,8 @@ impl Engine {
             | Refusal::ExpiresTooLate
             | Refusal::NoRoom
             | Refusal::OverRate
-            | Refusal::Unchecked => {}
+            | Refusal::Unchecked
+            | Refusal::Precheck => {}
         }
         Received::Refused(refusal)
     }

@@ -19,6 +19,17 @@ pub enum Verdict {
     },
 }
 
+/// What the application says of a copy at a glance, before its body is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precheck {
+    /// Check it, and take it in.
+    Pass,
+    /// Do not take it in; nobody is to blame.
+    Refuse,
+    /// Do not take it in; whoever sent it could have seen that, and is to blame.
+    Blame,
+}
+
 /// The numbers of an item that has finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -120,6 +131,8 @@ pub enum Refusal {
     Rejected,
     /// It is not known, and its body was not checked against its id.
     Unchecked,
+    /// The application refused it at a glance.
+    Precheck,
 }
 
 /// What became of a verdict.
@@ -260,6 +273,7 @@ impl fmt::Display for Refusal {
             Self::OverRate => "its bringer brings more than it may",
             Self::Rejected => "it was rejected before",
             Self::Unchecked => "its id is not known and was not checked",
+            Self::Precheck => "the application refused it at a glance",
         })
     }
 }

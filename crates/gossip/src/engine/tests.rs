@@ -535,3 +535,28 @@ fn a_paused_reader_goes_on_when_what_it_waited_for_is_forgotten() {
     assert_eq!(node.receive(0, &node.item("open", &[13]), 1), Received::Relayed);
     assert!(node.outputs().contains(&Output::Resume { to: peer(0) }));
 }
+
+#[test]
+fn what_is_refused_at_a_glance_is_charged_like_any_other_copy_and_not_looked_for_any_more() {
+    let ordinary = crate::Rate { items_per_second: 1, ..crate::Rate::UNLIMITED };
+    let rates = crate::Rates { ordinary, ..crate::Rates::default() };
+    let policy = Policy::SqrtAnnounce(crate::SqrtAnnounce::default());
+    let topics = BTreeMap::from([(topic("open"), TopicConfig { policy, ..base() })]);
+    let mut node = Node::new(Config { topics, rates, ..config() }, 2);
+    let id = node.item("open", b"1").id();
+    let items = vec![crate::Announced { id, round: 1, root: None }];
+    let announcement = Announcement { topic: topic("open"), items, is_ahead: false };
+    node.engine.announcement_received(peer(1), announcement, START);
+    assert!(node.engine.is_looked_for(&id));
+    let refused_at_a_glance = Received::Refused(Refusal::Precheck);
+    assert_eq!(node.engine.precheck_failed(peer(1), id, 1, Precheck::Refuse, START), refused_at_a_glance);
+    assert!(!node.engine.is_looked_for(&id) && !node.engine.is_known(&id));
+    assert_eq!(node.engine.stats().rests, 0);
+    for _ in 0..2 {
+        assert_eq!(node.engine.precheck_failed(peer(1), id, 1, Precheck::Blame, START), refused_at_a_glance);
+    }
+    assert_eq!(node.engine.stats().rests, 1);
+    node.outputs();
+    let stale = node.engine.precheck_failed(Slot::new(1, 9), id, 1, Precheck::Blame, START);
+    assert_eq!((stale, node.outputs()), (Received::Refused(Refusal::StalePeer), vec![]));
+}
