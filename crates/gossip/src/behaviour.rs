@@ -243,7 +243,9 @@ impl Behaviour {
             }
             Output::Send { to, message: Message::Announce(message), priority } => {
                 let frame = Frame { priority: of_link(priority), ..Frame::new(ITEMS, message.frame()) };
-                let _ = self.links.push(to, frame, now);
+                if let Push::Full(_) = self.links.push(to, frame, now) {
+                    self.engine.announcement_refused(to, &message, now);
+                }
             }
             Output::Send { to, message: Message::Control(message), priority } => {
                 let frame = Frame { priority: of_link(priority), ..Frame::new(CONTROL, message.frame()) };

@@ -58,7 +58,7 @@ const DEADLINES_PER_CALL: usize = 256;
 /// [`announcement_received`](Self::announcement_received), [`dependency_arrived`](Self::dependency_arrived),
 /// [`control_received`](Self::control_received), [`mismatch_received`](Self::mismatch_received),
 /// [`malformed_received`](Self::malformed_received), [`frame_refused`](Self::frame_refused),
-/// [`control_refused`](Self::control_refused), [`frames_lost`](Self::frames_lost),
+/// [`announcement_refused`](Self::announcement_refused), [`control_refused`](Self::control_refused), [`frames_lost`](Self::frames_lost),
 /// [`peer_writable`](Self::peer_writable). Commands: [`publish`](Self::publish), [`publish_by`](Self::publish_by), [`report`](Self::report),
 /// [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe). After each of them drain
 /// [`poll_output`](Self::poll_output); between calls it is empty.
@@ -215,6 +215,15 @@ impl Engine {
         if self.peers.contains(to) {
             self.log(&id, Step::NotSent { to });
             self.outputs.push_back(Output::Event(Event::FrameRefused { peer: to, id }));
+        }
+    }
+
+    /// An announcement did not leave, because the peer's outbox is full. Other peers will tell it.
+    pub fn announcement_refused(&mut self, to: Slot, message: &Announcement, _now: Timestamp) {
+        self.stats.frames_refused += 1;
+        if self.peers.contains(to) {
+            let ids = message.items.len();
+            self.outputs.push_back(Output::Event(Event::AnnouncementNotSent { peer: to, ids }));
         }
     }
 
@@ -382,7 +391,7 @@ impl Engine {
         let Some((forgotten, known)) = self.seen.insert(id, known, from, now) else { return };
         self.stats.forgotten_early += 1;
         if let State::Held(index) = known.state {
-            self.forget_held(forgotten, index);
+            self.forget_held(forgotten, index, now);
         }
     }
 }

@@ -66,6 +66,18 @@ pub enum Event<P> {
         /// The item.
         id: ItemId,
     },
+    /// An announcement did not leave: the peer reads too slowly, and its outbox is full. Others may tell it.
+    AnnouncementNotSent {
+        /// The peer.
+        peer: P,
+        /// How many ids it named.
+        ids: usize,
+    },
+    /// A control message did not leave: the peer reads too slowly, and its outbox is full. Subscriptions in it are told again.
+    ControlNotSent {
+        /// The peer.
+        peer: P,
+    },
     /// Frames to a peer were lost after they had been taken: expired, or cut off by a closing connection.
     FramesLost {
         /// The peer.
@@ -125,6 +137,8 @@ impl<P> Event<P> {
             Self::PeerSubscribed { peer, topic } => Event::PeerSubscribed { peer: name(peer)?, topic },
             Self::PeerUnsubscribed { peer, topic } => Event::PeerUnsubscribed { peer: name(peer)?, topic },
             Self::FrameRefused { peer, id } => Event::FrameRefused { peer: name(peer)?, id },
+            Self::AnnouncementNotSent { peer, ids } => Event::AnnouncementNotSent { peer: name(peer)?, ids },
+            Self::ControlNotSent { peer } => Event::ControlNotSent { peer: name(peer)? },
             Self::FramesLost { peer, frames } => Event::FramesLost { peer: name(peer)?, frames },
             Self::Resumed { id, deadline } => Event::Resumed { id, deadline },
             Self::DependencyWithheld { peer, id, missing } => {

@@ -178,12 +178,12 @@ impl Engine {
     fn stage_over(&mut self, index: u32, now: Timestamp) {
         let Some(item) = self.held.get(index) else { return };
         let stage = item.stage;
-        if stage == Stage::Spreading {
-            if item.due.is_some() {
-                // Its policy has more to do than its time of being served allows.
-                self.held.move_to(index, stage, now);
-                return;
-            }
+        if stage == Stage::Spreading && item.due.is_some() {
+            // Its policy has more to do than its time of being served allows.
+            self.held.move_to(index, stage, now);
+            return;
+        }
+        if !stage.is_undecided() {
             self.finish(index, Finished::TimeOver, now);
         }
         let Some(item) = self.take_out(index) else { return };
@@ -197,7 +197,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn forget_held(&mut self, id: ItemId, index: u32) {
+    /// The id of an item that is held was forgotten: nothing more can be done with it.
+    pub(super) fn forget_held(&mut self, id: ItemId, index: u32, now: Timestamp) {
+        if self.held.get(index).is_some_and(|item| !item.stage.is_undecided()) {
+            self.reveal(index, now);
+            self.finish(index, Finished::RoomNeeded, now);
+        }
         if self.take_out(index).is_some_and(|item| item.stage.is_undecided()) {
             self.outputs.push_back(Output::Event(Event::Forgotten { id }));
             self.resume_when_calm();
@@ -346,10 +351,8 @@ impl Engine {
         let index = self.held.insert(item, stage, now);
         self.seen.set(&id, State::Held(index));
         while let Some(excess) = self.held.excess(index) {
-            if stage == Stage::Spreading {
-                self.reveal(excess, now);
-                self.finish(excess, Finished::RoomNeeded, now);
-            }
+            self.reveal(excess, now);
+            self.finish(excess, Finished::RoomNeeded, now);
             _ = self.take_out(excess);
         }
         index

@@ -34,7 +34,7 @@ pub struct Stats {
     pub mismatches: u64,
     /// Frames that did not decode.
     pub malformed: u64,
-    /// Copies that a full outbox did not take.
+    /// Copies, announcements and control messages that a full outbox did not take.
     pub frames_refused: u64,
     /// Frames lost on their way out.
     pub frames_lost: u64,

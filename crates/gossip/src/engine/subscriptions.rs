@@ -75,9 +75,11 @@ impl Engine {
     ///
     /// Only subscriptions are: items asked for are asked for again elsewhere, and trees mend themselves.
     pub fn control_refused(&mut self, to: Slot, message: ControlMessage, _now: Timestamp) {
+        self.stats.frames_refused += 1;
         if let Some(peer) = self.peers.get_mut(to) {
             message.subscribe.iter().for_each(|topic| _ = peer.told.remove(topic));
             peer.told.extend(message.unsubscribe);
+            self.outputs.push_back(Output::Event(Event::ControlNotSent { peer: to }));
         }
     }
 

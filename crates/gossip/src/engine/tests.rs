@@ -293,10 +293,11 @@ fn subscriptions_that_did_not_leave_are_made_up_for() {
     node.engine.subscribe(topic("club")).unwrap();
     assert_eq!(node.outputs(), [sent(control(&["club"], &[]))]);
     node.engine.control_refused(peer(0), control(&["club"], &[]), START);
+    assert_eq!(node.outputs(), [Output::Event(Event::ControlNotSent { peer: peer(0) })]);
     node.engine.unsubscribe(&topic("open"));
     assert_eq!(node.outputs(), [sent(control(&["club"], &["open"]))]);
     node.engine.control_refused(peer(0), control(&["club"], &["open"]), START);
-    assert_eq!(node.outputs(), []);
+    assert_eq!(node.outputs(), [Output::Event(Event::ControlNotSent { peer: peer(0) })]);
     node.engine.peer_writable(peer(0), START);
     assert_eq!(node.outputs(), [sent(control(&["club"], &["open"]))]);
     node.engine.peer_writable(peer(0), START);
@@ -491,6 +492,12 @@ fn what_does_not_leave_or_arrive_is_told() {
     let events = [Event::FrameRefused { peer: peer(1), id: item.id() }, Event::FramesLost { peer: peer(0), frames: 3 }];
     assert_eq!(node.outputs(), events.map(Output::Event));
     assert_eq!((node.engine.stats().frames_refused, node.engine.stats().frames_lost), (1, 3));
+    let items = vec![crate::Announced { id: item.id(), round: 1, root: None }; 3];
+    node.engine.announcement_refused(peer(1), &Announcement { topic: topic("open"), items, is_ahead: false }, START);
+    node.engine.control_refused(peer(0), ControlMessage { want: vec![item.id()], ..Default::default() }, START);
+    let events = [Event::AnnouncementNotSent { peer: peer(1), ids: 3 }, Event::ControlNotSent { peer: peer(0) }];
+    assert_eq!(node.outputs(), events.map(Output::Event));
+    assert_eq!(node.engine.stats().frames_refused, 3);
 }
 
 #[test]

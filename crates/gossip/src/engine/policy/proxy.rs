@@ -9,7 +9,7 @@ use bruit_core::{Slot, Timestamp};
 use super::{
     super::{
         Engine,
-        held::{HeldItem, Load},
+        held::{HeldItem, Load, Stage},
         timers::Deadline,
     },
     ItemRoom,
@@ -66,7 +66,7 @@ impl Engine {
 
     /// An item must go, but nobody else may have it yet: it is pushed to everybody while it is here.
     pub(in crate::engine) fn reveal(&mut self, index: u32, now: Timestamp) {
-        let is_secret = |item: &HeldItem| matches!(item.policy, Policy::Proxy(_) | Policy::Dandelion(_));
+        let is_secret = |item: &HeldItem| item.stage == Stage::Spreading && item.policy.is_private();
         if self.held.get(index).is_some_and(is_secret) {
             self.spread_openly(index, Policy::Flood { delay: Duration::ZERO }, 1, now);
         }

@@ -1,13 +1,13 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::super::{
     super::{
         Received,
-        tests::{Node, START, peer},
+        tests::{Node, START, base, peer, topic},
     },
     tests::{announced, node, sent},
 };
-use crate::{HopKind, Inner, PeerTraits, Policy, Proxy};
+use crate::{Config, HopKind, Inner, ItemId, PeerTraits, Policy, Proxy, TopicConfig};
 
 const EMBARGO: Duration = Duration::from_secs(30);
 
@@ -87,4 +87,23 @@ fn without_outbound_peers_nothing_is_hidden_and_nothing_lost() {
     let item = node.item("open", b"1");
     node.engine.publish(item.clone(), START).unwrap();
     assert_eq!(rest(&mut node, &item), [0, 1, 2]);
+}
+
+#[test]
+fn fault_an_item_whose_id_is_flushed_before_its_embargo_is_spread_all_the_same() {
+    let policy = Policy::Proxy(Proxy::default());
+    let topics = BTreeMap::from([(topic("open"), TopicConfig { policy, ..base() })]);
+    let seen = Config { seen_entries_max: 16, pending_items_max: 16, ..Config::default() };
+    let mut node = Node::new(Config { topics, ..seen }, 8);
+    let traits = PeerTraits { is_outbound: true, ..PeerTraits::default() };
+    node.engine.peer_described(peer(0), traits, START);
+    let own = node.item("open", b"own");
+    node.engine.publish(own.clone(), START).unwrap();
+    assert_eq!(slots(&mut node, &own), [0]);
+    for byte in 0..16 {
+        _ = node.engine.seen_elsewhere(ItemId::new([byte; 32]), START);
+    }
+    assert!(!node.engine.is_known(&own.id()));
+    assert_eq!(slots(&mut node, &own), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(node.engine.next_timeout(), None);
 }
