@@ -4,8 +4,11 @@ use bruit_core::{ChaCha8Rng, LookupMap, Seed, Timestamp};
 use rand::RngExt;
 
 use crate::{
-    Fault, Figures, Frame, Links, Model, Node, Port, Trace, TraceHash, conditions::Conditions, links::exponential,
-    queue::Queue, wiring::Wiring,
+    Fault, Figures, Frame, Links, Model, Node, Port, Trace, TraceHash,
+    conditions::Conditions,
+    links::exponential,
+    queue::{Happens, Queue},
+    wiring::Wiring,
 };
 
 /// What is between nodes: time, links, faults, and what is counted. A node sees it while something happens to it.
@@ -64,6 +67,12 @@ pub struct Wire {
 pub(crate) struct Addressed<N: Node> {
     to: u32,
     happening: Happening<N>,
+}
+
+impl<N: Node> Happens for Addressed<N> {
+    fn whose(&self) -> u32 {
+        self.to
+    }
 }
 
 pub(crate) enum Happening<N: Node> {
@@ -278,10 +287,10 @@ impl<N: Node> Net<N> {
         }
     }
 
-    /// To whom messages come next, and over which of its links, as far as it is known by now.
-    pub(crate) fn upcoming(&self) -> impl Iterator<Item = (u32, Port)> {
+    /// To whom messages come next, over which of its links, and what, as far as it is known by now.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = (u32, Port, &N::Message)> {
         self.queue.upcoming().filter_map(|Addressed { to, happening }| match happening {
-            Happening::Arrival { port, .. } => Some((*to, *port)),
+            Happening::Arrival { port, message, .. } => Some((*to, *port, message)),
             Happening::Call { .. } | Happening::Timeout | Happening::LinkLost { .. } | Happening::LinkFound { .. } => {
                 None
             }

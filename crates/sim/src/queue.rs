@@ -1,8 +1,11 @@
 //! What is to happen, in the order of time: a calendar of two levels.
 //!
 //! A page is 131 ms long and has 4,096 days of 32 us. What lies within the present page is put into its day unsorted, what lies
-//! later is put on its page; a day is sorted when it comes. So nothing is moved more than twice, whatever there is, and what is
-//! due at the same moment stays in the order in which it was put there.
+//! later is put on its page; a day is sorted when it comes. So nothing is moved more than thrice, whatever there is.
+//!
+//! What is due at the same moment comes node by node, so that a node is in the processor's caches once for all that happens to
+//! it then, and at a node in the order in which it was caused. Which node comes first is as good as chance at every moment
+//! anew: no node is always before another. What a moment causes for itself comes after all that was there.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,6 +16,10 @@ const PAGE_BITS: u32 = 12;
 const DAYS: usize = 1 << PAGE_BITS;
 /// How much one leaf of a later page holds: a page that is opened is given back leaf by leaf.
 const LEAF_LEN: usize = 4_096;
+/// From how much on a day is parted into crowds before it is sorted.
+const CROWDED_LEN: usize = 1 << 16;
+/// Into how many crowds each moment of a crowded day is parted: a power of two.
+const CROWDS_BITS: u32 = 10;
 /// Buffers of days longer than this are given back, so that one crowded moment does not hold its memory for ever.
 const SPARE_LEN_MAX: usize = 4_096;
 
@@ -20,6 +27,8 @@ pub(crate) struct Queue<T> {
     /// The day that is open, counted from 1970.
     today: u64,
     due: VecDeque<(Timestamp, T)>,
+    /// What else there is today, if today is crowded.
+    crowds: VecDeque<Crowd<T>>,
     page: u64,
     days: Vec<Vec<(Timestamp, T)>>,
     /// Which days of the page have something, one bit each.
@@ -28,11 +37,26 @@ pub(crate) struct Queue<T> {
     spare: Vec<Vec<(Timestamp, T)>>,
 }
 
-impl<T> Queue<T> {
+/// What happens to somebody.
+pub(crate) trait Happens {
+    /// To whom.
+    fn whose(&self) -> u32;
+}
+
+/// A part of what is due at one moment, in the order in which it was put there.
+struct Crowd<T> {
+    at: Timestamp,
+    items: Vec<(Timestamp, T)>,
+    /// The moment itself caused it: it keeps its order.
+    is_late: bool,
+}
+
+impl<T: Happens> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
             today: 0,
             due: VecDeque::new(),
+            crowds: VecDeque::new(),
             page: 0,
             days: std::iter::repeat_with(Vec::new).take(DAYS).collect(),
             busy: [0; DAYS / 64],
@@ -45,8 +69,7 @@ impl<T> Queue<T> {
         let day = at.as_micros() >> DAY_BITS;
         let page = day >> PAGE_BITS;
         if day <= self.today {
-            let after = self.due.partition_point(|(due, _)| *due <= at);
-            self.due.insert(after, (at, item));
+            self.push_today(at, item);
         } else if page == self.page {
             self.put(day, at, item);
         } else {
@@ -61,7 +84,7 @@ impl<T> Queue<T> {
     /// Takes what is due next, if it is due up to and at `until`.
     pub(crate) fn pop_until(&mut self, until: Timestamp) -> Option<(Timestamp, T)> {
         while self.due.is_empty() {
-            if !self.open_next_day() {
+            if !self.open_next_crowd() && !self.open_next_day() {
                 return None;
             }
         }
@@ -76,6 +99,20 @@ impl<T> Queue<T> {
         self.due.iter().map(|(_, item)| item)
     }
 
+    /// Puts something after all that is due until that moment.
+    fn push_today(&mut self, at: Timestamp, item: T) {
+        let place = self.crowds.partition_point(|crowd| crowd.at <= at);
+        let Some(before) = place.checked_sub(1) else {
+            let after = self.due.partition_point(|(due, _)| *due <= at);
+            self.due.insert(after, (at, item));
+            return;
+        };
+        match self.crowds.get_mut(before).filter(|crowd| crowd.is_late && crowd.at == at) {
+            Some(crowd) => crowd.items.push((at, item)),
+            None => self.crowds.insert(place, Crowd { at, items: vec![(at, item)], is_late: true }),
+        }
+    }
+
     fn put(&mut self, day: u64, at: Timestamp, item: T) {
         let index = day as usize % DAYS;
         self.busy[index / 64] |= 1 << (index % 64);
@@ -87,12 +124,49 @@ impl<T> Queue<T> {
         self.busy[index / 64] &= !(1 << (index % 64));
         self.today = (self.page << PAGE_BITS) | index as u64;
         let mut day = std::mem::replace(&mut self.days[index], self.spare.pop().unwrap_or_default());
-        day.sort_by_key(|(at, _)| *at);
-        let used = Vec::from(std::mem::replace(&mut self.due, VecDeque::from(day)));
+        if day.len() < CROWDED_LEN {
+            day.sort_by_key(|(at, item)| (*at, rank(*at, item)));
+            self.serve(day);
+        } else {
+            self.part(day);
+        }
+        true
+    }
+
+    /// Parts a crowded day by moments, and each by ranks, giving back the memory of the day on the way.
+    fn part(&mut self, mut day: Vec<(Timestamp, T)>) {
+        let mut crowds: Vec<Vec<(Timestamp, T)>> = Vec::new();
+        crowds.resize_with(1 << (DAY_BITS + CROWDS_BITS), Vec::new);
+        while !day.is_empty() {
+            // From the end on, since only the end of a buffer can be given back.
+            for (at, item) in day.split_off(day.len().saturating_sub(CROWDED_LEN)).into_iter().rev() {
+                let moment = at.as_micros() as usize % (1 << DAY_BITS);
+                let crowd = (moment << CROWDS_BITS) | (rank(at, &item) >> (u32::BITS - CROWDS_BITS)) as usize;
+                crowds[crowd].push((at, item));
+            }
+            day.shrink_to_fit();
+        }
+        self.crowds.extend(crowds.into_iter().filter_map(|mut items| {
+            let at = items.first()?.0;
+            items.reverse();
+            Some(Crowd { at, items, is_late: false })
+        }));
+    }
+
+    fn open_next_crowd(&mut self) -> bool {
+        let Some(Crowd { at, mut items, is_late }) = self.crowds.pop_front() else { return false };
+        if !is_late {
+            items.sort_by_key(|(_, item)| rank(at, item));
+        }
+        self.serve(items);
+        true
+    }
+
+    fn serve(&mut self, sorted: Vec<(Timestamp, T)>) {
+        let used = Vec::from(std::mem::replace(&mut self.due, VecDeque::from(sorted)));
         if used.capacity() > 0 && used.capacity() <= SPARE_LEN_MAX {
             self.spare.push(used);
         }
-        true
     }
 
     fn open_next_page(&mut self) -> bool {
@@ -111,6 +185,12 @@ impl<T> Queue<T> {
     }
 }
 
+/// When somebody's turn is among all at a moment: different for any two, and another order at every moment.
+fn rank<T: Happens>(at: Timestamp, item: &T) -> u32 {
+    let moment = at.as_micros().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (item.whose() ^ (moment >> 32) as u32).wrapping_mul(0x9e37_79b1)
+}
+
 #[cfg(test)]
 mod tests {
     use bruit_core::Seed;
@@ -118,24 +198,88 @@ mod tests {
 
     use super::*;
 
-    fn drain(queue: &mut Queue<u32>, until: u64) -> Vec<(u64, u32)> {
+    /// A number that happens to a node.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    struct Item(u32, u32);
+
+    impl Happens for Item {
+        fn whose(&self) -> u32 {
+            self.0
+        }
+    }
+
+    fn drain(queue: &mut Queue<Item>, until: u64) -> Vec<(u64, Item)> {
         let until = Timestamp::from_micros(until);
         std::iter::from_fn(|| queue.pop_until(until)).map(|(at, item)| (at.as_micros(), item)).collect()
     }
 
     #[test]
-    fn what_is_due_at_the_same_moment_keeps_its_order() {
+    fn what_is_due_at_the_same_moment_for_the_same_node_keeps_its_order() {
         let mut queue = Queue::new();
         let far = 10_000_000_000;
-        for (item, at) in [(0, far), (1, 5), (2, far), (3, 5), (4, 4), (5, far - 1)] {
-            queue.push(Timestamp::from_micros(at), item);
+        let at_node = |number| Item(7, number);
+        for (number, at) in [(0, far), (1, 5), (2, far), (3, 5), (4, 4), (5, far - 1)] {
+            queue.push(Timestamp::from_micros(at), at_node(number));
         }
-        assert_eq!(drain(&mut queue, 5), [(4, 4), (5, 1), (5, 3)]);
+        let came = |list: &[(u64, u32)]| list.iter().map(|(at, number)| (*at, at_node(*number))).collect::<Vec<_>>();
+        assert_eq!(drain(&mut queue, 5), came(&[(4, 4), (5, 1), (5, 3)]));
         assert_eq!(drain(&mut queue, far - 2), []);
-        queue.push(Timestamp::from_micros(7), 6);
-        queue.push(Timestamp::from_micros(far), 7);
-        assert_eq!(drain(&mut queue, far), [(7, 6), (far - 1, 5), (far, 0), (far, 2), (far, 7)]);
+        queue.push(Timestamp::from_micros(7), at_node(6));
+        queue.push(Timestamp::from_micros(far), at_node(7));
+        assert_eq!(drain(&mut queue, far), came(&[(7, 6), (far - 1, 5), (far, 0), (far, 2), (far, 7)]));
         assert_eq!(drain(&mut queue, u64::MAX), []);
+    }
+
+    #[test]
+    fn a_moment_comes_node_by_node_in_an_order_of_its_own() {
+        let mut queue = Queue::new();
+        let moments = [1_000_000, 2_000_000];
+        for at in moments {
+            for number in 0..400 {
+                queue.push(Timestamp::from_micros(at), Item(number % 100, number));
+            }
+        }
+        let [first, second] = moments.map(|at| {
+            let came = drain(&mut queue, at);
+            let nodes: Vec<u32> = came.chunks(4).map(|turns| turns[0].1.0).collect();
+            let turn = |(index, (_, item)): (usize, &(u64, Item))| {
+                *item == Item(nodes[index / 4], nodes[index / 4] + 100 * (index as u32 % 4))
+            };
+            assert!(came.iter().enumerate().all(turn), "{came:?}");
+            nodes
+        });
+        assert_ne!(first, second);
+        let turns = (0..1_000).filter(|number| {
+            let at = Timestamp::from_micros(30_000 * number);
+            rank(at, &Item(0, 0)) < rank(at, &Item(1, 0))
+        });
+        assert!((400..600).contains(&turns.count()), "nobody is always before another");
+    }
+
+    #[test]
+    fn a_crowded_day_comes_in_the_order_of_any_other() {
+        let mut rng = Seed::from_number(1).rng();
+        let (mut queue, mut all) = (Queue::new(), Vec::new());
+        for number in 0..2 * CROWDED_LEN as u32 {
+            let (at, item) = (320_000 + rng.random_range(0..3), Item(rng.random_range(0..5_000), number));
+            let at = Timestamp::from_micros(at);
+            queue.push(at, item);
+            all.push((at, item));
+        }
+        all.sort_by_key(|(at, item)| (*at, rank(*at, item)));
+        let half = all.iter().position(|(at, _)| at.as_micros() == 320_001).unwrap() + 1;
+        let end = Timestamp::from_micros(u64::MAX);
+        let came: Vec<_> = std::iter::repeat_with(|| queue.pop_until(end).unwrap()).take(half).collect();
+        assert!(came == all[..half]);
+        // What the moment itself causes, and an earlier one of the same day.
+        let late = [(320_001, 1), (320_002, 2), (320_001, 3)].map(|(at, number)| {
+            let late = (Timestamp::from_micros(at), Item(number, u32::MAX));
+            queue.push(late.0, late.1);
+            late
+        });
+        let second = all.partition_point(|(at, _)| at.as_micros() <= 320_001);
+        let rest: Vec<_> = std::iter::from_fn(|| queue.pop_until(end)).collect();
+        assert!(rest == [&all[half..second], &[late[0], late[2]], &all[second..], &[late[1]]].concat());
     }
 
     #[test]
@@ -146,12 +290,16 @@ mod tests {
             let spans = [1, 40, 1_000, 131_072, 5_000_000];
             let span = spans[rng.random_range(0..spans.len())];
             let at = now + rng.random_range(0..span);
-            queue.push(Timestamp::from_micros(at), number);
-            model.insert((at, number), ());
+            let item = Item(rng.random_range(0..3), number);
+            queue.push(Timestamp::from_micros(at), item);
+            model.insert((at, item), ());
             if rng.random_bool(0.3) {
                 now += rng.random_range(0..20_000);
-                let due: Vec<_> = model.range(..=(now, u32::MAX)).map(|(key, ())| *key).collect();
-                assert_eq!(drain(&mut queue, now), due);
+                let mut came = drain(&mut queue, now);
+                assert!(came.is_sorted_by_key(|(at, _)| *at));
+                came.sort_by_key(|(at, item)| (*at, item.0));
+                let due: Vec<_> = model.range(..=(now, Item(u32::MAX, u32::MAX))).map(|(key, ())| *key).collect();
+                assert_eq!(came, due);
                 due.iter().for_each(|key| _ = model.remove(key));
             }
         }

@@ -36,7 +36,7 @@ pub trait Node: Sized {
 
     /// A message will come soon. A node may look at what it will need then; it must not change anything. Where there are more
     /// nodes than the processor's caches hold, memory is fetched for several of them at once this way.
-    fn awaits(&self, _from: Port) {}
+    fn awaits(&self, _from: Port, _message: &Self::Message) {}
 
     /// The node at the other end of a link is gone.
     fn link_lost(&mut self, _port: Port, _net: &mut Net<Self>) {}
@@ -70,7 +70,7 @@ pub struct Port(pub u32);
 /// A network of nodes in one thread, in its own time.
 ///
 /// It calls each node as a behaviour calls its engine and carries out what the node wants. What happens at the same moment
-/// happens in the order in which it was caused.
+/// happens node by node, and to a node in the order in which it was caused; which node comes first is as good as chance.
 pub struct World<N: Node> {
     nodes: Vec<N>,
     net: Net<N>,
@@ -138,8 +138,8 @@ impl<N: Node> World<N> {
     }
 
     fn await_next(&self) {
-        for (node, port) in self.net.upcoming().take(AWAITED) {
-            self.nodes.get(node as usize).into_iter().for_each(|node| node.awaits(port));
+        for (node, port, message) in self.net.upcoming().take(AWAITED) {
+            self.nodes.get(node as usize).into_iter().for_each(|node| node.awaits(port, message));
         }
     }
 

@@ -199,7 +199,7 @@ fn the_rules_leave_the_trace_they_left_before() {
     scenario.messages = 5;
     scenario.interval = Duration::from_millis(30);
     let measures = scenario.run().unwrap();
-    assert_eq!(measures.trace.to_string(), "26a6fdc374ba3ea994b20b758609e4d9e872934e346f2fab965980c309c8adfa");
+    assert_eq!(measures.trace.to_string(), "052cb51e84d3c87d08706125568226ac8f028d7c267b475009b9ddb85b8a85a6");
 }
 
 #[test]

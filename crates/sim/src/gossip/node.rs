@@ -204,8 +204,9 @@ impl Node for GossipNode {
         self.drain(net);
     }
 
-    fn awaits(&self, from: Port) {
-        std::hint::black_box((self.role, self.engine.is_connected(slot(from)), self.engine.next_timeout()));
+    fn awaits(&self, from: Port, message: &Message) {
+        let round = if let Message::Item(item) = message { item.round() } else { 0 };
+        std::hint::black_box((self.role, round, self.engine.is_connected(slot(from)), self.engine.next_timeout()));
         std::hint::black_box((self.engine.stats().copies_received, self.engine.seen_count()));
     }
 
