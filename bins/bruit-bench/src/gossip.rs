@@ -73,10 +73,16 @@ pub(crate) struct Args {
     /// Measures nothing but ours.
     #[arg(long)]
     alone: bool,
+    /// Runs these phases only, such as `saturated`; all without. Figures of the others are 0.
+    #[arg(long, value_delimiter = ',', value_parser = PHASES)]
+    phases: Vec<String>,
     /// Prints one line of JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
+
+/// In their order.
+const PHASES: [&str; 5] = ["idle", "fixed", "moderate", "saturated", "large"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Peer {
@@ -193,6 +199,7 @@ impl Bench<'_> {
         if size != LARGE {
             phases.push(("large", saturation(LARGE)));
         }
+        phases.retain(|(name, _)| self.args.phases.is_empty() || self.args.phases.iter().any(|phase| phase == name));
         let window = Duration::from_secs_f64(self.args.seconds);
         self.runtime.block_on(async {
             let mut network = self.start::<R>(settings).await?;
@@ -210,6 +217,12 @@ impl Bench<'_> {
                     short(sample.cpu_cores),
                     sample.lost,
                 );
+                if !sample.sent.is_empty() {
+                    let each = 1.0 / (sample.deliveries_per_second * self.args.seconds).max(1.0);
+                    let per_delivery =
+                        sample.sent.iter().map(|(what, count)| format!("{} {what}", short(*count as f64 * each)));
+                    eprintln!("{name} {phase}, each: {}", per_delivery.collect::<Vec<_>>().join(", "));
+                }
                 samples.push((phase, sample));
             }
             network.stop().await;

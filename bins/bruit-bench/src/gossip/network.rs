@@ -1,4 +1,4 @@
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use futures::StreamExt;
@@ -70,6 +70,8 @@ pub(crate) struct Sample {
     /// Deliveries that had not happened when the network was long at rest.
     pub(crate) lost: u64,
     pub(crate) frames_refused: u64,
+    /// What all nodes together did meanwhile, by name.
+    pub(crate) sent: BTreeMap<&'static str, u64>,
 }
 
 struct Reading {
@@ -119,9 +121,12 @@ impl Network {
         self.rest(WARM_UP).await?;
         let published_before = self.board.published();
         self.board.keep_times(matches!(work, Work::PerSecond { .. }));
+        let counted_before = self.count().await;
         let begin = self.read();
         self.rest(window).await?;
         let end = self.read();
+        let mut sent = self.count().await;
+        sent.iter_mut().for_each(|(what, count)| *count -= counted_before.get(what).copied().unwrap_or(0));
         self.board.keep_times(false);
         let published = self.board.published() - published_before;
         self.end().await?;
@@ -143,6 +148,7 @@ impl Network {
             published,
             lost: self.board.lost(),
             frames_refused: self.board.refused() - refused_before,
+            sent,
         })
     }
 
@@ -179,6 +185,18 @@ impl Network {
         // What is missing after that counts as lost.
         let _ = self.wait(DRAIN_MAX, || board.lost() == 0).await;
         self.check()
+    }
+
+    /// What all nodes have done since their start.
+    async fn count(&self) -> BTreeMap<&'static str, u64> {
+        let (sender, mut counts) = unbounded_channel();
+        (0..self.commands.len()).for_each(|node| self.command(node, Command::Count(sender.clone())));
+        drop(sender);
+        let mut sum = BTreeMap::new();
+        while let Some(counts) = counts.recv().await {
+            counts.into_iter().for_each(|(what, count)| *sum.entry(what).or_default() += count);
+        }
+        sum
     }
 
     fn command(&self, node: usize, command: Command) {

@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail};
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Dial(Multiaddr),
     Publish(Load),
     Rest,
+    Count(UnboundedSender<Vec<(&'static str, u64)>>),
 }
 
 /// How a publisher publishes.
@@ -85,6 +86,8 @@ impl<R: Relay> Node<R> {
                     Some(Command::Dial(addr)) => self.swarm.dial(addr)?,
                     Some(Command::Publish(load)) => self.load = Some(load),
                     Some(Command::Rest) => self.load = None,
+                    // Who asked may have ended.
+                    Some(Command::Count(to)) => _ = to.send(self.swarm.behaviour().counts()),
                     None => return Poll::Ready(Ok(())),
                 }
             }

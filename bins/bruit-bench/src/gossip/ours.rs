@@ -59,4 +59,18 @@ impl Relay for Behaviour {
             _ => Told::Nothing,
         }
     }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        let stats = self.stats();
+        vec![
+            ("copies", stats.copies_received),
+            ("duplicates", stats.duplicates),
+            ("ids", stats.ids_received),
+            ("announcements", stats.announcements_received),
+            ("wants", stats.wants_sent),
+            ("answers", stats.wants_answered),
+            ("parents changed", stats.trees_mended),
+            ("parents dropped", stats.trees_pruned),
+        ]
+    }
 }

@@ -19,6 +19,11 @@ pub(crate) trait Relay: NetworkBehaviour + Sized + Send {
     /// What an event of it means. Whatever must be judged is judged here.
     fn on_event(&mut self, event: Self::ToSwarm, board: &Board) -> Told;
 
+    /// What it has done since its start, by name; the same names each time.
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// A connection stands.
     fn connected(&mut self, _peer: libp2p::PeerId) {}
 }
