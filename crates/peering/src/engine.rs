@@ -296,8 +296,13 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         self.stay_away_from(peer, goodbye.stay_away, now);
+        let Goodbye { reason, alternatives, .. } = goodbye.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
         self.leave_after(peer, now);
+        let dialled = self.dialled_endpoints(peer).into_iter().next();
+        if let (GoodbyeReason::Full, Some(remote)) = (reason, dialled) {
+            self.tell(Event::Refused { peer, remote, alternatives });
+        }
     }
 
     /// A peer has our goodbye, or will never have it.

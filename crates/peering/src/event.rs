@@ -72,7 +72,7 @@ pub enum Event {
         /// Why.
         reason: DialFailure,
     },
-    /// A peer has no slot for us.
+    /// A peer that we dialled has no slot for us, or gave ours to another one.
     Refused {
         /// The peer.
         peer: PeerId,

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output,
-    SlotClass,
+    Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, KnownPeer, Origin,
+    Output, SlotClass,
 };
 use libp2p_identity::Keypair;
 
@@ -293,6 +293,40 @@ fn a_refusal_does_not_name_a_peer_that_claims_to_live_where_a_manual_one_does() 
     engine.connection_established(4, peer(4), Origin::Accepted(at(4)), T);
     let refused = engine.hello_received(peer(4), hello(&[]), T).unwrap().refused.unwrap();
     assert_eq!(refused.alternatives.iter().map(|known| known.peer).collect::<Vec<_>>(), [peer(3)]);
+}
+
+#[test]
+fn who_loses_a_slot_to_another_one_hears_of_others_and_only_whom_we_dialled_tells() {
+    let mut engine = engine(peer(1));
+    let named = vec![KnownPeer { peer: peer(9), endpoints: vec![at(9)], last_seen: None }];
+    let told = |engine: &mut Engine<u32>, reason| {
+        let goodbye = Goodbye { alternatives: named.clone(), ..Goodbye::because(reason) };
+        engine.goodbye_received(peer(2), goodbye, T);
+        let told = outputs(engine).into_iter().find_map(|output| match output {
+            Output::Event(Event::Refused { remote, alternatives, .. }) => Some((remote, alternatives)),
+            Output::Event(_)
+            | Output::Close { .. }
+            | Output::Dial { .. }
+            | Output::SendHello { .. }
+            | Output::SendPing { .. }
+            | Output::SendGoodbye { .. } => None,
+        });
+        engine.connection_closed(1, peer(2), T);
+        told
+    };
+    for (origin, reason, expected) in [
+        (Origin::Dialled(at(2)), GoodbyeReason::Full, Some((at(2), named.clone()))),
+        (Origin::Dialled(at(2)), GoodbyeReason::Requested, None),
+        (Origin::Accepted(at(2)), GoodbyeReason::Full, None),
+    ] {
+        engine.connection_established(1, peer(2), origin.clone(), T);
+        match origin {
+            Origin::Dialled(_) => engine.hello_answered(peer(2), hello(&[]), T),
+            Origin::Accepted(_) => _ = engine.hello_received(peer(2), hello(&[]), T),
+        }
+        assert!(engine.is_held(&peer(2)));
+        assert_eq!(told(&mut engine, reason), expected, "{origin:?}");
+    }
 }
 
 /// Whether one more may connect from an address while so many handshakes from others are under way.

@@ -111,6 +111,11 @@ impl<'a> Choosing<'a> {
         self.refused.push(choice.endpoint);
     }
 
+    /// Whether somebody may be dialled beside those that are held, while others can still be asked.
+    pub(crate) fn admits(&self, Held { group, root }: Held) -> bool {
+        self.has_room(group) && self.root_has_room(root)
+    }
+
     fn rarest(
         &self,
         book: &mut AddressBook,
@@ -120,7 +125,7 @@ impl<'a> Choosing<'a> {
     ) -> Option<Choice> {
         let eligible = |candidate: &Candidate<'_>| {
             self.has_room(candidate.group)
-                && self.rooted.get(&self.lineage.root_of(candidate.source)).is_none_or(|held| *held < self.root_max)
+                && self.root_has_room(self.lineage.root_of(candidate.source))
                 && candidate.peer.is_none_or(|peer| !is_connected(peer))
                 && !self.refused.contains(candidate.endpoint)
         };
@@ -133,6 +138,10 @@ impl<'a> Choosing<'a> {
         }
         let others: Vec<_> = (1..COMPARED).filter_map(|_| book.select(equals, eligible, now)).collect();
         std::iter::once(first).chain(others).min_by_key(count)
+    }
+
+    fn root_has_room(&self, root: Root) -> bool {
+        self.rooted.get(&root).is_none_or(|held| *held < self.root_max)
     }
 
     fn has_room(&self, group: NetGroup) -> bool {

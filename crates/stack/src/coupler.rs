@@ -125,10 +125,15 @@ impl Coupler {
     fn trace(&mut self, event: &bruit_peering::Event) {
         use bruit_peering::Event;
         if let Event::DialSucceeded { endpoint, .. } = event {
-            self.lineage.dialled(self.book.group_of(endpoint), self.book.source_of(endpoint));
+            self.lineage.dialled(self.book.group_of(endpoint), self.teller_of(endpoint));
         } else if let Event::PeerUp { class: SlotClass::Inbound, remote, .. } | Event::Turned { remote, .. } = event {
             self.lineage.came(self.book.group_of(remote));
         }
+    }
+
+    /// In what group somebody first told of an endpoint, whether the book had room for it or not.
+    fn teller_of(&self, endpoint: &Endpoint) -> Option<NetGroup> {
+        self.book.source_of(endpoint).or_else(|| self.lineage.nominator_of(endpoint))
     }
 
     /// Takes in what is to be done because of something that no other method here is told.
@@ -176,7 +181,7 @@ impl Coupler {
             Command::Dismiss(peer) => engines.dismiss(peer, now),
             Command::BookHeard { addrs, source, relay } => self.hear(addrs, source, relay, engines, now),
             Command::Propose(count) => self.propose(count, engines, now),
-            Command::DialAlternatives(addrs) => self.dial_alternatives(&addrs, engines, now),
+            Command::DialAlternatives { named, by } => self.dial_alternatives(&named, &by, engines, now),
             Command::Feel => self.feel(engines, now),
             Command::AskForAddrs(peer) => engines.ask(peer, now),
             Command::AskAnybodyForAddrs => self.ask_anybody(engines, now),

@@ -59,7 +59,12 @@ pub enum Command {
     /// Propose so many peers to dial.
     Propose(usize),
     /// Dial some of the peers that a full one named.
-    DialAlternatives(Vec<PeerAddr>),
+    DialAlternatives {
+        /// Whom it named.
+        named: Vec<PeerAddr>,
+        /// Where it was dialled.
+        by: Endpoint,
+    },
     /// Test an address that was only heard of.
     Feel,
     /// Ask a peer for addresses.
@@ -97,7 +102,7 @@ pub fn of_peering(event: &bruit_peering::Event, group_of: impl Fn(&Endpoint) -> 
             let addrs: Vec<_> = alternatives.iter().map(known).collect();
             let source = Source::Peer { peer: *peer, group: group_of(remote) };
             let heard = Command::BookHeard { addrs: addrs.clone(), source, relay: false };
-            vec![heard, Command::DialAlternatives(addrs), Command::AskForAddrs(*peer)]
+            vec![heard, Command::DialAlternatives { named: addrs, by: remote.clone() }, Command::AskForAddrs(*peer)]
         }
         Event::Turned { peer, listen, remote } => {
             let addrs = vec![PeerAddr::new(Some(*peer), listen.clone(), None)];

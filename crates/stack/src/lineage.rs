@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use bruit_core::NetGroup;
+use bruit_core::{BoundedQueue, Endpoint, NetGroup};
 
 /// How many groups are remembered. 4,096: a guess; more than a node is connected to in a day.
 const GROUPS_MAX: usize = 4_096;
+/// Of how many that were dialled because a full node named them it is remembered. 64: a guess; more than are dialled at once.
+const NOMINEES_MAX: usize = 64;
 
 /// Where what is known of an endpoint comes from in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,9 +26,17 @@ pub enum Root {
 /// # Security
 /// Of a group the first root holds while the node runs, so that nobody becomes a root of his own by coming once more. When there
 /// is no room left, strangers count as uninvited.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Lineage {
     roots: BTreeMap<NetGroup, Root>,
+    /// Whom full nodes named, and in what group the one that did is.
+    nominees: BoundedQueue<(Endpoint, NetGroup)>,
+}
+
+impl Default for Lineage {
+    fn default() -> Self {
+        Self { roots: BTreeMap::new(), nominees: BoundedQueue::new(NOMINEES_MAX) }
+    }
 }
 
 impl Lineage {
@@ -46,6 +56,16 @@ impl Lineage {
     /// Somebody of a group came by himself.
     pub(crate) fn came(&mut self, group: NetGroup) {
         self.keep(group, Root::Uninvited);
+    }
+
+    /// An endpoint is dialled because a full node of a group named it.
+    pub(crate) fn nominated(&mut self, endpoint: Endpoint, by: NetGroup) {
+        self.nominees.push_over_oldest((endpoint, by));
+    }
+
+    /// In what group the full node was that named an endpoint, if it was dialled for that not long ago.
+    pub(crate) fn nominator_of(&self, endpoint: &Endpoint) -> Option<NetGroup> {
+        self.nominees.iter().find(|(nominee, _)| nominee == endpoint).map(|(_, by)| *by)
     }
 
     fn keep(&mut self, group: NetGroup, root: Root) {
@@ -81,6 +101,16 @@ mod tests {
         lineage.dialled(NetGroup::V4(10), Some(NetGroup::V4(10)));
         lineage.dialled(NetGroup::V4(30), Some(NetGroup::V4(11)));
         assert_eq!([10, 19, 30].map(|group| lineage.root_of(NetGroup::V4(group))), [Root::Uninvited; 3]);
+    }
+
+    #[test]
+    fn so_many_nominees_are_remembered() {
+        let mut lineage = Lineage::default();
+        let at = |port: usize| Endpoint::tcp([9, 9, 9, 9].into(), u16::try_from(port).unwrap());
+        (0..NOMINEES_MAX).for_each(|port| lineage.nominated(at(port), SEED));
+        assert_eq!([0, NOMINEES_MAX].map(|port| lineage.nominator_of(&at(port))), [Some(SEED), None]);
+        lineage.nominated(at(NOMINEES_MAX), SEED);
+        assert_eq!([0, 1, NOMINEES_MAX].map(|port| lineage.nominator_of(&at(port))), [None, Some(SEED), Some(SEED)]);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Coupler {
             }
             Command::Admit(_)
             | Command::AdmitQuietly(_)
-            | Command::DialAlternatives(_)
+            | Command::DialAlternatives { .. }
             | Command::Feel
             | Command::Dismiss(_)
             | Command::BookHeard { .. }

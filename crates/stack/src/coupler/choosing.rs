@@ -36,20 +36,37 @@ impl Coupler {
         }
     }
 
-    /// Dials some of those whom a full node named, in other groups than we are in.
-    pub(super) fn dial_alternatives(&mut self, addrs: &[PeerAddr], engines: &mut impl Engines, now: Timestamp) {
-        let mut taken: Vec<_> = self.held(engines).into_iter().map(|held| held.group).collect();
+    /// Dials some of those whom a full node named, in other groups than we are in and as far as its root has room. Whoever was
+    /// named so himself names nobody: else a liar's friends would lead from one to the next.
+    pub(super) fn dial_alternatives(
+        &mut self,
+        named: &[PeerAddr],
+        by: &Endpoint,
+        engines: &mut impl Engines,
+        now: Timestamp,
+    ) {
+        if self.lineage.nominator_of(by).is_some() {
+            return;
+        }
+        let (target, teller) = (engines.peering().settings().outbound_target, self.book.group_of(by));
+        let mut held = self.held(engines);
         let mut started = 0;
-        for PeerAddr { peer, endpoints, .. } in addrs {
+        for PeerAddr { peer, endpoints, .. } in named {
+            let choosing = Choosing::new(target, true, &self.lineage, held.iter().copied());
+            let of = |endpoint: &Endpoint| {
+                let source = self.book.source_of(endpoint).unwrap_or(teller);
+                Held { group: self.book.group_of(endpoint), root: self.lineage.root_of(source) }
+            };
             let is_usable = |endpoint: &&Endpoint| {
                 self.addr_policy.check(endpoint).is_ok()
-                    && !taken.contains(&self.book.group_of(endpoint))
+                    && choosing.admits(of(endpoint))
                     && !self.book.is_barred(peer.as_ref(), endpoint.ip(), now)
             };
             let Some(endpoint) = endpoints.iter().find(is_usable).cloned() else { continue };
-            let group = self.book.group_of(&endpoint);
-            if engines.dial(endpoint, *peer, now) == DialOutcome::Started {
-                taken.push(group);
+            let begun = of(&endpoint);
+            if engines.dial(endpoint.clone(), *peer, now) == DialOutcome::Started {
+                self.lineage.nominated(endpoint, teller);
+                held.push(begun);
                 started += 1;
             }
             if started == ALTERNATIVES_DIALLED {
@@ -84,7 +101,7 @@ impl Coupler {
 
     fn held_at(&self, endpoint: &Endpoint) -> Held {
         let group = self.book.group_of(endpoint);
-        let source = self.book.source_of(endpoint).unwrap_or(group);
+        let source = self.teller_of(endpoint).unwrap_or(group);
         Held { group, root: self.lineage.root_of(source) }
     }
 }
