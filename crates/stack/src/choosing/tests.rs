@@ -109,3 +109,35 @@ fn among_equals_whom_few_hold_comes_first_but_not_always() {
     let rare = rare.count();
     assert!((260..340).contains(&rare), "{rare} of 400");
 }
+
+#[test]
+fn a_planted_partition_heals_sooner_than_with_uniform_choice() {
+    // A node in a part of 45, all of whose peers hold one another; of the other part it has reached five, whom few hold.
+    let mut book = book(std::iter::empty());
+    for number in 0..50_u8 {
+        book.dial_succeeded(&Endpoint::tcp([20, number, 1, 1].into(), 4_001), peer(number.into()), T);
+    }
+    let others: Vec<_> = (0..5).map(peer).collect();
+    let by_rarity = |of: &PeerId| if others.contains(of) { 1 } else { 9 };
+    let mut dials_until_healed = |holders: &dyn Fn(&PeerId) -> usize| {
+        let mut dials = 0;
+        for _ in 0..300 {
+            let (lineage, mut dialled) = (Lineage::default(), Vec::new());
+            let mut choosing = Choosing::new(32, false, &lineage, []);
+            loop {
+                let is_connected = |of: &PeerId| dialled.contains(of);
+                let choice = choosing.next(&mut book, is_connected, holders, T).unwrap();
+                choosing.started(&choice);
+                dials += 1;
+                let peer = choice.peer.unwrap();
+                if others.contains(&peer) {
+                    break;
+                }
+                dialled.push(peer);
+            }
+        }
+        dials
+    };
+    let (rare, uniform) = (dials_until_healed(&by_rarity), dials_until_healed(&|_| 1));
+    assert!(rare * 4 < uniform * 3, "{rare} dials to {uniform} until the parts met, in 300 networks");
+}
