@@ -26,28 +26,26 @@ pub(crate) struct Args {
 /// Runs two scenarios and puts their figures side by side; false if a claim failed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let scenarios = [args.choice.load(&args.a)?, args.choice.load(&args.b)?];
-    let mut shown = Vec::new();
-    for scenario in &scenarios {
-        shown.push(Shown::of(scenario, parallel::runs(scenario, args.choice.threads)?)?);
-    }
-    let [a, b] = &shown[..] else { unreachable!("there are two") };
+    let made = |scenario| Shown::of(scenario, parallel::runs(scenario, args.choice.threads)?);
+    let [first, second] = &scenarios;
+    let (a, b) = (made(first)?, made(second)?);
     let rows = rows(a.figures(), b.figures());
     if args.json {
         let ratios: Map<String, Value> =
             rows.iter().filter_map(|row| Some((row.name.clone(), json!(row.ratio()?)))).collect();
         println!("{}", json!({ "a": a.json(), "b": b.json(), "b_over_a": ratios }));
     } else {
-        println!("{:<32} {:>16} {:>16} {:>10}", "figure", scenarios[0].name(), scenarios[1].name(), "B / A");
+        println!("{:<32} {:>16} {:>16} {:>10}", "figure", first.name(), second.name(), "B / A");
         for row in &rows {
             let [a, b] = [row.a, row.b].map(|number| number.map_or_else(|| "-".to_owned(), short));
             let ratio = row.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.4}"));
             println!("{:<32} {a:>16} {b:>16} {ratio:>10}", row.name);
         }
     }
-    for shown in shown.iter().filter(|shown| !shown.holds()) {
+    for shown in [&a, &b].into_iter().filter(|shown| !shown.holds()) {
         eprintln!("{}", shown.failures());
     }
-    Ok(shown.iter().all(Shown::holds))
+    Ok(a.holds() && b.holds())
 }
 
 struct Row {
