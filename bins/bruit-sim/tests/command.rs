@@ -70,6 +70,12 @@ fn a_failed_claim_says_how_to_replay_it() {
     let ran = bruit_sim(file.to_str().unwrap(), &[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
     assert!(ran.stderr.contains("line 2: unknown field `nodse`"), "{}", ran.stderr);
+
+    // Before anything is run: a hundred thousand runs would take longer.
+    fs::write(&file, text.replace("\"redundancy\"", "\"redundance\"")).unwrap();
+    let ran = bruit_sim(file.to_str().unwrap(), &["--runs", "100000"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("no figure `redundance`; the nearest is `redundancy`"), "{}", ran.stderr);
     fs::remove_dir_all(dir).unwrap();
 }
 

@@ -12,4 +12,4 @@ pub use measures::{Measures, Spread, Unmasking};
 pub(crate) use message::sealer;
 pub use node::{GossipNode, Reach, Rules, Spreads};
 pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
-pub(crate) use section::{check, run};
+pub(crate) use section::{KNOWN, asks, check, run};

@@ -21,7 +21,7 @@ pub use letter::{Content, Letter};
 pub use node::{NetworkNode, Signal};
 pub use parts::Parts;
 pub use section::{AttackSection, AttackWord, LoadSection, NetworkSection, RestartSection};
-pub(crate) use section::{check, run};
+pub(crate) use section::{KNOWN, asks, check, run};
 
 /// The topic of all items.
 fn topic() -> bruit_stack::gossip::Topic {

@@ -9,4 +9,4 @@ mod node;
 mod section;
 
 pub use section::RpcSection;
-pub(crate) use section::{check, run};
+pub(crate) use section::{KNOWN, asks, check, run};

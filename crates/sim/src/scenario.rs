@@ -7,6 +7,7 @@ mod changes;
 mod claims;
 mod faults;
 mod invalid;
+pub(crate) mod known;
 mod links;
 mod overlay;
 
@@ -22,6 +23,7 @@ pub use invalid::Invalid;
 pub use links::{LatencySection, LinksSection, ModelSection, RegionsSection};
 pub use overlay::OverlaySection;
 
+use self::known::Names;
 use crate::{
     Figures, Overlay, TraceHash, Wire,
     gossip::{GossipSection, LoadSection},
@@ -206,13 +208,24 @@ impl Scenario {
             figures.pool(run.figures);
             broken.extend(run.broken);
         }
-        let claims = claims::judge(self, &figures.printed())?;
+        let claims = claims::judge(self, &self.names(), &figures.printed());
         Ok(Outcome { figures, trace: TraceHash::of_all(&traces), claims, broken })
     }
 
     /// What cannot be, said about a key of the file: `path` leads to it.
     pub(crate) fn invalid(&self, path: &str, reason: impl Into<String>) -> Invalid {
         Invalid::at(&self.text, path, reason)
+    }
+
+    /// A share of the nodes that is nobody or somebody as it says, or a refusal.
+    pub(crate) fn share_of_nodes(&self, path: &str, share: f64) -> Result<f64, Invalid> {
+        let nodes = f64::from(self.file.nodes);
+        let share = self.share(path, share)?;
+        if share > 0.0 && (nodes * share).round() < 1.0 {
+            let reason = format!("{share} of {nodes} nodes is nobody; the least is {}", 0.5 / nodes);
+            return Err(self.invalid(path, reason));
+        }
+        Ok(share)
     }
 
     /// A share, or a refusal.
@@ -247,6 +260,25 @@ impl Scenario {
         }
     }
 
+    /// The figures that it has.
+    fn names(&self) -> Names {
+        let known = match self.file.kind {
+            Kind::Gossip => crate::gossip::KNOWN,
+            Kind::Network => crate::network::KNOWN,
+            Kind::Rpc => crate::rpc::KNOWN,
+        };
+        Names::of(self, &known.concat())
+    }
+
+    /// Whether a key says that something is to be measured.
+    pub(crate) fn asks(&self, key: &str) -> bool {
+        match self.file.kind {
+            Kind::Gossip => crate::gossip::asks(self, key),
+            Kind::Network => crate::network::asks(self, key),
+            Kind::Rpc => crate::rpc::asks(self, key),
+        }
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         let ScenarioFile { nodes, runs, .. } = self.file;
         if !(1..=NODES_MAX).contains(&nodes) {
@@ -258,7 +290,7 @@ impl Scenario {
         self.check_sections()?;
         self.links()?;
         self.faults(&Seed::from_number(self.file.seed))?;
-        claims::check(self)?;
+        claims::check(self, &self.names())?;
         match self.file.kind {
             Kind::Gossip => crate::gossip::check(self),
             Kind::Network => crate::network::check(self),

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bruit_core::{Seed, Timestamp};
+use bruit_core::{ChaCha8Rng, Seed, Timestamp};
 use bruit_gossip::{Config, ConfigError, ItemId, Policy, Topic, TopicConfig, Validation};
 use bytes::Bytes;
 use rand::RngExt;
@@ -16,6 +16,9 @@ use crate::{Fault, Links, Overlay, START, Wire, World, conditions::Marks, optimu
 
 /// For how long after the last publishing a run goes on at most.
 const TAIL: Duration = Duration::from_secs(60);
+
+/// How often a publisher is drawn before the first that can be one is taken.
+const DRAWS_MAX: usize = 10_000;
 
 /// Gossip over an overlay: what it carries, and the chance that decides the rest.
 #[derive(Clone, Debug)]
@@ -193,12 +196,7 @@ impl Experiment {
         let mut published = Vec::with_capacity(self.messages);
         for number in 0..self.messages {
             let origin = match self.origin {
-                Origin::Random => loop {
-                    let node = rng.random_range(0..self.overlay.nodes());
-                    if self.role(node) == Role::Honest && !world.net().is_down(node) {
-                        break node;
-                    }
-                },
+                Origin::Random => self.someone(world, &mut rng),
                 Origin::Node(node) => node,
                 Origin::Rotating(origins) => number as u32 % origins,
             };
@@ -211,6 +209,14 @@ impl Experiment {
         let end = world.now().after(self.tail);
         run_until(world, end);
         published
+    }
+
+    /// An honest node that is up, drawn by chance; any where there is none.
+    fn someone(&self, world: &World<GossipNode>, rng: &mut ChaCha8Rng) -> u32 {
+        let nodes = self.overlay.nodes();
+        let can_publish = |node: &u32| self.role(*node) == Role::Honest && !world.net().is_down(*node);
+        let drawn = std::iter::repeat_with(|| rng.random_range(0..nodes)).take(DRAWS_MAX).find(can_publish);
+        drawn.or_else(|| (0..nodes).find(can_publish)).unwrap_or(0)
     }
 
     fn role(&self, node: u32) -> Role {

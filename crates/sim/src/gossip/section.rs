@@ -6,7 +6,49 @@ use rand::seq::SliceRandom;
 use serde::Deserialize;
 
 use super::{Experiment, Origin, Role, Subscribers};
-use crate::scenario::{Invalid, Run, Scenario};
+use crate::scenario::{
+    Invalid, Run, Scenario,
+    known::{self, Known},
+};
+
+/// The figures of this kind.
+pub(crate) const KNOWN: &[&[Known]] =
+    &[&known::traffic(None), FIGURES, &known::overlay(Some("gossip.overlay_metrics"))];
+
+const FIGURES: &[Known] = &[
+    Known::plain("messages"),
+    Known::mean("coverage").share(),
+    Known::plain("coverage_least").share(),
+    Known::plain("complete").share(),
+    Known::mean("redundancy"),
+    Known::mean("last_hop"),
+    Known::mean("ids_per_node"),
+    Known::mean("p50_ms"),
+    Known::mean("p90_ms"),
+    Known::mean("p99_ms"),
+    Known::mean("max_ms"),
+    Known::mean("p50_over_optimum").asked_by("gossip.optimum"),
+    Known::mean("p90_over_optimum").asked_by("gossip.optimum"),
+    Known::mean("p99_over_optimum").asked_by("gossip.optimum"),
+    Known::mean("max_over_optimum").asked_by("gossip.optimum"),
+    Known::mean("precision").share().asked_by("gossip.spy_share"),
+    Known::mean("recall").share().asked_by("gossip.spy_share"),
+    Known::mean("precision_likelihood").share().asked_by("gossip.spy_share"),
+    Known::mean("recall_likelihood").share().asked_by("gossip.spy_share"),
+    Known::plain("round_max"),
+    Known::plain("pushes_per_item_max"),
+];
+
+/// Whether a key says that something is to be measured.
+pub(crate) fn asks(scenario: &Scenario, key: &str) -> bool {
+    let (section, _) = sections(scenario);
+    match key {
+        "gossip.optimum" => section.optimum,
+        "gossip.spy_share" => section.spy_share > 0.0,
+        "gossip.overlay_metrics" => section.overlay_metrics,
+        _ => false,
+    }
+}
 
 /// How items spread.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -102,17 +144,35 @@ impl Default for LoadSection {
 /// Refuses what cannot be, before anything is run.
 pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     let (section, load) = sections(scenario);
-    let nodes = scenario.file().nodes;
     scenario.check_overlay()?;
-    scenario.share("gossip.silent_share", section.silent_share)?;
-    scenario.share("gossip.liar_share", section.liar_share)?;
-    scenario.share("gossip.forger_share", section.forger_share)?;
-    scenario.share("gossip.spy_share", section.spy_share)?;
+    for (path, share) in [
+        ("gossip.silent_share", section.silent_share),
+        ("gossip.liar_share", section.liar_share),
+        ("gossip.forger_share", section.forger_share),
+        ("gossip.spy_share", section.spy_share),
+    ] {
+        scenario.share_of_nodes(path, share)?;
+    }
     scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?;
     scenario.span("load.interval_ms", load.interval_ms)?;
     scenario.span("load.tail_ms", load.tail_ms)?;
     if section.silent_share + section.liar_share + section.forger_share + section.spy_share > 0.99 {
         return Err(scenario.invalid("gossip.silent_share", "nobody would be left to publish"));
+    }
+    check_load(scenario, &section, &load)?;
+    let config = Config { topics: [(super::experiment::the_topic(), section.topic)].into(), ..section.engine };
+    config.validate().map(drop).map_err(|error| scenario.invalid("gossip", error.to_string()))
+}
+
+fn check_load(scenario: &Scenario, section: &GossipSection, load: &LoadSection) -> Result<(), Invalid> {
+    let nodes = scenario.file().nodes;
+    if load.warm_up >= load.messages {
+        let reason = format!("of {} messages {} are not measured, so that none is left", load.messages, load.warm_up);
+        return Err(scenario.invalid("load.messages", reason));
+    }
+    if load.payload_bytes > section.topic.size_max {
+        let reason = format!("{} bytes, but the topic takes {} at most", load.payload_bytes, section.topic.size_max);
+        return Err(scenario.invalid("load.payload_bytes", reason));
     }
     match load.origin {
         OriginWord::Node(node) if node >= nodes => {
@@ -122,9 +182,7 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
             Err(scenario.invalid("load.origin", format!("{origins} origins cannot rotate among {nodes} nodes")))
         }
         OriginWord::Random | OriginWord::Node(_) | OriginWord::Rotating(_) => Ok(()),
-    }?;
-    let config = Config { topics: [(super::experiment::the_topic(), section.topic)].into(), ..section.engine };
-    config.validate().map(drop).map_err(|error| scenario.invalid("gossip", error.to_string()))
+    }
 }
 
 /// Runs a scenario once.

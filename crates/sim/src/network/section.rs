@@ -7,7 +7,10 @@ use serde::Deserialize;
 use super::{Attack, Experiment, Load, topic};
 use crate::{
     Wire,
-    scenario::{Invalid, Run, Scenario},
+    scenario::{
+        Invalid, Run, Scenario,
+        known::{self, Known},
+    },
 };
 
 /// The network's name in hellos.
@@ -122,6 +125,32 @@ impl Default for RestartSection {
     }
 }
 
+/// The figures of this kind.
+pub(crate) const KNOWN: &[&[Known]] = &[&known::traffic(Some("network.count_bytes")), FIGURES, &known::overlay(None)];
+
+const FIGURES: &[Known] = &[
+    Known::plain("grown").share(),
+    Known::mean("grown_outbound"),
+    Known::plain("attacker_inbound_most"),
+    Known::plain("attacker_book_most"),
+    Known::plain("attacker_tried_share").share(),
+    Known::plain("book_entries_most"),
+    Known::plain("tried_displaced"),
+    Known::plain("victims"),
+    Known::plain("eclipsed").share(),
+    Known::mean("attacker_outbound_mean").share(),
+    Known::plain("attacker_outbound_most"),
+    Known::mean("outbound"),
+    Known::plain("unsettled"),
+    Known::spread("seconds_to_8_honest"),
+    Known::family("delivered_after_"),
+];
+
+/// Whether a key says that something is to be measured.
+pub(crate) fn asks(scenario: &Scenario, key: &str) -> bool {
+    key == "network.count_bytes" && scenario.file().network.as_ref().is_some_and(|section| section.count_bytes)
+}
+
 /// Refuses what cannot be, before anything is run.
 pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     experiment(scenario, &Seed::from_number(0)).map(drop)
@@ -154,7 +183,7 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
     let restart = &section.restart;
     for (path, share) in [("network.restart.share", restart.share), ("network.restart.dead_share", restart.dead_share)]
     {
-        scenario.share(path, share)?;
+        scenario.share_of_nodes(path, share)?;
     }
     let made = attack.map(|attack| {
         Ok(Attack {

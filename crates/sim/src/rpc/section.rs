@@ -7,7 +7,10 @@ use serde::Deserialize;
 use super::experiment::Experiment;
 use crate::{
     Latency, TraceHash,
-    scenario::{Invalid, Run, Scenario},
+    scenario::{
+        Invalid, Run, Scenario,
+        known::{self, Known},
+    },
 };
 
 /// Global calls of one node, and its peers.
@@ -50,6 +53,28 @@ impl Default for RpcSection {
 /// How many standard deviations from the middle 95 % lie below.
 const DEVIATIONS: f64 = 1.645;
 
+/// The figures of this kind.
+pub(crate) const KNOWN: &[&[Known]] = &[&known::traffic(None), FIGURES];
+
+const FIGURES: &[Known] = &[
+    Known::plain("success").share(),
+    Known::plain("cold_success").share(),
+    Known::plain("cold_wasted_per_call"),
+    Known::plain("wasted_per_call"),
+    Known::plain("wasted_per_call_hedged"),
+    Known::plain("requests_per_call"),
+    Known::mean("p99_over_oracle"),
+    Known::plain("turncoats_before").asked_by("rpc.turncoat_share"),
+    Known::plain("turncoats_after").asked_by("rpc.turncoat_share"),
+    Known::plain("heal_peak_over_steady"),
+    Known::plain("false_accepted"),
+];
+
+/// Whether a key says that something is to be measured.
+pub(crate) fn asks(scenario: &Scenario, key: &str) -> bool {
+    key == "rpc.turncoat_share" && scenario.file().rpc.as_ref().is_some_and(|section| section.turncoat_share > 0.0)
+}
+
 /// Refuses what cannot be, before anything is run.
 pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     experiment(scenario, &Seed::from_number(0)).map(drop)
@@ -70,7 +95,7 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
     if !(1..=250).contains(&peers) {
         return Err(scenario.invalid("nodes", format!("{peers} peers, but one node is linked to 1 to 250")));
     }
-    let count = |path: &str, share: f64| Ok((scenario.share(path, share)? * f64::from(peers)).round() as u32);
+    let count = |path: &str, share: f64| Ok((scenario.share_of_nodes(path, share)? * f64::from(peers)).round() as u32);
     let silent = count("rpc.silent_share", section.silent_share)?;
     let wrong = count("rpc.wrong_share", section.wrong_share)?;
     let turncoats = count("rpc.turncoat_share", section.turncoat_share)?;

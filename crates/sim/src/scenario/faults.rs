@@ -1,10 +1,10 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bruit_core::Seed;
 use rand::{RngExt, seq::SliceRandom};
 use serde::Deserialize;
 
-use super::{Invalid, Scenario};
+use super::{Invalid, Scenario, invalid::nearest};
 use crate::Fault;
 
 /// Something that goes wrong at some time.
@@ -55,12 +55,48 @@ pub enum FaultWord {
 }
 
 impl FaultWord {
+    /// The keys that are read, beside those that every fault has.
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Crash => &["share", "nodes", "notice_ms"],
+            Self::Restart | Self::Cut => &["share", "nodes"],
+            Self::Churn => &["share", "for_ms", "notice_ms"],
+            Self::Freeze => &["share", "nodes", "for_ms"],
+            Self::Partition => &["parts"],
+            Self::Heal => &[],
+            Self::Slow | Self::Skew => &["share", "nodes", "delay_ms"],
+        }
+    }
+
+    /// Whether it strikes nodes that are known before the run.
+    const fn is_of_nodes(self) -> bool {
+        match self {
+            Self::Crash | Self::Restart | Self::Freeze | Self::Cut | Self::Slow | Self::Skew => true,
+            Self::Churn | Self::Partition | Self::Heal => false,
+        }
+    }
+
     /// Whether it needs to be said whom it strikes.
     const fn strikes_nodes(self) -> bool {
         match self {
             Self::Crash | Self::Freeze | Self::Cut | Self::Slow | Self::Skew => true,
             Self::Restart | Self::Churn | Self::Partition | Self::Heal => false,
         }
+    }
+}
+
+impl FaultSection {
+    /// A key that is written, but means nothing to a fault of this kind.
+    fn unread(&self) -> Option<&'static str> {
+        let written = [
+            ("share", self.share.is_some()),
+            ("nodes", self.nodes.is_some()),
+            ("for_ms", self.for_ms.is_some()),
+            ("notice_ms", self.notice_ms.is_some()),
+            ("delay_ms", self.delay_ms.is_some()),
+            ("parts", self.parts.is_some()),
+        ];
+        written.into_iter().find(|(key, is_written)| *is_written && !self.kind.keys().contains(key)).map(|(key, _)| key)
     }
 }
 
@@ -71,6 +107,11 @@ impl Scenario {
         let mut crashed: Vec<u32> = Vec::new();
         for (number, section) in self.file.fault.iter().enumerate() {
             let seed = seed.derive("fault", number as u64);
+            if let Some(key) = section.unread() {
+                let reason = "a fault of this kind has no such key";
+                let invalid = self.invalid(&format!("fault.{number}.{key}"), reason);
+                return Err(invalid.with_nearest(nearest(key, section.kind.keys().iter().copied())));
+            }
             let at = self.span(&format!("fault.{number}.at_ms"), section.at_ms)?;
             let span = |key: &str, ms: Option<f64>, default: f64| {
                 self.span(&format!("fault.{number}.{key}"), ms.unwrap_or(default))
@@ -78,6 +119,9 @@ impl Scenario {
             let is_restart_of_all =
                 section.kind == FaultWord::Restart && section.share.is_none() && section.nodes.is_none();
             let nodes = if is_restart_of_all { crashed.clone() } else { self.struck(number, section, &seed)? };
+            if nodes.is_empty() && section.share != Some(0.0) && section.kind.is_of_nodes() {
+                return Err(self.invalid(&format!("fault.{number}"), "it strikes nobody"));
+            }
             let fault = match section.kind {
                 FaultWord::Crash => {
                     crashed.extend(&nodes);
@@ -88,21 +132,31 @@ impl Scenario {
                     let share = self.share(&format!("fault.{number}.share"), section.share.unwrap_or(0.1))?;
                     let lasts = span("for_ms", section.for_ms, 60_000.0)?;
                     let away = span("notice_ms", section.notice_ms, 5_000.0)?;
-                    faults.extend(self.churn(share, at, lasts, away, &seed));
+                    let churned = self.churn(share, at, lasts, away, &seed);
+                    if churned.is_empty() && share > 0.0 {
+                        let reason = format!("{share} of the nodes a minute is nobody in {} ms", lasts.as_millis());
+                        return Err(self.invalid(&format!("fault.{number}"), reason));
+                    }
+                    faults.extend(churned);
                     continue;
                 }
                 FaultWord::Freeze => Fault::Freeze { nodes, span: span("for_ms", section.for_ms, 1_000.0)? },
                 FaultWord::Partition => {
                     let parts = section.parts.unwrap_or(2);
-                    if parts < 2 {
-                        return Err(self.invalid(&format!("fault.{number}.parts"), "a partition has at least 2 parts"));
+                    if parts < 2 || u32::from(parts) > self.file.nodes {
+                        let reason = format!("{} nodes cannot fall into {parts} parts, from 2 on", self.file.nodes);
+                        return Err(self.invalid(&format!("fault.{number}.parts"), reason));
                     }
                     let mut rng = seed.rng();
                     Fault::Partition { groups: (0..self.file.nodes).map(|_| rng.random_range(0..parts)).collect() }
                 }
                 FaultWord::Heal => Fault::Heal,
                 FaultWord::Cut => {
-                    let to = (0..self.file.nodes).filter(|node| !nodes.contains(node)).collect();
+                    let struck: BTreeSet<u32> = nodes.iter().copied().collect();
+                    let to: Vec<u32> = (0..self.file.nodes).filter(|node| !struck.contains(node)).collect();
+                    if to.is_empty() {
+                        return Err(self.invalid(&format!("fault.{number}"), "nobody is left to be cut off from"));
+                    }
                     Fault::Cut { from: nodes, to }
                 }
                 FaultWord::Slow => Fault::Slow { nodes, delay: span("delay_ms", section.delay_ms, 1_000.0)? },
@@ -138,7 +192,19 @@ impl Scenario {
                 Err(self.invalid(&format!("fault.{number}"), reason).with_nearest(Some("share".to_owned())))
             }
             (None, share) => {
-                let share = self.share(&format!("fault.{number}.share"), share.unwrap_or(0.0))?;
+                let path = format!("fault.{number}.share");
+                let share = match section.kind {
+                    // A share a minute.
+                    FaultWord::Churn => self.share(&path, share.unwrap_or(0.0))?,
+                    FaultWord::Crash
+                    | FaultWord::Restart
+                    | FaultWord::Freeze
+                    | FaultWord::Partition
+                    | FaultWord::Heal
+                    | FaultWord::Cut
+                    | FaultWord::Slow
+                    | FaultWord::Skew => self.share_of_nodes(&path, share.unwrap_or(0.0))?,
+                };
                 let mut all: Vec<u32> = (0..nodes).collect();
                 all.shuffle(&mut seed.rng());
                 all.truncate((f64::from(nodes) * share).round() as usize);

@@ -1,4 +1,4 @@
-use bruit_core::Seed;
+use bruit_core::{SLOTS_MAX, Seed};
 use serde::Deserialize;
 
 use super::{Invalid, Scenario};
@@ -74,6 +74,15 @@ impl Scenario {
         if let Some(OverlaySection::SmallWorld { rewired, .. }) = &self.file.overlay {
             self.share("overlay.small_world.rewired", *rewired)?;
         }
+        match &self.file.overlay {
+            Some(OverlaySection::Regular { degree }) if nodes % 2 == 1 && degree % 2 == 1 => {
+                return Err(self.odd("regular", *degree, "an odd number of nodes cannot all have an odd degree"));
+            }
+            Some(OverlaySection::SmallWorld { degree, .. }) if degree % 2 == 1 => {
+                return Err(self.odd("small_world", *degree, "there are as many neighbours on either side"));
+            }
+            Some(_) | None => {}
+        }
         let most = match &self.file.overlay {
             Some(OverlaySection::Random { dials: degree } | OverlaySection::ScaleFree { links: degree }) => *degree,
             Some(OverlaySection::Regular { degree } | OverlaySection::SmallWorld { degree, .. }) => *degree,
@@ -87,10 +96,26 @@ impl Scenario {
                 return self.overlay(&Seed::from_number(0)).map(drop);
             }
         };
+        let is_dialled = matches!(&self.file.overlay, Some(OverlaySection::Random { .. }));
+        if is_dialled && most as usize > SLOTS_MAX / 2 {
+            let reason = format!("{most} dials each are twice as many links, but a node has {SLOTS_MAX} slots");
+            return Err(self.invalid("overlay.random.dials", reason));
+        }
+        let is_bare = !matches!(&self.file.overlay, Some(OverlaySection::Ring | OverlaySection::Full));
+        if is_bare && most == 0 && nodes > 1 {
+            return Err(self.invalid("overlay", "0 links for each node connect nobody"));
+        }
         match most < nodes {
             true => Ok(()),
             false => Err(self
                 .invalid("overlay", format!("{most} links for each of {nodes} nodes are more than there are pairs"))),
         }
+    }
+
+    /// A degree that must be even, with the next one that can be.
+    fn odd(&self, shape: &str, degree: u32, reason: &str) -> Invalid {
+        let even = if degree.saturating_add(1) < self.file.nodes { degree.saturating_add(1) } else { degree - 1 };
+        let invalid = self.invalid(&format!("overlay.{shape}.degree"), format!("{degree} cannot be: {reason}"));
+        invalid.with_nearest(Some(even.to_string()))
     }
 }

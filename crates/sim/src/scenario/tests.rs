@@ -39,7 +39,7 @@ fn a_scenario_runs_and_is_judged_by_its_claims() {
     assert_eq!(scenario.run(0).unwrap(), scenario.run(0).unwrap());
     assert_ne!(scenario.run(0).unwrap().trace, scenario.run(1).unwrap().trace);
 
-    let hopeless = parse(&GOOD.replace("min = 0.5", "min = 1.5")).unwrap();
+    let hopeless = parse(&GOOD.replace("min = 0.5", "max = 0.1")).unwrap();
     let outcome = hopeless.judge(vec![hopeless.run(0).unwrap()]).unwrap();
     assert!(!outcome.holds() && outcome.broken.is_empty());
 }
@@ -68,7 +68,7 @@ fn what_cannot_be_is_refused_with_line_reason_and_nearest_word() {
     refused(swap("peers = 8", "peers = 0"), 8, "fanout.peers is 0", None);
     refused(swap("nodes = 50", "nodes = 0"), 3, "0 nodes", None);
     refused(swap("min = 0.5", "max = 0.2\nmin = 0.5"), 18, "0.5 is more than the max of 0.2", None);
-    refused(swap("min = 0.5", ""), 16, "a claim has a min, a max or both", None);
+    refused(swap("min = 0.5", ""), 16, "a claim has a min, a max or both", Some("min"));
     refused(put("[links]\nloss = 1.5\n"), 19, "1.5 is no share", None);
     refused(put("[links]\nlatency = { uniform_ms = [5, 1] }\n"), 19, "from 5 to 1 is no range", None);
     refused(put("[[fault]]\nkind = \"crash\"\nnodes = [1, 50]\n"), 20, "there is no node 50", None);
@@ -85,10 +85,97 @@ fn what_cannot_be_is_refused_with_line_reason_and_nearest_word() {
 }
 
 #[test]
-fn a_claim_about_no_figure_is_refused_with_the_nearest() {
-    let scenario = parse(&GOOD.replace("\"coverage\"", "\"covrage\"")).unwrap();
-    let invalid = scenario.judge(vec![scenario.run(0).unwrap()]).unwrap_err();
-    assert_eq!((invalid.line, invalid.nearest.as_deref()), (16, Some("coverage")));
+fn claims_that_can_never_be_judged_are_refused_before_anything_is_run() {
+    let put = |line: &'static str| move |text: String| text + line;
+    let swap = |old: &'static str, new: &'static str| move |text: String| text.replace(old, new);
+    refused(swap("\"coverage\"", "\"covrage\""), 16, "there is no figure `covrage`", Some("coverage"));
+    refused(swap("\"coverage\"", "\"success\""), 16, "there is no figure `success`", Some("messages"));
+    let unasked = "measured only where `gossip.spy_share` is set";
+    refused(swap("\"coverage\"", "\"precision\""), 16, unasked, Some("gossip.spy_share"));
+    refused(swap("min = 0.5", "min = 1.5"), 17, "1.5 is no bound: `coverage` is a share", None);
+    refused(swap("min = 0.5", "min = -0.5"), 17, "-0.5 is no bound", None);
+    refused(put("max = inf\n"), 18, "inf is no bound", None);
+    for figure in ["bytes_item", "bytes_per_node_p99", "redundancy_deviation"] {
+        let scenario = parse(&GOOD.replace("\"coverage\"\nmin = 0.5", &format!("\"{figure}\"\nmin = 0"))).unwrap();
+        assert!(scenario.judge(vec![scenario.run(0).unwrap()]).unwrap().holds(), "{figure}");
+    }
+}
+
+#[test]
+fn every_figure_that_a_run_prints_is_known_before_it() {
+    let all = "[gossip]\noptimum = true\noverlay_metrics = true\nspy_share = 0.2\n[gossip.topic]";
+    let gossip = parse(&GOOD.replace("[gossip.topic]", all)).unwrap();
+    let rpc =
+        parse("kind = \"rpc\"\nnodes = 20\n[rpc]\nwarm_up = 20\ncalls = 20\nbehaves_for = 20\nturncoat_share = 0.1\n")
+            .unwrap();
+    for scenario in [gossip, rpc] {
+        let names = scenario.names();
+        for name in scenario.run(0).unwrap().figures.printed().keys() {
+            assert!(names.meant(name).is_some_and(|meant| meant.lacks.is_none()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_claim_about_what_was_not_seen_fails() {
+    let claim = |bounds: &str| GOOD.replace("\"coverage\"\nmin = 0.5", bounds);
+    let judged = |text: &str| {
+        let scenario = parse(text).unwrap();
+        scenario.judge(vec![scenario.run(0).unwrap()]).unwrap().claims.remove(0)
+    };
+    let unheard = claim("\"redundancy\"\nmax = 5.0").replace("messages = 3", "messages = 1") + "[links]\nloss = 1.0\n";
+    let unheard = judged(&unheard);
+    assert!(unheard.value.is_nan() && !unheard.holds);
+    let none = judged(&claim("\"bytes_announce\"\nmax = 0"));
+    assert!(none.value == 0.0 && none.holds);
+}
+
+#[test]
+fn what_strikes_nobody_is_refused() {
+    let put = |line: &'static str| move |text: String| text + line;
+    let swap = |old: &'static str, new: &'static str| move |text: String| text.replace(old, new);
+    refused(
+        put("[[fault]]\nkind = \"crash\"\nshare = 0.001\n"),
+        20,
+        "0.001 of 50 nodes is nobody; the least is 0.01",
+        None,
+    );
+    refused(put("[[fault]]\nkind = \"crash\"\nnodes = []\n"), 18, "it strikes nobody", None);
+    refused(put("[[fault]]\nkind = \"restart\"\n"), 18, "it strikes nobody", None);
+    refused(put("[[fault]]\nkind = \"cut\"\nshare = 1.0\n"), 18, "nobody is left to be cut off from", None);
+    refused(put("[[fault]]\nkind = \"churn\"\nshare = 0.001\n"), 18, "nobody in 60000 ms", None);
+    refused(put("[[fault]]\nkind = \"churn\"\nnodes = [1]\n"), 20, "no such key", Some("notice_ms"));
+    refused(put("[[fault]]\nkind = \"crash\"\nshare = 0.5\nfor_ms = 5\n"), 21, "no such key", Some("notice_ms"));
+    refused(put("[[fault]]\nkind = \"partition\"\nparts = 51\n"), 20, "50 nodes cannot fall into 51 parts", None);
+    refused(
+        swap("[gossip.topic]", "[gossip]\nsilent_share = 0.005\n[gossip.topic]"),
+        9,
+        "0.005 of 50 nodes is nobody",
+        None,
+    );
+    assert!(parse(&(GOOD.to_owned() + "[[fault]]\nkind = \"crash\"\nshare = 0\n")).is_ok(), "nobody on purpose");
+}
+
+#[test]
+fn shapes_and_loads_that_cannot_be_are_refused_before_anything_is_run() {
+    let swap = |old: &'static str, new: &'static str| move |text: String| text.replace(old, new);
+    let odd =
+        |text: String| text.replace("nodes = 50", "nodes = 51").replace("random]\ndials = 4", "regular]\ndegree = 5");
+    refused(odd, 6, "5 cannot be: an odd number of nodes", Some("6"));
+    let small = "small_world]\nrewired = 0.1\ndegree = 5";
+    refused(swap("random]\ndials = 4", small), 7, "5 cannot be", Some("6"));
+    refused(swap("dials = 4", "dials = 0"), 5, "connect nobody", None);
+    let crowd = |text: String| text.replace("nodes = 50", "nodes = 9000").replace("dials = 4", "dials = 2049");
+    refused(crowd, 6, "2049 dials each", None);
+    refused(swap("messages = 3", "messages = 0"), 13, "none is left", None);
+    refused(swap("messages = 3", "messages = 3\nwarm_up = 3"), 13, "none is left", None);
+    refused(swap("messages = 3", "payload_bytes = 99_999_999"), 13, "99999999 bytes, but the topic takes", None);
+}
+
+#[test]
+fn a_network_without_anybody_up_publishes_nothing() {
+    let scenario = parse(&(GOOD.replace("min", "max") + "[[fault]]\nkind = \"crash\"\nshare = 1.0\n")).unwrap();
+    assert_eq!(scenario.run(0).unwrap().figures.printed()["coverage"], 0.0);
 }
 
 #[test]
