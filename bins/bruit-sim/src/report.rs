@@ -28,9 +28,9 @@ pub(crate) struct Args {
     /// Where the document is.
     #[arg(long, default_value = "docs/evaluation.md")]
     out: PathBuf,
-    /// Where the page with plots is written, if anywhere.
-    #[arg(long)]
-    page: Option<PathBuf>,
+    /// Where the page with plots is written.
+    #[arg(long, default_value = "docs/evaluation.html")]
+    page: PathBuf,
     /// Where the scenarios are.
     #[arg(long, default_value = "testnet/scenarios")]
     scenarios: PathBuf,
@@ -62,11 +62,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     }
     fs::write(&args.out, document).with_context(|| format!("cannot write {}", args.out.display()))?;
     println!("written: {}", args.out.display());
-    if let Some(path) = &args.page {
-        let plots = plots::all(&made)?;
-        fs::write(path, page::of(&plots, args.quick)).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("written: {}, {} plots", path.display(), plots.len());
-    }
+    let (path, plots) = (&args.page, plots::all(&made)?);
+    fs::write(path, page::of(&plots, args.quick)).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("written: {}, {} plots", path.display(), plots.len());
     Ok(true)
 }
 
