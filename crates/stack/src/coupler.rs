@@ -54,8 +54,8 @@ pub trait Engines {
     fn relay(&mut self, from: PeerId, addrs: Vec<PeerAddr>, now: Timestamp);
     /// Tells address exchange what a peer's hello says about places, and whether others are never to be told of the peer.
     fn locate(&mut self, peer: PeerId, hello: PeerHello, is_secret: bool, now: Timestamp);
-    /// Makes address exchange never name a connected peer to others. Nothing where the operator names nobody after the start.
-    fn hide(&mut self, _peer: PeerId) {}
+    /// Makes address exchange never name a connected peer to others.
+    fn hide(&mut self, peer: PeerId);
     /// Tells address exchange whether more addresses are wanted.
     fn more_wanted(&mut self, is_more_wanted: bool, now: Timestamp);
     /// Tells address exchange how many entries the book has.

@@ -36,6 +36,7 @@ impl Engines for Peering {
     fn ask(&mut self, _: PeerId, _: Timestamp) {}
     fn relay(&mut self, _: PeerId, _: Vec<PeerAddr>, _: Timestamp) {}
     fn locate(&mut self, _: PeerId, _: PeerHello, _: bool, _: Timestamp) {}
+    fn hide(&mut self, _: PeerId) {}
     fn more_wanted(&mut self, _: bool, _: Timestamp) {}
     fn book_counted(&mut self, _: usize) {}
     fn forget_answers(&mut self) {}

@@ -194,9 +194,13 @@ impl Engines for Parts {
 
     fn locate(&mut self, peer: PeerId, hello: PeerHello, is_hidden: bool, now: Timestamp) {
         if is_hidden {
-            self.exchange.peer_hidden(peer);
+            self.hide(peer);
         }
         self.exchange.hello_received(peer, Some(peer), hello, now);
+    }
+
+    fn hide(&mut self, peer: PeerId) {
+        self.exchange.peer_hidden(peer);
     }
 
     fn holders(&self, peer: &PeerId) -> usize {
