@@ -9,7 +9,7 @@ mod spies;
 
 pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
 pub use measures::{Measures, Spread, Unmasking};
-pub(crate) use message::sealer;
+pub(crate) use message::{sealer, the_topic};
 pub use node::{GossipNode, Reach, Rules, Spreads};
 pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
 pub(crate) use section::{KNOWN, asks, check, run};

@@ -22,8 +22,3 @@ pub use node::{NetworkNode, Signal};
 pub use parts::Parts;
 pub use section::{AttackSection, AttackWord, LoadSection, NetworkSection, RestartSection};
 pub(crate) use section::{KNOWN, asks, check, run};
-
-/// The topic of all items.
-fn topic() -> bruit_stack::gossip::Topic {
-    bruit_stack::gossip::Topic::new("scenario").unwrap_or_else(|_| unreachable!("the name has 8 bytes"))
-}

@@ -60,6 +60,15 @@ fn what_is_published_after_a_crash_reaches_those_that_are_left() {
 }
 
 #[test]
+fn fault_a_claim_about_a_moment_at_which_nobody_published_does_not_hold() {
+    let text = format!("{ATTACKED}[[claim]]\nfigure = \"delivered_after_5ms\"\nmax = 0.5\n");
+    let scenario = Scenario::parse("attacked", &text, Options::default()).unwrap();
+    assert!(!scenario.judge(Vec::new()).unwrap().holds());
+    let refused = Scenario::parse("attacked", &text.replace("max = 0.5", "max = 2"), Options::default()).unwrap_err();
+    assert!(refused.to_string().contains("is a share"), "{refused}");
+}
+
+#[test]
 fn a_network_that_cannot_be_is_refused_with_its_line() {
     for (from, to, reason) in [
         ("nodes = 100", "nodes = 1", "line 3: nodes: 1 nodes, but whole nodes must be 2 to 100000"),

@@ -8,7 +8,7 @@ use rand::RngExt;
 use super::{
     Measures, Spread,
     measures::Unmasking,
-    message::sealer,
+    message::{sealer, the_topic},
     node::{GossipNode, Reach, Rules, Spreads},
     spies::Spies,
 };
@@ -293,8 +293,4 @@ impl Experiment {
 
 fn subscribe(world: &mut World<GossipNode>, node: u32, topic: &Topic) {
     world.with(node, |node, net| node.subscribe(topic, net));
-}
-
-pub(super) fn the_topic() -> Topic {
-    Topic::new("scenario").unwrap_or_else(|_| unreachable!("the name has 8 bytes"))
 }

@@ -1,5 +1,5 @@
 use bruit_core::{NetworkId, Timestamp};
-use bruit_gossip::{ControlMessage, Hop, ItemsFrame, Message, Moment, RootTag, Sealer};
+use bruit_gossip::{ControlMessage, Hop, ItemsFrame, Message, Moment, RootTag, Sealer, Topic};
 use bytes::Bytes;
 
 use crate::{Frame, Trace};
@@ -7,6 +7,11 @@ use crate::{Frame, Trace};
 /// The network that simulated items belong to.
 pub(crate) fn sealer() -> Sealer {
     Sealer::new(&NetworkId::new("sim").unwrap_or_else(|_| unreachable!("the name has 3 letters")))
+}
+
+/// The topic of all simulated items.
+pub(crate) fn the_topic() -> Topic {
+    Topic::new("scenario").unwrap_or_else(|_| unreachable!("the name has 8 bytes"))
 }
 
 impl Frame for Message {

@@ -160,7 +160,7 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
         return Err(scenario.invalid("gossip.silent_share", "nobody would be left to publish"));
     }
     check_load(scenario, &section, &load)?;
-    let config = Config { topics: [(super::experiment::the_topic(), section.topic)].into(), ..section.engine };
+    let config = Config { topics: [(super::the_topic(), section.topic)].into(), ..section.engine };
     config.validate().map(drop).map_err(|error| scenario.invalid("gossip", error.to_string()))
 }
 

@@ -11,9 +11,8 @@ use super::{
     Attack, Host, Internet, NetworkNode, Place, Signal,
     bot::{Bot, Gang},
     measures::{count_books, count_items, count_victims, honest_tried, overlay},
-    topic,
 };
-use crate::{Fault, Figures, Links, Overlay, START, TraceHash, Wire, World};
+use crate::{Fault, Figures, Links, Overlay, START, TraceHash, Wire, World, gossip::the_topic};
 
 /// A network that grows, is attacked, and part of which starts again.
 #[derive(Clone, Debug)]
@@ -135,7 +134,7 @@ impl Experiment {
         let victims = endpoints(0, attack.victims.min(self.honest));
         let bots = places.get(self.honest as usize..).unwrap_or_default();
         let gang = Arc::new(Gang::new(attack, self.config.network.as_str(), bots, victims, &self.seed));
-        let topic = (!self.load.moments.is_empty()).then(topic);
+        let topic = (!self.load.moments.is_empty()).then(the_topic);
         let node = |number: u32| {
             let (place, seed) = (places[number as usize].clone(), self.seed.derive("node", u64::from(number)));
             match number < self.honest {

@@ -4,9 +4,10 @@ use bruit_core::{NetworkId, Seed};
 use bruit_stack::{Config, Profile, ValidConfig};
 use serde::Deserialize;
 
-use super::{Attack, Experiment, Load, topic};
+use super::{Attack, Experiment, Load};
 use crate::{
     Wire,
+    gossip::the_topic,
     scenario::{
         Invalid, Run, Scenario,
         known::{self, Known},
@@ -143,7 +144,7 @@ const FIGURES: &[Known] = &[
     Known::mean("outbound"),
     Known::plain("unsettled"),
     Known::spread("seconds_to_8_honest"),
-    Known::family("delivered_after_"),
+    Known::family("delivered_after_").share(),
 ];
 
 /// Whether a key says that something is to be measured.
@@ -206,7 +207,7 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
         return invalid("network.load.at_ms", reason);
     }
     let config = settings(section.profile).map_err(|reason| scenario.invalid("network.profile", reason))?;
-    if !moments.is_empty() && config.gossip.topic(&topic()).is_none() {
+    if !moments.is_empty() && config.gossip.topic(&the_topic()).is_none() {
         return invalid("network.load", "the profile relays no topics but its own".to_owned());
     }
     Ok(Experiment {

@@ -71,7 +71,7 @@ pub(super) fn check(scenario: &Scenario, names: &Names) -> Result<(), Invalid> {
 /// Judges claims. A claim about what was not seen once fails, unless it is about how often something was seen.
 pub(super) fn judge(scenario: &Scenario, names: &Names, printed: &BTreeMap<String, f64>) -> Vec<Judged> {
     let judged = scenario.file.claim.iter().map(|claim| {
-        let unseen = if names.is_in_family(&claim.figure) { 0.0 } else { f64::NAN };
+        let unseen = if names.is_count(&claim.figure) { 0.0 } else { f64::NAN };
         let value = printed.get(&claim.figure).copied().unwrap_or(unseen);
         let is_within = claim.min.is_none_or(|min| value >= min) && claim.max.is_none_or(|max| value <= max);
         Judged { claim: claim.clone(), value, holds: is_within && !value.is_nan() }

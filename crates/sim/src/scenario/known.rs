@@ -98,7 +98,7 @@ impl Known {
 /// The figures of a scenario by the names under which they are printed.
 pub(super) struct Names {
     names: BTreeMap<String, Meant>,
-    families: Vec<&'static str>,
+    families: Vec<Known>,
 }
 
 impl Names {
@@ -109,20 +109,25 @@ impl Names {
             let lacks = known.asked_by.filter(|key| !scenario.asks(key));
             let meant = Meant { is_share: known.is_share, lacks };
             names.extend(known.printed().into_iter().map(|name| (name, meant)));
-            families.extend(matches!(known.shape, Shape::Family).then_some(known.name));
+            families.extend(matches!(known.shape, Shape::Family).then_some(*known));
         }
         Self { names, families }
     }
 
     /// What is known of a name; `None` if no figure is called so.
     pub(super) fn meant(&self, name: &str) -> Option<Meant> {
-        let in_family = || self.is_in_family(name).then_some(Meant { is_share: false, lacks: None });
+        let in_family = || self.family_of(name).map(|family| Meant { is_share: family.is_share, lacks: None });
         self.names.get(name).copied().or_else(in_family)
     }
 
-    /// Whether a name belongs to those of which there are as many as are seen.
-    pub(super) fn is_in_family(&self, name: &str) -> bool {
-        self.families.iter().any(|family| name.starts_with(family)) && !name.starts_with("bytes_per_node")
+    /// Whether a name is that of a count: what was not seen once was seen never. Of what is no count nothing is known then.
+    pub(super) fn is_count(&self, name: &str) -> bool {
+        self.family_of(name).is_some_and(|family| !family.is_share)
+    }
+
+    fn family_of(&self, name: &str) -> Option<&Known> {
+        let is_of = |family: &&Known| name.starts_with(family.name) && !name.starts_with("bytes_per_node");
+        self.families.iter().find(is_of)
     }
 
     /// Those that are measured.
