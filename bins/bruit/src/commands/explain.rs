@@ -45,10 +45,10 @@ fn text_of(why: &ItemWhy) -> String {
 }
 
 fn peer_of(step: &ItemStep) -> String {
-    match (step.peer, step.peers, step.round) {
-        (Some(peer), ..) => peer.to_string(),
-        (None, Some(peers), _) => format!("{peers} peers"),
-        (None, None, Some(_)) => "one that left".to_owned(),
-        (None, None, None) => String::new(),
+    match (step.peer, step.peers) {
+        (Some(peer), _) => peer.to_string(),
+        (None, Some(peers)) => format!("{peers} peers"),
+        (None, None) if ["published", "judged", "finished"].contains(&step.what.as_str()) => String::new(),
+        (None, None) => "one that left".to_owned(),
     }
 }
