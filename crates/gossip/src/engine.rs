@@ -54,11 +54,13 @@ const DEADLINES_PER_CALL: usize = 256;
 ///
 /// Facts: [`peer_connected`](Self::peer_connected), [`peer_disconnected`](Self::peer_disconnected),
 /// [`peer_described`](Self::peer_described), [`self_described`](Self::self_described),
-/// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received), [`precheck_failed`](Self::precheck_failed),
+/// [`item_received`](Self::item_received), [`copy_received`](Self::copy_received),
+/// [`precheck_failed`](Self::precheck_failed),
 /// [`announcement_received`](Self::announcement_received), [`dependency_arrived`](Self::dependency_arrived),
 /// [`control_received`](Self::control_received), [`mismatch_received`](Self::mismatch_received),
 /// [`malformed_received`](Self::malformed_received), [`frame_refused`](Self::frame_refused),
-/// [`announcement_refused`](Self::announcement_refused), [`control_refused`](Self::control_refused), [`frames_lost`](Self::frames_lost),
+/// [`announcement_refused`](Self::announcement_refused), [`control_refused`](Self::control_refused),
+/// [`frames_lost`](Self::frames_lost),
 /// [`peer_writable`](Self::peer_writable). Commands: [`publish`](Self::publish), [`publish_by`](Self::publish_by), [`report`](Self::report),
 /// [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe). After each of them drain
 /// [`poll_output`](Self::poll_output); between calls it is empty.

@@ -10,8 +10,8 @@ use super::{
 const INTRODUCTION: &str = "\
 What networks of the shipped engines do in the simulator. Every table is a shipped scenario (`testnet/scenarios/`) with the values that
 its command names; the command prints the same figures again, on any machine and any number of threads. `testnet/scenarios/README.md`
-says what each figure means. Nothing here was typed by hand: `bruit-sim report` writes this document, and the page with plots beside it
-(`docs/evaluation.html`).
+says what each figure means. None of our figures was typed by hand: `bruit-sim report` writes this document, and the page with plots
+beside it (`docs/evaluation.html`).
 ";
 
 /// The whole document.

@@ -23,8 +23,9 @@ pub(super) enum State {
 
 /// Ids seen, for `keep` each, at most `entries_max`.
 ///
-/// By [`SeenEviction::Quotas`] each owner (this node, the departed peers together, and every connected peer) has a queue of what it brought first. When
-/// the set is full, the owner of the longest queue loses its oldest id. By [`SeenEviction::Fifo`] all share one queue.
+/// By [`SeenEviction::Quotas`] each owner (this node, the departed peers together, and every connected peer) has a queue of what
+/// it brought first. When the set is full, the owner of the longest queue loses its oldest id. By [`SeenEviction::Fifo`] all share
+/// one queue.
 ///
 /// # Security
 /// By quotas a flood of unique ids flushes the ids of its own sender first, so it cannot make honest items come back.
