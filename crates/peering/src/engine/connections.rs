@@ -41,7 +41,7 @@ impl<C: Copy + Ord> Engine<C> {
     fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_settled = self.is_settled(&peer, now);
         if let (true, Origin::Dialled(endpoint)) = (self.is_held(&peer), &origin) {
-            self.was_reached_at(endpoint.clone(), peer);
+            self.was_reached_at(endpoint.clone(), peer, now);
             self.recognize(peer, now);
         }
         let Some(known) = self.peers.get_mut(&peer) else { return };
@@ -152,12 +152,12 @@ impl<C: Copy + Ord> Engine<C> {
     /// A peer of this network answered: only now a dial has succeeded, since anything may listen at an address.
     pub(super) fn was_reached(&mut self, peer: PeerId, now: Timestamp) {
         for endpoint in self.dialled_endpoints(peer) {
-            self.dialling.seed_met(&endpoint, now);
-            self.was_reached_at(endpoint, peer);
+            self.was_reached_at(endpoint, peer, now);
         }
     }
 
-    fn was_reached_at(&mut self, endpoint: Endpoint, peer: PeerId) {
+    fn was_reached_at(&mut self, endpoint: Endpoint, peer: PeerId, now: Timestamp) {
+        self.dialling.seed_met(&endpoint, now);
         self.dialling.backoff.succeeded(&endpoint);
         self.dialling.bind(&endpoint, peer);
         self.budget.reached(&endpoint);

@@ -1,16 +1,16 @@
 //! Which seed addresses are asked: several at the start, since one that lies must not be all that a newcomer hears.
 
-use bruit_core::{NetGroup, PeerId, Timestamp};
+use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
 use rand::seq::SliceRandom;
 
-use super::{DialOutcome, Engine, Event, Named, Purpose, SlotClass, is_connected};
+use super::{DialOutcome, Engine, Event, Named, Origin, Peer, Purpose, SlotClass, State, is_connected};
 
 /// How far a seed address has been asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// Not yet.
     No,
-    /// It is being dialled and greeted.
+    /// A dial was begun.
     Dialled,
     /// Somebody was found there then.
     Met(Timestamp),
@@ -69,13 +69,24 @@ impl<C: Copy + Ord> Engine<C> {
     pub fn is_asking_seeds(&self, now: Timestamp) -> bool {
         let patience = self.config().hello_timeout;
         let is_open = |seed: &&Named| match seed.asked {
-            Asked::No | Asked::Dialled => true,
+            Asked::No => true,
+            Asked::Dialled => self.is_being_greeted(&seed.endpoint),
             Asked::Met(at) => now.since(at) < patience,
             Asked::Done => false,
         };
         let open = self.dialling.seeds.iter().filter(is_open).count();
         let asked = self.dialling.seeds.len().saturating_sub(open);
         open > 0 && asked < self.config().seeds_asked_min
+    }
+
+    /// Whether a dial of it is under way or its peer has not answered yet. Looked up, not remembered: a dial may end as a second
+    /// connection to a peer that is here already, or to one that is not let in, and then nobody is waited for.
+    fn is_being_greeted(&self, endpoint: &Endpoint) -> bool {
+        let is_greeting = |known: &Peer<C>| {
+            let is_there = |(_, origin): &(C, Origin)| origin.is_dialled() && origin.endpoint() == endpoint;
+            matches!(known.state, State::Greeting { .. }) && known.connections.iter().any(is_there)
+        };
+        self.dialling.under_way.contains_key(endpoint) || self.peers.values().any(is_greeting)
     }
 
     /// Stays with one only, or every node would hold on to all seeds.
