@@ -123,3 +123,13 @@ fn fault_whom_a_full_node_named_names_nobody() {
     let heard = [5, 6].map(|group| node.coupler.book().entry(&at(group, 1), T).is_some());
     assert_eq!(heard, [true, true], "they are heard of all the same");
 }
+
+#[test]
+fn fault_who_is_greeted_counts_for_its_group_and_teller() {
+    let mut node = Node::new();
+    let [first] = &node.is_refused(&at(1, 1), [at(2, 1)])[..] else { panic!("one is dialled") };
+    // The dial has led to somebody who has not answered the hello yet: the slot is as good as taken.
+    node.engines.0.connection_established(9, PeerId::random(), Origin::Dialled(first.clone()), T);
+    assert_eq!(node.settle(), []);
+    assert_eq!(node.is_refused(&at(7, 1), [at(2, 2), at(8, 1)]), [at(8, 1)]);
+}

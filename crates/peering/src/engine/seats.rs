@@ -156,6 +156,20 @@ impl<C: Copy + Ord> Engine<C> {
         self.dialling.under_way.iter().map(|(endpoint, dial)| (endpoint, dial.peer))
     }
 
+    /// Where the peers are that have, or may soon have, a slot because we dialled them: dialled, greeted, or kept.
+    pub fn dialled(&self) -> impl Iterator<Item = &Endpoint> {
+        let may_stay = |known: &&Peer<C>| match known.state {
+            State::Held(class) => matches!(class, SlotClass::Outbound | SlotClass::Quiet),
+            State::Greeting { .. } => {
+                known.purpose != Purpose::Visit && known.connections.iter().any(|(_, origin)| origin.is_dialled())
+            }
+            State::Leaving { .. } => false,
+        };
+        let peers = self.peers.values().filter(may_stay);
+        let endpoints = peers.filter_map(|known| Some(known.connections.first()?.1.endpoint()));
+        endpoints.chain(self.dialling.under_way.keys())
+    }
+
     /// Who left and why, oldest first.
     pub fn departures(&self) -> impl Iterator<Item = &Departure> {
         self.history.iter()

@@ -3,7 +3,7 @@
 use bruit_addr_exchange::PeerAddr;
 use bruit_address_book::{Candidate, Choice, Table, Wanted};
 use bruit_core::{Endpoint, PeerId, Timestamp};
-use bruit_peering::{DialOutcome, SlotClass};
+use bruit_peering::DialOutcome;
 
 use super::{Coupler, Engines};
 use crate::choosing::{Choosing, Held};
@@ -89,14 +89,9 @@ impl Coupler {
         }
     }
 
-    /// The outbound peers, and dials.
+    /// The outbound peers, those that are greeted, and dials.
     fn held(&self, engines: &impl Engines) -> Vec<Held> {
-        let peering = engines.peering();
-        let outbound =
-            peering.peers().filter(|view| matches!(view.class, Some(SlotClass::Outbound | SlotClass::Quiet)));
-        let mut held: Vec<_> = outbound.map(|view| self.held_at(&view.remote)).collect();
-        held.extend(peering.dials().map(|(endpoint, _)| self.held_at(endpoint)));
-        held
+        engines.peering().dialled().map(|endpoint| self.held_at(endpoint)).collect()
     }
 
     fn held_at(&self, endpoint: &Endpoint) -> Held {
