@@ -329,6 +329,9 @@ pub(crate) struct CrawlArgs {
     /// The network
     #[arg(long, default_value = "bruit")]
     pub(crate) network: String,
+    /// The key of a private network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) shared_key_file: Option<PathBuf>,
     /// Dials private addresses too; taken for granted if a start address is private
     #[arg(long)]
     pub(crate) allow_private: bool,

@@ -1,7 +1,7 @@
 //! Who is in a network: every node is asked for whom it knows, and left again, until nobody new is named.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     time::Duration,
 };
 
@@ -13,15 +13,22 @@ use futures::StreamExt;
 use libp2p::{
     Swarm,
     identity::Keypair,
-    swarm::{self, ConnectionId, SwarmEvent, dial_opts::DialOpts},
+    pnet::PreSharedKey,
+    swarm::{
+        self, ConnectionId, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
 };
-use libp2p_request_response::{self as request_response, OutboundRequestId, ProtocolSupport};
+use libp2p_request_response::{self as request_response, OutboundFailure, OutboundRequestId, ProtocolSupport};
 use libp2p_swarm::NetworkBehaviour;
 use serde::Serialize;
 
 use crate::transport::{self, Traffic};
 
 mod drawing;
+mod hosts;
+
+use hosts::{Hosts, Turn};
 
 /// How a network is crawled.
 #[derive(Clone, Debug)]
@@ -30,10 +37,14 @@ pub struct CrawlConfig {
     pub network: NetworkId,
     /// Whether private addresses are dialled. Only for local networks.
     pub allow_private_addrs: bool,
+    /// The key of a private network.
+    pub shared_key: Option<PreSharedKey>,
     /// How many nodes are asked at the same time. 32: an outbound target.
     pub parallel_max: usize,
-    /// How many nodes are looked at; those beyond are not dialled. 100,000: what fits into memory many times.
+    /// How many nodes, and how many addresses, are looked at; those beyond are left out. 100,000: what fits into memory many times.
     pub nodes_max: usize,
+    /// How many edges are kept; those beyond are left out. 5,000,000: about 200 MiB.
+    pub edges_max: usize,
     /// How long one answer may take. 10 s: libp2p.
     pub timeout: Duration,
 }
@@ -42,7 +53,15 @@ impl CrawlConfig {
     /// The usual settings for a network.
     pub const fn new(network: NetworkId) -> Self {
         let timeout = Duration::from_secs(10);
-        Self { network, allow_private_addrs: false, parallel_max: 32, nodes_max: 100_000, timeout }
+        Self {
+            network,
+            allow_private_addrs: false,
+            shared_key: None,
+            parallel_max: 32,
+            nodes_max: 100_000,
+            edges_max: 5_000_000,
+            timeout,
+        }
     }
 }
 
@@ -110,7 +129,8 @@ struct Crawler {
     config: CrawlConfig,
     queue: VecDeque<(Endpoint, Option<PeerId>)>,
     seen: BTreeSet<(Endpoint, Option<PeerId>)>,
-    dials: BTreeMap<ConnectionId, Option<PeerId>>,
+    dials: BTreeMap<ConnectionId, Endpoint>,
+    hosts: Hosts,
     /// Who is being asked, and how many answers are to come.
     visits: BTreeMap<PeerId, usize>,
     asked: BTreeMap<OutboundRequestId, Asked>,
@@ -119,6 +139,9 @@ struct Crawler {
     links: BTreeMap<(usize, usize), bool>,
     done: usize,
 }
+
+/// How many addresses of one node are kept.
+const ADDRS_PER_NODE_MAX: usize = 16;
 
 #[derive(Clone, Copy)]
 enum Asked {
@@ -129,7 +152,8 @@ enum Asked {
 /// Asks everybody that can be found from `starts`, and tells `progress` now and then. Addresses in `starts` may lack a peer id.
 ///
 /// # Security
-/// Answers are claims: a node can name others that do not exist, which costs a dial each; `nodes_max` bounds that.
+/// Answers are claims: a node can name others that do not exist, which costs a dial each. `nodes_max` and `edges_max` bound that,
+/// and a public host at which nobody is found is dialled three times.
 pub async fn crawl(
     config: CrawlConfig,
     starts: Vec<(Endpoint, Option<PeerId>)>,
@@ -151,7 +175,7 @@ impl Crawler {
     fn new(config: CrawlConfig, starts: Vec<(Endpoint, Option<PeerId>)>) -> std::io::Result<Self> {
         let key = Keypair::generate_ed25519();
         let policy = AddrPolicy { allow_private_addrs: config.allow_private_addrs };
-        let transport = transport::build(&key, None, policy, &Traffic::default())?;
+        let transport = transport::build(&key, config.shared_key, policy, &Traffic::default())?;
         let settings = request_response::Config::default().with_request_timeout(config.timeout);
         let name = |protocol| config.network.protocol_name(protocol, 1);
         let questions = Questions {
@@ -174,6 +198,7 @@ impl Crawler {
             queue: VecDeque::new(),
             seen: BTreeSet::new(),
             dials: BTreeMap::new(),
+            hosts: Hosts::default(),
             visits: BTreeMap::new(),
             asked: BTreeMap::new(),
             index: BTreeMap::new(),
@@ -196,47 +221,63 @@ impl Crawler {
     }
 
     fn dial_next(&mut self) {
-        while self.dials.len().saturating_add(self.visits.len()) < self.config.parallel_max {
-            let Some((endpoint, peer)) = self.queue.pop_front() else { return };
-            let is_visited = |peer| self.node(peer).is_some_and(|node| node.online) || self.visits.contains_key(&peer);
-            if peer.is_some_and(is_visited) {
-                self.done = self.done.saturating_add(1);
-                continue;
+        for _ in 0..self.queue.len() {
+            if self.dials.len().saturating_add(self.visits.len()) >= self.config.parallel_max {
+                return;
             }
-            let addr = endpoint.to_multiaddr();
-            let opts = match peer {
-                Some(peer) => DialOpts::peer_id(peer).addresses(vec![addr]).build(),
-                None => DialOpts::unknown_peer_id().address(addr).build(),
-            };
-            let connection = opts.connection_id();
-            if self.swarm.dial(opts).is_ok() {
-                self.dials.insert(connection, peer);
-            } else {
-                self.done = self.done.saturating_add(1);
+            let Some((endpoint, peer)) = self.queue.pop_front() else { return };
+            let is_visited = peer.is_some_and(|peer| self.is_visited(peer));
+            match if is_visited { Turn::Never } else { self.hosts.dial(&endpoint) } {
+                Turn::Now => self.dial(endpoint, peer),
+                Turn::Later => self.queue.push_back((endpoint, peer)),
+                Turn::Never => self.done = self.done.saturating_add(1),
             }
         }
+    }
+
+    /// Dials at one of a node's addresses, also while another is tried: that one may be dead.
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>) {
+        let addr = endpoint.to_multiaddr();
+        let opts = match peer {
+            Some(peer) => DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(vec![addr]).build(),
+            None => DialOpts::unknown_peer_id().address(addr).build(),
+        };
+        let connection = opts.connection_id();
+        if self.swarm.dial(opts).is_ok() {
+            self.dials.insert(connection, endpoint);
+        } else {
+            self.hosts.dial_ended(&endpoint, false);
+            self.done = self.done.saturating_add(1);
+        }
+    }
+
+    fn is_visited(&self, peer: PeerId) -> bool {
+        self.node(peer).is_some_and(|node| node.online) || self.visits.contains_key(&peer)
     }
 
     fn on_event(&mut self, event: SwarmEvent<QuestionsEvent>) {
         #[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum is non-exhaustive")]
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.dials.remove(&connection_id);
-                if self.visits.insert(peer_id, 1).is_none() {
-                    let hello = Hello {
-                        network: self.config.network.to_string(),
-                        agent: concat!("bruit-crawl/", env!("CARGO_PKG_VERSION")).to_owned(),
-                        ..Hello::default()
-                    };
-                    let kind = Some(pb::peering_request::Kind::Hello(hello.into_wire()));
-                    self.swarm.behaviour_mut().peering.send_request(&peer_id, Ok(pb::PeeringRequest { kind }));
+                if let Some(endpoint) = self.dials.remove(&connection_id) {
+                    self.hosts.dial_ended(&endpoint, true);
+                }
+                if self.is_visited(peer_id) {
+                    self.swarm.close_connection(connection_id);
+                    self.done = self.done.saturating_add(1);
+                } else {
+                    self.visits.insert(peer_id, 1);
+                    self.greet(peer_id);
                 }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, .. } => {
-                self.ended(|crawler| crawler.dials.remove(&connection_id).is_some());
+                if let Some(endpoint) = self.dials.remove(&connection_id) {
+                    self.hosts.dial_ended(&endpoint, false);
+                    self.done = self.done.saturating_add(1);
+                }
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                self.ended(|crawler| crawler.visits.remove(&peer_id).is_some());
+                self.done = self.done.saturating_add(usize::from(self.visits.remove(&peer_id).is_some()));
             }
             SwarmEvent::Behaviour(QuestionsEvent::Peering(event)) => self.on_peering(event),
             SwarmEvent::Behaviour(QuestionsEvent::Exchange(event)) => self.on_exchange(event),
@@ -244,8 +285,28 @@ impl Crawler {
         }
     }
 
-    fn ended(&mut self, was_under_way: impl FnOnce(&mut Self) -> bool) {
-        self.done = self.done.saturating_add(usize::from(was_under_way(self)));
+    fn greet(&mut self, peer: PeerId) {
+        let hello = Hello {
+            network: self.config.network.to_string(),
+            agent: concat!("bruit-crawl/", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Hello::default()
+        };
+        let kind = Some(pb::peering_request::Kind::Hello(hello.into_wire()));
+        self.swarm.behaviour_mut().peering.send_request(&peer, Ok(pb::PeeringRequest { kind }));
+    }
+
+    fn question(&mut self, peer: PeerId, asked: Asked) {
+        let request = match asked {
+            Asked::Addrs => Request::GetAddr { count_max: 0 },
+            Asked::Neighbours => Request::GetNeighbours,
+        };
+        let id = self.swarm.behaviour_mut().exchange.send_request(&peer, Ok(request_to_wire(&request)));
+        self.asked.insert(id, asked);
+    }
+
+    /// Whether a message only went by one of two connections, which is closed by now.
+    fn went_astray(&self, peer: &PeerId, error: &OutboundFailure) -> bool {
+        matches!(error, OutboundFailure::ConnectionClosed) && self.swarm.is_connected(peer)
     }
 
     fn on_peering(&mut self, event: <QuestionsPeering as NetworkBehaviour>::ToSwarm) {
@@ -258,31 +319,33 @@ impl Crawler {
                     None => self.leave(peer),
                 }
             }
+            Event::OutboundFailure { peer, error, .. }
+                if self.went_astray(&peer, &error) && !self.node(peer).is_some_and(|node| node.online) =>
+            {
+                self.greet(peer);
+            }
             Event::OutboundFailure { peer, .. } => self.leave(peer),
             Event::Message { .. } | Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
         }
     }
 
     fn ask(&mut self, peer: PeerId, hello: Hello) {
-        let place = self.place(peer);
-        if let Some(node) = self.nodes.get_mut(place).filter(|node| !node.online) {
+        // Where there is no room for one more, or the goodbye was answered and not a hello, that is all.
+        let Some(place) = self.place(peer).filter(|_| self.node(peer).is_some_and(|node| !node.online)) else {
+            return self.leave(peer);
+        };
+        if let Some(node) = self.nodes.get_mut(place) {
             (node.online, node.agent, node.full) = (true, hello.agent, hello.refused.is_some());
             node.addrs.extend(hello.listen);
             node.addrs.sort_unstable();
             node.addrs.dedup();
-        } else {
-            // The goodbye was answered, not a hello.
-            return self.leave(peer);
+            node.addrs.truncate(ADDRS_PER_NODE_MAX);
         }
         let named = hello.refused.into_iter().flat_map(|goodbye| goodbye.alternatives);
         named.for_each(|known| self.named(place, Some(known.peer), &known.endpoints));
         self.visits.insert(peer, 2);
-        for (request, asked) in
-            [(Request::GetAddr { count_max: 0 }, Asked::Addrs), (Request::GetNeighbours, Asked::Neighbours)]
-        {
-            let id = self.swarm.behaviour_mut().exchange.send_request(&peer, Ok(request_to_wire(&request)));
-            self.asked.insert(id, asked);
-        }
+        self.question(peer, Asked::Addrs);
+        self.question(peer, Asked::Neighbours);
     }
 
     fn on_exchange(&mut self, event: <QuestionsExchange as NetworkBehaviour>::ToSwarm) {
@@ -291,20 +354,23 @@ impl Crawler {
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
                 (peer, request_id, response.ok())
             }
-            Event::OutboundFailure { peer, request_id, .. } => (peer, request_id, None),
+            Event::OutboundFailure { peer, request_id, error, .. } => {
+                if self.went_astray(&peer, &error)
+                    && let Some(asked) = self.asked.remove(&request_id)
+                {
+                    return self.question(peer, asked);
+                }
+                (peer, request_id, None)
+            }
             Event::Message { .. } | Event::InboundFailure { .. } | Event::ResponseSent { .. } => return,
         };
-        let place = self.place(peer);
-        match (self.asked.remove(&id), answer) {
-            (Some(Asked::Addrs), Some(answer)) => {
+        match (self.asked.remove(&id), answer.zip(self.place(peer))) {
+            (Some(Asked::Addrs), Some((answer, place))) => {
                 let Read { value, .. } = answer_from_wire(answer);
                 value.into_iter().for_each(|addr| self.named(place, addr.peer, &addr.endpoints));
             }
-            (Some(Asked::Neighbours), Some(answer)) => {
-                for neighbour in neighbours_from_wire(answer) {
-                    let to = self.place(neighbour);
-                    self.links.insert((place, to), true);
-                }
+            (Some(Asked::Neighbours), Some((answer, place))) => {
+                neighbours_from_wire(answer).into_iter().for_each(|neighbour| self.link(place, neighbour, true));
             }
             (_, None) | (None, _) => {}
         }
@@ -322,12 +388,13 @@ impl Crawler {
     /// One node names another. Without identity there is nobody to draw, but somebody to dial.
     fn named(&mut self, from: usize, peer: Option<PeerId>, endpoints: &[Endpoint]) {
         if let Some(peer) = peer.filter(|peer| *peer != *self.swarm.local_peer_id()) {
+            self.link(from, peer, false);
             let to = self.place(peer);
-            self.links.entry((from, to)).or_insert(false);
-            if let Some(node) = self.nodes.get_mut(to).filter(|node| !node.online) {
+            if let Some(node) = to.and_then(|to| self.nodes.get_mut(to)).filter(|node| !node.online) {
                 let new = endpoints.iter().filter(|endpoint| !node.addrs.contains(endpoint)).cloned();
                 let new: Vec<_> = new.collect();
                 node.addrs.extend(new);
+                node.addrs.truncate(ADDRS_PER_NODE_MAX);
             }
         }
         endpoints.iter().for_each(|endpoint| self.enqueue(endpoint.clone(), peer));
@@ -342,13 +409,34 @@ impl Crawler {
         self.nodes.get(*self.index.get(&peer)?)
     }
 
-    fn place(&mut self, peer: PeerId) -> usize {
-        *self.index.entry(peer).or_insert_with(|| {
-            let node =
-                CrawledNode { peer_id: peer, addrs: Vec::new(), online: false, agent: String::new(), full: false };
-            self.nodes.push(node);
-            self.nodes.len().saturating_sub(1)
-        })
+    fn link(&mut self, from: usize, named: PeerId, is_connected: bool) {
+        let Some(to) = self.place(named) else { return };
+        let is_full = self.links.len() >= self.config.edges_max;
+        match self.links.entry((from, to)) {
+            Entry::Occupied(mut known) => *known.get_mut() |= is_connected,
+            Entry::Vacant(_) if is_full => {}
+            Entry::Vacant(vacant) => _ = vacant.insert(is_connected),
+        }
+    }
+
+    /// The place of a node, if there is one or room for it.
+    fn place(&mut self, peer: PeerId) -> Option<usize> {
+        if let Some(place) = self.index.get(&peer) {
+            return Some(*place);
+        }
+        if self.nodes.len() >= self.config.nodes_max {
+            return None;
+        }
+        let place = self.nodes.len();
+        self.nodes.push(CrawledNode {
+            peer_id: peer,
+            addrs: Vec::new(),
+            online: false,
+            agent: String::new(),
+            full: false,
+        });
+        self.index.insert(peer, place);
+        Some(place)
     }
 
     fn progress(&self) -> CrawlProgress {

@@ -17,7 +17,9 @@ pub(super) fn crawl_network(args: &CrawlArgs, output: &Output) -> Result<Exit, F
     }
     let network = args.network.parse().map_err(Failure::configuration)?;
     let is_private = |(start, _): &(Endpoint, _)| bruit::AddrPolicy::default().check(start).is_err();
+    let shared_key = args.shared_key_file.as_deref().map(bruit::read_shared_key).transpose()?;
     let config = CrawlConfig {
+        shared_key,
         allow_private_addrs: args.allow_private || starts.iter().any(is_private),
         ..CrawlConfig::new(network)
     };
