@@ -48,6 +48,7 @@ enum Step {
     Sample(usize),
     Select(u8),
     Store,
+    LoseStorage,
     Passed(u64),
 }
 
@@ -77,6 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..10_usize).prop_map(Step::Sample),
         2 => (0..3_u8).prop_map(Step::Select),
         1 => Just(Step::Store),
+        1 => Just(Step::LoseStorage),
         2 => prop_oneof![0..700_u64, 0..3 * 24 * HOUR].prop_map(Step::Passed),
     ]
 }
@@ -141,19 +143,21 @@ struct Storage {
     entries: BTreeMap<Endpoint, EntryRecord>,
     peers: BTreeMap<PeerId, PeerRecord>,
     bans: BTreeMap<BanSubject, Ban>,
+    /// It was lost once: what is removed may not be there.
+    is_holed: bool,
 }
 
 impl Storage {
     fn write(&mut self, changes: Changes) {
         assert_eq!(changes.version, FORMAT_VERSION);
         for endpoint in changes.entries_removed {
-            assert!(self.entries.remove(&endpoint).is_some(), "9: removed what was not there");
+            assert!(self.entries.remove(&endpoint).is_some() || self.is_holed, "9: removed what was not there");
         }
         for peer in changes.peers_removed {
-            assert!(self.peers.remove(&peer).is_some(), "9: removed who was not there");
+            assert!(self.peers.remove(&peer).is_some() || self.is_holed, "9: removed who was not there");
         }
         for subject in changes.bans_removed {
-            assert!(self.bans.remove(&subject).is_some(), "9: removed a ban that was not there");
+            assert!(self.bans.remove(&subject).is_some() || self.is_holed, "9: removed a ban that was not there");
         }
         self.entries.extend(changes.entries.into_iter().map(|entry| (entry.endpoint.clone(), entry)));
         self.peers.extend(changes.peers.into_iter().map(|peer| (peer.peer, peer)));
@@ -254,6 +258,10 @@ impl Run {
                 self.storage.write(changes);
                 assert!(self.book.changes().is_empty(), "9: told twice");
                 String::new()
+            }
+            Step::LoseStorage => {
+                self.storage = Storage { is_holed: true, ..Storage::default() };
+                format!("{:?}", self.book.storage_lost())
             }
             Step::Passed(secs) => {
                 self.now = now.after(Duration::from_secs(*secs));

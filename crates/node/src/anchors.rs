@@ -45,6 +45,14 @@ impl Anchors {
             return Batch::new();
         }
         self.stored = anchors;
+        self.all()
+    }
+
+    /// What is to be written where nothing is stored any more.
+    pub(crate) fn all(&self) -> Batch {
+        if self.stored.is_empty() {
+            return Batch::new();
+        }
         let rows = self.stored.iter().map(|(endpoint, peer)| Anchor { endpoint: endpoint.clone(), peer: *peer });
         let rows: Vec<_> = rows.collect();
         let value = serde_json::to_vec(&rows).expect("endpoints and peers are expressible in JSON");

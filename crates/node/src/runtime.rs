@@ -338,9 +338,16 @@ impl Runtime {
     }
 
     fn save(&mut self) {
+        let is_lost = self.storage.as_ref().is_some_and(Storage::take_loss);
+        if is_lost {
+            self.swarm.behaviour_mut().book_lost();
+        }
         let changes = self.swarm.behaviour_mut().book_changes();
         if let Some(storage) = &self.storage {
             storage.save(crate::book_rows::to_rows(&changes));
+            if is_lost {
+                storage.save(self.anchors.all());
+            }
             // Whoever is told goodbye now is to be dialled again at the next start.
             if matches!(self.stopping, Stopping::No | Stopping::Asked) {
                 storage.save(self.anchors.changed(self.swarm.behaviour().anchors()));

@@ -101,6 +101,8 @@ struct Shared {
 struct Inner {
     waiting: Batch,
     status: StorageStatus,
+    /// What was stored is not in the file any more: it is to be given again.
+    is_lost: bool,
     is_closing: bool,
 }
 
@@ -146,6 +148,11 @@ impl Storage {
         inner.status.waiting = inner.waiting.len() as u64;
         drop(inner);
         self.shared.changed.notify_one();
+    }
+
+    /// Whether what was stored before is lost, and all of it is to be given again; told once.
+    pub(crate) fn take_loss(&self) -> bool {
+        std::mem::take(&mut self.shared.lock().is_lost)
     }
 
     /// How storage is now.

@@ -135,6 +135,21 @@ impl AddressBook {
         changes
     }
 
+    /// Tells that what was stored is lost, or some of it: the next [`changes`](Self::changes) name everything that is to survive
+    /// a restart, and still what is to be removed.
+    pub fn storage_lost(&mut self) {
+        for number in 0..self.entries.numbers() {
+            self.unsaved.entry_changed(&mut self.entries, number);
+        }
+        for number in 0..self.peers.numbers() {
+            if self.peers.get_mut(number).is_some_and(|peer| !peer.parts.is_neutral()) {
+                self.unsaved.peer_changed(&mut self.peers, number);
+            }
+        }
+        let subjects: Vec<BanSubject> = self.bans.iter(Timestamp::default()).map(|ban| ban.subject).collect();
+        subjects.into_iter().for_each(|subject| self.unsaved.ban_changed(subject));
+    }
+
     /// Everything that is to survive a restart, as if nothing were stored yet: for an export.
     pub fn records(&self, now: Timestamp) -> Records {
         Records {

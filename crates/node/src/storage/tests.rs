@@ -197,3 +197,54 @@ fn fault_a_disk_full_from_the_start_lets_the_node_start() {
     disk.is_full.store(false, Ordering::SeqCst);
     assert_eq!(until(&storage, |status| status.state == StorageState::Ok).stored, 1);
 }
+
+/// A file that reads as damaged once it is told to.
+#[derive(Debug)]
+struct RottenOpener {
+    disk: Disk,
+    is_rotten: Arc<AtomicBool>,
+    set_aside: usize,
+}
+
+impl Opener for RottenOpener {
+    fn open(&mut self) -> Result<Store, FileError> {
+        if self.is_rotten.load(Ordering::SeqCst) {
+            return Err(FileError::Damaged("a page is wrong".to_owned()));
+        }
+        Store::open(1, || Database::builder().create_with_backend(self.disk.clone()))
+    }
+
+    fn set_aside(&mut self) -> io::Result<PathBuf> {
+        self.is_rotten.store(false, Ordering::SeqCst);
+        self.disk.bytes = Arc::new(InMemoryBackend::new());
+        self.set_aside += 1;
+        Ok(PathBuf::from(format!("aside-{}", self.set_aside)))
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("disk")
+    }
+}
+
+#[test]
+fn fault_a_file_that_is_set_aside_while_the_node_runs_is_to_be_filled_again() {
+    let disk = Disk { bytes: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
+    let is_rotten = Arc::new(AtomicBool::new(false));
+    let opener = RottenOpener { disk: disk.clone(), is_rotten: Arc::clone(&is_rotten), set_aside: 0 };
+    let retry = (Duration::from_millis(1), Duration::from_millis(4));
+    let (storage, _) = Storage::open_with(Box::new(opener), retry).unwrap();
+    storage.save(batch(&["before"]));
+    until(&storage, |status| status.stored == 1);
+    assert!(!storage.take_loss(), "nothing is lost");
+
+    // A write fails, and when the file is opened anew it cannot be read.
+    disk.is_full.store(true, Ordering::SeqCst);
+    storage.save(batch(&["during"]));
+    until(&storage, |status| status.failures >= 1);
+    is_rotten.store(true, Ordering::SeqCst);
+    disk.is_full.store(false, Ordering::SeqCst);
+    let status = until(&storage, |status| status.state == StorageState::Ok && status.waiting == 0);
+    assert_eq!((status.stored, status.set_aside), (1, vec![PathBuf::from("aside-1")]));
+    assert!(storage.take_loss());
+    assert!(!storage.take_loss(), "it is told once");
+}

@@ -80,6 +80,7 @@ pub(super) fn run(shared: &Shared, mut opener: Box<dyn Opener>, mut store: Optio
                 failed(&mut inner.status, &error);
                 if let Some(Ok(path)) = damaged {
                     inner.status.set_aside.push(path);
+                    inner.is_lost = true;
                 }
                 for (row, value) in batch {
                     inner.waiting.entry(row).or_insert(value);
@@ -103,8 +104,12 @@ pub(super) fn run(shared: &Shared, mut opener: Box<dyn Opener>, mut store: Optio
 
 fn reopen(shared: &Shared, opener: &mut dyn Opener) -> Result<Store, FileError> {
     let mut status = shared.lock().status.clone();
+    let known = status.set_aside.len();
     let opened = open_once(opener, &mut status);
-    shared.lock().status.set_aside = status.set_aside;
+    let mut inner = shared.lock();
+    // A file that was mended lacks what was stored last, a new one everything.
+    inner.is_lost |= status.set_aside.len() > known || opened.as_ref().is_ok_and(|(store, _)| store.is_mended());
+    inner.status.set_aside = status.set_aside;
     opened.map(|(store, _)| store).map_err(FileError::Refused)
 }
 

@@ -102,6 +102,11 @@ impl Behaviour {
         self.coupler.book_mut().changes()
     }
 
+    /// Tells that what was stored is lost: [`book_changes`](Self::book_changes) names all of the book next.
+    pub fn book_lost(&mut self) {
+        self.coupler.book_mut().storage_lost();
+    }
+
     /// Puts what was stored back into the book.
     pub fn book_restore(&mut self, records: Records) -> RestoreReport {
         let report = self.coupler.book_mut().restore(records, self.clock.now());
