@@ -102,16 +102,23 @@ fn claims_that_can_never_be_judged_are_refused_before_anything_is_run() {
 }
 
 #[test]
-fn every_figure_that_a_run_prints_is_known_before_it() {
+fn a_run_prints_the_figures_that_are_known_before_it_and_no_others() {
     let all = "[gossip]\noptimum = true\noverlay_metrics = true\nspy_share = 0.2\n[gossip.topic]";
     let gossip = parse(&GOOD.replace("[gossip.topic]", all)).unwrap();
     let rpc =
         parse("kind = \"rpc\"\nnodes = 20\n[rpc]\nwarm_up = 20\ncalls = 20\nbehaves_for = 20\nturncoat_share = 0.1\n")
             .unwrap();
-    for scenario in [gossip, rpc] {
+    let network = "kind = \"network\"\nnodes = 12\n[network]\nseeds = 2\njoin_within_ms = 2000\ngrow_ms = 10000\ncount_bytes = true\n\
+        [network.attack]\nkind = \"eclipse\"\nbots = 5\nlasts_ms = 5000\nconnections = 1\ninterval_ms = 5000\naddrs_per_message = 5\n\
+        [network.restart]\nshare = 0.2\ndead_share = 0.1\nwatch_ms = 5000\n[network.load]\nmessages = 1\nat_ms = [1000]\n";
+    for scenario in [gossip, rpc, parse(network).unwrap()] {
         let names = scenario.names();
-        for name in scenario.run(0).unwrap().figures.printed().keys() {
+        let printed = scenario.run(0).unwrap().figures.printed();
+        for name in printed.keys() {
             assert!(names.meant(name).is_some_and(|meant| meant.lacks.is_none()), "{name}");
+        }
+        for name in names.measured() {
+            assert!(printed.contains_key(name), "{name} is known and never printed");
         }
     }
 }
