@@ -83,6 +83,14 @@ fn fault_nodes_that_serve_wrongly_make_no_call_fail_and_no_lie_true() {
 }
 
 #[test]
+fn fault_who_is_left_of_a_network_of_which_most_are_killed_still_obtains_files() {
+    let (code, report) = demo(&["--nodes", "9", "--kill-share", "0.6"]);
+    assert_eq!((code, &report["ok"], &report["steps_done"]), (Some(0), &true.into(), &6.into()), "{report}");
+    assert_eq!((&report["killed"], &report["coverage_living"]), (&5.into(), &1.0.into()), "{report}");
+    assert_eq!((&report["rejoined"], &report["caught_up"]), (&true.into(), &true.into()), "{report}");
+}
+
+#[test]
 fn a_demo_that_cannot_reach_all_nodes_fails_for_that_reason() {
     let (code, report) = demo(&["--nodes", "3", "--fanout", "1", "--rounds", "1", "--no-repair"]);
     assert_eq!((code, &report["ok"], &report["steps_done"]), (Some(1), &false.into(), &2.into()), "{report}");
