@@ -143,7 +143,7 @@ struct Storage {
     entries: BTreeMap<Endpoint, EntryRecord>,
     peers: BTreeMap<PeerId, PeerRecord>,
     bans: BTreeMap<BanSubject, Ban>,
-    /// It was lost once: what is removed may not be there.
+    /// It was lost, and nothing written since: what is removed may not be there.
     is_holed: bool,
 }
 
@@ -162,6 +162,7 @@ impl Storage {
         self.entries.extend(changes.entries.into_iter().map(|entry| (entry.endpoint.clone(), entry)));
         self.peers.extend(changes.peers.into_iter().map(|peer| (peer.peer, peer)));
         self.bans.extend(changes.bans.into_iter().map(|ban| (ban.subject, ban)));
+        self.is_holed = false;
     }
 
     fn read(&self) -> Records {

@@ -1,15 +1,11 @@
 //! A crawl finds every node of a small network, and who has left.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use bruit::{Config, CrawlConfig, CrawlProgress, Endpoint, Handle, Node, WaitFor, crawl};
 
-async fn start(number: u8, seed: Option<&Handle>) -> Handle {
-    start_with(number, seed, Config::default()).await
-}
-
-async fn start_with(number: u8, seed: Option<&Handle>, config: Config) -> Handle {
+async fn start(number: u8, seed: Option<&Handle>, config: Config) -> Handle {
     let config = Config {
         listen: vec![format!("/ip4/127.0.{number}.1/tcp/0").parse().unwrap()],
         seed_addrs: seed.iter().flat_map(|node| node.listen().to_vec()).collect(),
@@ -19,17 +15,23 @@ async fn start_with(number: u8, seed: Option<&Handle>, config: Config) -> Handle
     Node::start(config).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crawl_finds_everybody_and_who_has_left() {
-    let first = start(81, None).await;
-    let mut nodes = vec![first.clone()];
-    for number in 82..87 {
-        nodes.push(start(number, Some(&first)).await);
+/// Nodes of which each is connected to all others.
+async fn connected(mut numbers: Range<u8>) -> Vec<Handle> {
+    let mut nodes = vec![start(numbers.next().unwrap(), None, Config::default()).await];
+    for number in numbers {
+        nodes.push(start(number, nodes.first(), Config::default()).await);
     }
     for node in &nodes {
         let all = WaitFor { peers: Some(nodes.len() - 1), ..WaitFor::default() };
         assert!(node.wait(&all, Duration::from_secs(30)).await.unwrap().held);
     }
+    nodes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crawl_finds_everybody_and_who_has_left() {
+    let mut nodes = connected(81..87).await;
+    let first = nodes[0].clone();
     let gone = nodes.pop().unwrap();
     let gone_id = gone.peer_id();
     gone.shutdown().await;
@@ -50,7 +52,7 @@ async fn a_crawl_finds_everybody_and_who_has_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_with_a_dead_address_and_several_living_ones_is_online() {
-    let first = start(91, None).await;
+    let first = start(91, None, Config::default()).await;
     let config = CrawlConfig { allow_private_addrs: true, ..CrawlConfig::new("bruit".parse().unwrap()) };
     let (living, peer) = Endpoint::from_multiaddr(&first.listen()[0]).unwrap();
     let peer = peer.or(Some(first.peer_id()));
@@ -67,7 +69,7 @@ async fn a_private_network_is_crawled_with_its_key_and_not_without() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("shared.key");
     let key = bruit::create_shared_key(&file).unwrap();
-    let node = start_with(92, None, Config { shared_key_file: Some(file), ..Config::default() }).await;
+    let node = start(92, None, Config { shared_key_file: Some(file), ..Config::default() }).await;
     let usual = CrawlConfig { allow_private_addrs: true, ..CrawlConfig::new("bruit".parse().unwrap()) };
     let start = Endpoint::from_multiaddr(&node.listen()[0]).unwrap();
     let with_key = CrawlConfig { shared_key: Some(key), ..usual.clone() };
@@ -77,17 +79,9 @@ async fn a_private_network_is_crawled_with_its_key_and_not_without() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crawl_keeps_no_more_nodes_and_edges_than_it_may() {
-    let first = start(93, None).await;
-    let mut nodes = vec![first.clone()];
-    for number in 94..97 {
-        nodes.push(start(number, Some(&first)).await);
-    }
-    for node in &nodes {
-        let all = WaitFor { peers: Some(nodes.len() - 1), ..WaitFor::default() };
-        assert!(node.wait(&all, Duration::from_secs(30)).await.unwrap().held);
-    }
+    let nodes = connected(93..97).await;
     let config = CrawlConfig { allow_private_addrs: true, ..CrawlConfig::new("bruit".parse().unwrap()) };
-    let start = Endpoint::from_multiaddr(&first.listen()[0]).unwrap();
+    let start = Endpoint::from_multiaddr(&nodes[0].listen()[0]).unwrap();
     let few_nodes = CrawlConfig { nodes_max: 2, ..config.clone() };
     let found = crawl(few_nodes, vec![start.clone()], |_| {}).await.unwrap();
     assert_eq!(found.nodes_known, 2);

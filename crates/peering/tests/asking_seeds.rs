@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
-use bruit_peering::{Config, DialFailure, Engine, Hello, Mode, Origin, Subject};
+use bruit_peering::{Config, DialFailure, Engine, Hello, Origin, Subject};
 use libp2p_identity::Keypair;
 
 const T: Timestamp = Timestamp::from_secs(1_000);
@@ -19,16 +19,11 @@ fn hello() -> Hello {
     Hello { network: "test".into(), listen: vec![seed()], ..Hello::default() }
 }
 
-fn engine() -> Engine<u32> {
+/// An engine that dials its only seed.
+fn asking() -> Engine<u32> {
     let valid = Config::default().validate(NetworkId::new("test").unwrap(), "test").unwrap();
     let mut engine = Engine::new(valid, peer(1), Seed::from_number(1));
     engine.add_seed(seed(), None, T);
-    engine
-}
-
-/// An engine that dials its only seed.
-fn asking() -> Engine<u32> {
-    let mut engine = engine();
     engine.candidates_exhausted(T);
     assert_eq!(engine.dials().count(), 1);
     assert!(engine.is_asking_seeds(T));
@@ -79,7 +74,7 @@ fn a_seed_that_greets_us_first_and_closes_our_connection_is_not_waited_for() {
 fn a_seed_that_is_not_let_in_is_not_waited_for() {
     let mut engine = asking();
     let deny = vec![Subject::Peer(peer(2))];
-    engine.reconfigure(Config { mode: Mode::Open, deny, ..Config::default() }, T).unwrap();
+    engine.reconfigure(Config { deny, ..Config::default() }, T).unwrap();
     engine.connection_established(1, peer(2), Origin::Dialled(seed()), T);
     assert!(!engine.is_asking_seeds(later()));
 }
