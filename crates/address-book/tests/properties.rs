@@ -417,6 +417,22 @@ fn run(steps: &[Step]) -> Run {
     run
 }
 
+/// Found by the property below: a peer of whom nothing was left to know was not told again, but its removal was.
+#[test]
+fn whoever_was_stored_before_a_loss_is_stored_after_it() {
+    let steps = [
+        Step::DialSucceeded(73, 1),
+        Step::WrongIdentity(73, 3),
+        Step::Connected(3),
+        Step::Disconnected(3),
+        Step::Store,
+        Step::LoseStorage,
+        Step::Store,
+        Step::Hello { peer: 1, endpoints: vec![73], seen_at: 0 },
+    ];
+    run(&steps).check_restored();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -135,14 +135,14 @@ impl AddressBook {
         changes
     }
 
-    /// Tells that what was stored is lost, or some of it: the next [`changes`](Self::changes) name everything that is to survive
-    /// a restart, and still what is to be removed.
+    /// Tells that what was stored is lost, or some of it: the next [`changes`](Self::changes) name everything that was stored or
+    /// is to survive a restart, and still what is to be removed.
     pub fn storage_lost(&mut self) {
         for number in 0..self.entries.numbers() {
             self.unsaved.entry_changed(&mut self.entries, number);
         }
         for number in 0..self.peers.numbers() {
-            if self.peers.get_mut(number).is_some_and(|peer| !peer.parts.is_neutral()) {
+            if self.peers.get(number).is_some_and(|peer| peer.is_stored || !peer.parts.is_neutral()) {
                 self.unsaved.peer_changed(&mut self.peers, number);
             }
         }
