@@ -1,4 +1,5 @@
-//! When a newcomer has heard enough from its seeds: however a dial of one ends, it is not waited for any longer.
+//! Seeds that dial us while we dial them. When a newcomer has heard enough from its seeds: however a dial of one ends, it is not
+//! waited for any longer.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
@@ -85,4 +86,14 @@ fn a_seed_that_does_not_answer_is_waited_for_until_the_dial_fails() {
     assert!(engine.is_asking_seeds(later()));
     engine.dial_failed(&seed(), DialFailure::Unreachable, later());
     assert!(!engine.is_asking_seeds(later()));
+}
+
+#[test]
+fn who_came_while_it_was_dialled_counts_where_it_was_dialled() {
+    let mut engine = asking();
+    let from = Endpoint::tcp([8, 8, 2, 1].into(), 50_000);
+    engine.connection_established(1, peer(2), Origin::Accepted(from), T);
+    assert_eq!(engine.dialled().collect::<Vec<_>>(), [&seed()]);
+    engine.connection_established(2, peer(2), Origin::Dialled(seed()), T);
+    assert_eq!(engine.dialled().collect::<Vec<_>>(), [&seed()], "and not at the port that it came from");
 }

@@ -160,13 +160,13 @@ impl<C: Copy + Ord> Engine<C> {
     pub fn dialled(&self) -> impl Iterator<Item = &Endpoint> {
         let may_stay = |known: &&Peer<C>| match known.state {
             State::Held(class) => matches!(class, SlotClass::Outbound | SlotClass::Quiet),
-            State::Greeting { .. } => {
-                known.purpose != Purpose::Visit && known.connections.iter().any(|(_, origin)| origin.is_dialled())
-            }
+            State::Greeting { .. } => known.purpose != Purpose::Visit,
             State::Leaving { .. } => false,
         };
-        let peers = self.peers.values().filter(may_stay);
-        let endpoints = peers.filter_map(|known| Some(known.connections.first()?.1.endpoint()));
+        let endpoints = self.peers.values().filter(may_stay).filter_map(|known| {
+            let mut origins = known.connections.iter().map(|(_, origin)| origin);
+            origins.find(|origin| origin.is_dialled()).map(Origin::endpoint)
+        });
         endpoints.chain(self.dialling.under_way.keys())
     }
 
