@@ -7,7 +7,11 @@ use bruit_addr_exchange::{PeerAddr, PeerHello};
 use bruit_address_book::{Ban, BanSubject};
 use bruit_core::{Conduct, Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, Engine, GoodbyeReason, Hello, Origin, Output, SlotClass};
-use bruit_stack::{Config, Coupler, Engines};
+use bruit_stack::{
+    Config, Coupler, Engines,
+    address_book::{self, Table},
+    coupling::Command,
+};
 use libp2p_identity::Keypair;
 
 const T: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -91,7 +95,11 @@ fn at(number: u8) -> Endpoint {
 
 impl Node {
     fn new() -> Self {
-        let valid = Config::default().validate(NetworkId::new("test").unwrap(), "test").unwrap();
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
         let (local, chance) = (peer(0), Seed::from_number(1));
         let coupler = Coupler::new(&valid, local, &chance, Seed::from_number(2));
         let peering = Engine::new(valid.peering, local, chance);
@@ -224,4 +232,31 @@ fn fault_a_banned_host_loses_all_its_connections_but_those_that_the_operator_nam
     let said = node.misbehaved(5);
     let parted = |number| said.contains(&Told::Goodbye(peer(number), GoodbyeReason::Misconduct));
     assert!(parted(5) && parted(10) && !parted(11), "{said:?}");
+}
+
+#[test]
+fn fault_contested_places_are_decided_where_no_feelers_go_out() {
+    let book = address_book::Config { tried_buckets: 1, bucket_size: 1, ..address_book::Config::default() };
+    let mut node = Node::with(Config { book, ..Config::default() });
+    let ended = |node: &mut Node, command| {
+        node.coupler.order(command);
+        node.drain();
+    };
+    let holder = |node: &Node| {
+        let tried: Vec<_> = node.coupler.book().entries(node.now).filter(|entry| entry.table == Table::Tried).collect();
+        tried.iter().map(|entry| entry.endpoint.clone()).next()
+    };
+    let [first, second, third] = [1, 2, 3].map(|number| (at(number), peer(number)));
+    ended(&mut node, Command::BookDialSucceeded(first.0.clone(), first.1));
+    node.now = node.now.after(5 * HOUR);
+    ended(&mut node, Command::BookDialSucceeded(second.0.clone(), second.1));
+    assert_eq!((holder(&node), node.coupler.book().collisions()), (Some(first.0.clone()), 1));
+    // The holder is dialled in the ordinary course of things.
+    node.now = node.now.after(Duration::from_secs(60));
+    ended(&mut node, Command::BookDialStarted(first.0.clone()));
+    ended(&mut node, Command::BookDialFailed(first.0.clone()));
+    assert_eq!(holder(&node), Some(first.0), "it has a minute");
+    node.now = node.now.after(Duration::from_secs(61));
+    ended(&mut node, Command::BookDialFailed(third.0));
+    assert_eq!((holder(&node), node.coupler.book().collisions()), (Some(second.0), 0));
 }

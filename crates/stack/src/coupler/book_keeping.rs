@@ -63,9 +63,11 @@ impl Coupler {
             Command::BookDisconnected(peer) => self.book.disconnected(&peer, now),
             Command::BookDialStarted(endpoint) => self.book.dial_started(&endpoint, now),
             Command::BookDialSucceeded(endpoint, peer) => {
+                self.book.resolve_collisions(now);
                 self.book.dial_succeeded(&endpoint, peer, now);
             }
             Command::BookDialFailed(endpoint) => {
+                self.book.resolve_collisions(now);
                 self.book.dial_failed(&endpoint, now);
             }
             Command::BookOwnEndpoint(endpoint) => self.book.own_endpoint(endpoint),
