@@ -232,7 +232,8 @@ fn the_best_come_first_and_no_more_than_asked_for() {
         let _ = book.dial_succeeded(&spread(u32::from(number)), peer(number), at(0));
         book.judged(peer(number), i32::from(number) * 90, at(0));
     }
-    let rules = |most| SampleRules { least: 1, percent: 100, most, order: SampleOrder::BestFirst };
+    let rules =
+        |most| SampleRules { least: 1, percent: 100, most, order: SampleOrder::BestFirst, ..SampleRules::default() };
     let mut told = |most| {
         book.sample(rules(most), Audience::Internet, at(0)).into_iter().filter_map(|s| s.peer).collect::<Vec<_>>()
     };

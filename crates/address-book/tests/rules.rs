@@ -251,6 +251,26 @@ fn the_only_eligible_entry_is_found_and_nothing_else() {
 }
 
 #[test]
+fn fault_where_a_peer_says_it_listens_is_told_when_it_was_reached_there_or_others_tell_it() {
+    let proven = SampleRules { unproven_claims: false, ..SampleRules::default() };
+    let told_of = |book: &mut AddressBook, rules| {
+        let sample = book.sample(rules, Audience::Internet, at(100));
+        sample.into_iter().flat_map(|shared| shared.endpoints).collect::<Vec<_>>()
+    };
+    let mut book = book();
+    let listens_at = [spread(1), spread(2)];
+    book.hello_received(peer(1), &listens_at, &spread(1), at(0));
+    assert_eq!(told_of(&mut book, proven), []);
+    assert_eq!(told_of(&mut book, SampleRules::default()).len(), 2);
+    assert_eq!(book.dial_succeeded(&spread(1), peer(1), at(1)), Succeeded::Tried);
+    assert_eq!(told_of(&mut book, proven), [spread(1)], "the other one may be anybody's");
+    // What others told first is told on, whoever claims it later.
+    book.heard(told(Some(peer(2)), spread(3), None), at(2));
+    book.hello_received(peer(2), &[spread(3)], &spread(3), at(3));
+    assert_eq!(told_of(&mut book, proven).len(), 2);
+}
+
+#[test]
 fn a_sample_has_its_size_and_nothing_that_must_not_be_told() {
     let mut book = book();
     let count = |book: &mut AddressBook| book.sample(SampleRules::default(), Audience::Internet, at(0)).len();

@@ -5,7 +5,7 @@ mod choosing;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bruit_addr_exchange::{AnswerOrder, PeerAddr, PeerHello};
+use bruit_addr_exchange::{AnswerOrder, Confirm, PeerAddr, PeerHello};
 use bruit_address_book::{AddressBook, Heard, Hearsay, SampleOrder, SampleRules, Source};
 use bruit_core::{AddrPolicy, Audience, ChaCha8Rng, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass};
@@ -262,5 +262,7 @@ fn sample_rules(exchange: &bruit_addr_exchange::Config) -> SampleRules {
             AnswerOrder::Random => SampleOrder::Random,
             AnswerOrder::BestFirst => SampleOrder::BestFirst,
         },
+        // Peers are dialled back unless that is off.
+        unproven_claims: exchange.confirm == Confirm::Off,
     }
 }

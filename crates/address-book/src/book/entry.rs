@@ -97,6 +97,12 @@ impl Entry {
         if self.is_tried() { 2 } else { u8::from(self.is(Mark::OwnClaim)) }
     }
 
+    /// Whether nobody but its peer says that it is there: this node never reached it, and nobody else told of it before.
+    #[inline]
+    pub(crate) fn is_unproven_claim(&self) -> bool {
+        self.is(Mark::OwnClaim) && !self.is_tried() && self.last_success.is_never() && self.told_by == NOBODY
+    }
+
     /// Whether it is not worth its place, by Bitcoin Core's rules.
     #[inline]
     pub(crate) fn is_terrible(&self, horizon: Duration, now: Timestamp) -> bool {

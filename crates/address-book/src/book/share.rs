@@ -19,6 +19,9 @@ pub struct SampleRules {
     pub most: usize,
     /// Which ones.
     pub order: SampleOrder,
+    /// Whether where a peer says it listens is told before anybody else told of it and before it was reached there. Where peers
+    /// are dialled back anyway, it need not be.
+    pub unproven_claims: bool,
 }
 
 /// Which entries a sample holds, in which order.
@@ -35,8 +38,16 @@ pub enum SampleOrder {
 impl Default for SampleRules {
     /// `min(1000, max(32, 23 %))`: Bitcoin Core's share and cap, with a floor for small networks.
     fn default() -> Self {
-        Self { least: 32, percent: 23, most: 1_000, order: SampleOrder::Random }
+        Self { least: 32, percent: 23, most: 1_000, order: SampleOrder::Random, unproven_claims: true }
     }
+}
+
+/// One telling: to whom, what, and when.
+#[derive(Clone, Copy)]
+struct Telling {
+    audience: Audience,
+    unproven_claims: bool,
+    now: Timestamp,
 }
 
 /// Something that others may be told.
@@ -63,13 +74,14 @@ impl AddressBook {
     /// private to the internet; no exact time, no quality, and nothing about connections. Order by quality tells about quality:
     /// it is a setting.
     pub fn sample(&mut self, rules: SampleRules, audience: Audience, now: Timestamp) -> Vec<Shareable> {
+        let telling = Telling { audience, unproven_claims: rules.unproven_claims, now };
         match rules.order {
-            SampleOrder::Random => self.random_sample(rules, audience, now),
-            SampleOrder::BestFirst => self.best_sample(rules, audience, now),
+            SampleOrder::Random => self.random_sample(rules, telling),
+            SampleOrder::BestFirst => self.best_sample(rules, telling),
         }
     }
 
-    fn random_sample(&mut self, rules: SampleRules, audience: Audience, now: Timestamp) -> Vec<Shareable> {
+    fn random_sample(&mut self, rules: SampleRules, telling: Telling) -> Vec<Shareable> {
         let units = self.entries.orphans() + self.peers.listed();
         let share = units.saturating_mul(rules.percent) / 100;
         let walk = Walk::new(self.entries.numbers(), &mut self.rng);
@@ -84,18 +96,18 @@ impl AddressBook {
                 continue;
             };
             visited += 1;
-            sample.extend(self.unit(entry, audience, now));
+            sample.extend(self.unit(entry, telling));
         }
         sample
     }
 
-    fn best_sample(&mut self, rules: SampleRules, audience: Audience, now: Timestamp) -> Vec<Shareable> {
+    fn best_sample(&mut self, rules: SampleRules, telling: Telling) -> Vec<Shareable> {
         let walk = Walk::new(self.entries.numbers(), &mut self.rng);
         let mut units: Vec<(Reverse<i32>, usize, Shareable)> = walk
             .filter_map(|number| {
                 let entry = self.entries.get(number).filter(|entry| self.is_first_of_peer(entry, number))?;
-                let points = self.peer_of(entry).map_or(0, |peer| peer.points(now));
-                Some((Reverse(points), self.unit(entry, audience, now)?))
+                let points = self.peer_of(entry).map_or(0, |peer| peer.points(telling.now));
+                Some((Reverse(points), self.unit(entry, telling)?))
             })
             .enumerate()
             .map(|(order, (points, unit))| (points, order, unit))
@@ -114,19 +126,19 @@ impl AddressBook {
 
     /// What may be told of an entry and of all others of its peer.
     #[inline]
-    fn unit(&self, entry: &Entry, audience: Audience, now: Timestamp) -> Option<Shareable> {
+    fn unit(&self, entry: &Entry, telling: Telling) -> Option<Shareable> {
         let Some(peer) = self.peer_of(entry) else {
-            let endpoint = self.shareable(entry, audience, now)?;
+            let endpoint = self.shareable(entry, telling)?;
             return Some(Shareable { peer: None, endpoints: vec![endpoint], last_seen: rounded(entry.last_seen.at()) });
         };
-        let is_good = quality::Standing::of(peer.points(now), self.config.settings()) == Standing::Good;
+        let is_good = quality::Standing::of(peer.points(telling.now), self.config.settings()) == Standing::Good;
         if !is_good || (self.has_specials() && self.is_special(&peer.id)) {
             return None;
         }
         let mut last_seen = Timestamp::default();
         let mut endpoints = Vec::with_capacity(peer.entries.len());
         for entry in peer.entries.iter().filter_map(|number| self.entries.get(*number)) {
-            if let Some(endpoint) = self.shareable(entry, audience, now) {
+            if let Some(endpoint) = self.shareable(entry, telling) {
                 endpoints.push(endpoint);
                 last_seen = last_seen.max(entry.last_seen.at());
             }
@@ -135,9 +147,10 @@ impl AddressBook {
     }
 
     #[inline]
-    fn shareable(&self, entry: &Entry, audience: Audience, now: Timestamp) -> Option<Endpoint> {
+    fn shareable(&self, entry: &Entry, Telling { audience, unproven_claims, now }: Telling) -> Option<Endpoint> {
         if entry.is_terrible(self.config.horizon(), now)
             || self.is_banned_entry(entry, now)
+            || (!unproven_claims && entry.is_unproven_claim())
             || (self.has_specials() && self.is_special_entry(entry))
         {
             return None;

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::LazyLock, time::Duration};
 
-use bruit_addr_exchange::{Asked, Exchange, Link, Output, PeerAddr, PeerHello, ValidConfig};
-use bruit_address_book::{AddressBook, Hearsay, SampleRules, Source, Wanted};
+use bruit_addr_exchange::{Asked, Confirm, Exchange, Link, Output, PeerAddr, PeerHello, ValidConfig};
+use bruit_address_book::{AddressBook, Hearsay, SampleOrder, SampleRules, Source, Wanted};
 use bruit_core::{Audience, Endpoint, PeerId, Seed, Timestamp};
 use bruit_stack::Profile;
 use libp2p_identity::Keypair;
@@ -109,6 +109,7 @@ impl World {
             least: settings.addrs_per_answer_min,
             percent: settings.answer_percent,
             most: settings.addrs_per_answer_max,
+            unproven_claims: settings.confirm == Confirm::Off,
             ..SampleRules::default()
         };
         let sample = self.nodes[number].book.sample(rules, Audience::Internet, self.now);
@@ -242,7 +243,7 @@ fn profile_factom_addresses() {
         assert!((1.5..=2.6).contains(&each), "every peer is asked each 180 s: {each} times in 360 s");
     }
     let best_first =
-        SampleRules { least: 128, percent: 100, most: 128, order: bruit_address_book::SampleOrder::BestFirst };
+        SampleRules { least: 128, percent: 100, most: 128, order: SampleOrder::BestFirst, ..SampleRules::default() };
     let book = &mut world.nodes[0].book.clone();
     (1..50).for_each(|number| book.judged(peer(number), number as i32 * 100, world.now));
     let best = book.sample(best_first, Audience::Internet, world.now);
