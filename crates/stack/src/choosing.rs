@@ -1,5 +1,5 @@
-//! Whom to propose to peering: from groups that no outbound peer is in, few that go back to one teller, and among equals whom few
-//! others hold.
+//! Whom to propose to peering: from groups that no outbound peer is in, few that go back to one teller; first those that are known
+//! long, then, among equals, whom few others hold.
 //!
 //! It decides the order only: what is known and how good it is says the book, how many are wanted says peering.
 
@@ -13,6 +13,12 @@ use crate::{Lineage, Root};
 /// How many endpoints of equal standing are compared by how rare they are. Two: who makes himself look rare at most doubles his
 /// chance.
 const COMPARED: usize = 2;
+/// One slot in so many is left to the unproven and the rare; until all others are taken, peers that were reached before come first.
+/// 8: a guess, as much as one teller may have.
+const UNPROVEN_ONE_IN: usize = 8;
+/// How many of those are compared by how long they are known. 4: a guess; who came to own half of them is one in sixteen of the
+/// chosen, and nobody is asked by everybody.
+const COMPARED_BY_AGE: usize = 4;
 /// How many endpoints that peering refused are remembered while candidates are sought.
 const REFUSED_MIN: usize = 16;
 /// Of how many outbound peers one may go back to one teller while others can be chosen or asked. 8: a guess; half of many seeds may
@@ -82,7 +88,7 @@ impl<'a> Choosing<'a> {
             return None;
         }
         loop {
-            if let Some(choice) = self.rarest(book, &is_connected, &holders, now) {
+            if let Some(choice) = self.best(book, &is_connected, &holders, now) {
                 return Some(choice);
             }
             if self.share.is_none() {
@@ -116,7 +122,7 @@ impl<'a> Choosing<'a> {
         self.has_room(group) && self.root_has_room(root)
     }
 
-    fn rarest(
+    fn best(
         &self,
         book: &mut AddressBook,
         is_connected: &impl Fn(&PeerId) -> bool,
@@ -129,6 +135,12 @@ impl<'a> Choosing<'a> {
                 && candidate.peer.is_none_or(|peer| !is_connected(peer))
                 && !self.refused.contains(candidate.endpoint)
         };
+        if self.is_settling() {
+            let reached = (0..COMPARED_BY_AGE).map_while(|_| book.select(Wanted::Only(Table::Tried), eligible, now));
+            if let Some(oldest) = reached.min_by_key(|choice| choice.first_seen) {
+                return Some(oldest);
+            }
+        }
         let first = book.select(Wanted::Any, eligible, now)?;
         // Only within one table: whom nobody holds because nobody ever reached him is not rare, but unproven.
         let equals = Wanted::Only(first.table);
@@ -138,6 +150,11 @@ impl<'a> Choosing<'a> {
         }
         let others: Vec<_> = (1..COMPARED).filter_map(|_| book.select(equals, eligible, now)).collect();
         std::iter::once(first).chain(others).min_by_key(count)
+    }
+
+    /// Whether so few slots are taken that the proven come first, as after a restart.
+    fn is_settling(&self) -> bool {
+        self.taken.values().sum::<usize>() < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
     }
 
     fn root_has_room(&self, root: Root) -> bool {

@@ -51,6 +51,8 @@ pub struct Choice {
     pub source: NetGroup,
     /// From which table it comes.
     pub table: Table,
+    /// When it was first heard of.
+    pub first_seen: Timestamp,
 }
 
 /// How often an entry is drawn before all are looked at. 50: a guess.
@@ -206,6 +208,7 @@ impl AddressBook {
             group: self.group_of_entry(entry),
             source: self.entries.first_source(entry),
             table: table_of(entry),
+            first_seen: entry.first_seen.at(),
         }
     }
 

@@ -8,8 +8,11 @@ use rand::{RngExt, seq::IteratorRandom};
 use super::{Engine, State, budget::Budget, dialling::Named, dialling::Purpose, seeding::Shortage};
 use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mode, SlotClass};
 
-/// How many peers are remembered for the next start. Bitcoin Core: 2.
-const ANCHORS: usize = 2;
+/// One in so many outbound peers is remembered for the next start. 4: of Bitcoin Core's eight outbound peers that is as many as it
+/// remembers.
+const ANCHOR_ONE_IN: usize = 4;
+/// So many are remembered at least. Bitcoin Core: 2.
+const ANCHORS_MIN: usize = 2;
 
 /// When what is done again and again is due next.
 #[derive(Debug, Default)]
@@ -19,13 +22,14 @@ pub(super) struct Upkeep {
 }
 
 impl<C: Copy + Ord> Engine<C> {
-    /// Dials a peer that was outbound before the last stop, before anybody else: two that stayed are harder to arrange for an
-    /// attacker than everything that a book holds.
+    /// Dials a peer that was outbound before the last stop, before anybody else: those that stayed are harder to arrange for
+    /// an attacker than everything that a book holds.
     pub fn dial_anchor(&mut self, endpoint: Endpoint, peer: PeerId, now: Timestamp) -> DialOutcome {
         self.start_dial(Named::new(endpoint, Some(peer)), Purpose::Fill, now)
     }
 
-    /// The peers to dial first after a restart: those that this node dialled and that are connected longest, quiet ones first.
+    /// The peers to dial first after a restart: those that this node dialled and that are connected longest, quiet ones first, as
+    /// many as a quarter of the outbound peers that it wants.
     pub fn anchors(&self) -> Vec<(Endpoint, PeerId)> {
         let chosen = self.peers.keys().filter_map(|peer| {
             let class = self.class_of(peer).filter(|class| matches!(class, SlotClass::Outbound | SlotClass::Quiet))?;
@@ -34,7 +38,8 @@ impl<C: Copy + Ord> Engine<C> {
         });
         let mut chosen: Vec<_> = chosen.collect();
         chosen.sort_unstable();
-        chosen.into_iter().take(ANCHORS).map(|(_, _, peer, endpoint)| (endpoint, peer)).collect()
+        let count = (self.config().outbound_target / ANCHOR_ONE_IN).max(ANCHORS_MIN);
+        chosen.into_iter().take(count).map(|(_, _, peer, endpoint)| (endpoint, peer)).collect()
     }
 
     /// Dials only to see whether a peer is there; it takes no slot. As an answer to [`Event::FeelerWanted`], or when an address

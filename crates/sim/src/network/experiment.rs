@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bruit_core::{Endpoint, Seed};
-use bruit_stack::{ValidConfig, address_book::Records};
+use bruit_stack::ValidConfig;
 use rand::{
     RngExt,
     seq::{IndexedRandom, SliceRandom},
@@ -10,6 +10,7 @@ use rand::{
 use super::{
     Attack, Host, Internet, NetworkNode, Place, Signal,
     bot::{Bot, Gang},
+    host::Kept,
     measures::{count_books, count_items, count_victims, honest_tried, overlay},
 };
 use crate::{Fault, Figures, Links, Overlay, START, TraceHash, Wire, World, gossip::the_topic};
@@ -43,7 +44,7 @@ pub struct Experiment {
     pub dead_share: f64,
     /// The share of honest nodes that start again after the attack, all in one moment.
     pub restart_share: f64,
-    /// Whether they do so with their books.
+    /// Whether they do so with their books and anchors.
     pub keeps_book: bool,
     /// For how long they are watched then.
     pub watch: Duration,
@@ -191,14 +192,14 @@ impl Experiment {
             kill(world, *node);
         }
         world.fault(&Fault::Crash { nodes: dead, notice: Duration::ZERO });
-        let mut books: Vec<Option<Records>> = order.iter().map(|node| kill(world, *node)).collect();
+        let mut kept: Vec<Option<Kept>> = order.iter().map(|node| kill(world, *node)).collect();
         self.publish(&others, world);
         world.run_until(world.now().after(Duration::from_secs(5)));
-        for (node, book) in order.iter().zip(&mut books) {
-            let book = book.take().filter(|_| self.keeps_book);
+        for (node, kept) in order.iter().zip(&mut kept) {
+            let kept = kept.take().filter(|_| self.keeps_book);
             world.with(*node, |node, net| {
                 if let Some(host) = node.host_mut() {
-                    host.rise(book, net);
+                    host.rise(kept, net);
                 }
             });
         }
@@ -243,6 +244,6 @@ impl Experiment {
     }
 }
 
-fn kill(world: &mut World<NetworkNode>, node: u32) -> Option<Records> {
+fn kill(world: &mut World<NetworkNode>, node: u32) -> Option<Kept> {
     world.with(node, |node, net| node.host_mut().map(|host| host.killed(net))).flatten()
 }

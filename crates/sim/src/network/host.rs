@@ -58,6 +58,14 @@ pub struct Host {
     settled_after: Option<Duration>,
 }
 
+/// What a node finds again when it starts again.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    book: Records,
+    /// Whom it dials first.
+    anchors: Vec<(Endpoint, PeerId)>,
+}
+
 #[derive(Clone, Debug)]
 struct Connection {
     peer: PeerId,
@@ -119,22 +127,20 @@ impl Host {
     }
 
     /// Ends at once: the system closes its connections. What is returned is what its storage holds.
-    pub(super) fn killed(&mut self, net: &mut Around) -> Records {
+    pub(super) fn killed(&mut self, net: &mut Around) -> Kept {
         self.is_up = false;
+        let anchors = self.parts.peering.anchors();
         for (connection, Connection { node, .. }) in std::mem::take(&mut self.connections) {
             send(node, connection, Content::Close, net);
         }
-        self.coupler.book_mut().changes().into_records()
+        Kept { book: self.coupler.book_mut().changes().into_records(), anchors }
     }
 
     /// Starts again, with the same identity and other chance, and with what its storage holds or without.
-    pub(super) fn rise(&mut self, book: Option<Records>, net: &mut Around) {
+    pub(super) fn rise(&mut self, kept: Option<Kept>, net: &mut Around) {
         let seed = self.seed.derive("start", net.now().as_micros());
         self.parts = Parts::new(&self.config, self.place.peer, &seed);
         self.coupler = Coupler::new(&self.config, self.place.peer, &seed, self.seed.derive("book", 0));
-        if let Some(records) = book {
-            self.coupler.book_mut().restore(records, net.now());
-        }
         self.seeds.append(&mut self.later_seeds);
         self.dialling.clear();
         self.probes.clear();
@@ -142,6 +148,12 @@ impl Host {
         self.peers.clear();
         self.asked.clear();
         self.waiting.clear();
+        if let Some(Kept { book, anchors }) = kept {
+            self.coupler.book_mut().restore(book, net.now());
+            for (endpoint, peer) in anchors {
+                _ = self.parts.peering.dial_anchor(endpoint, peer, net.now());
+            }
+        }
         self.join(net);
         self.settle(net);
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bruit_address_book::{Config, Hearsay, Seed, Source};
 use libp2p_identity::Keypair;
 use proptest::prelude::*;
@@ -21,6 +23,14 @@ fn book(endpoints: impl Iterator<Item = [u8; 4]>) -> AddressBook {
         book.heard(Hearsay { peer: None, endpoint, last_seen: None, source }, T);
     }
     book
+}
+
+/// So many outbound peers in groups of their own.
+fn held(count: u16) -> impl Iterator<Item = Held> {
+    (0..count).map(|number| {
+        let group = NetGroup::V4(0x6300 + number);
+        Held { group, root: Root::Group(group) }
+    })
 }
 
 fn chosen(book: &mut AddressBook, target: usize) -> Vec<NetGroup> {
@@ -102,7 +112,9 @@ fn among_equals_whom_few_hold_comes_first_but_not_always() {
     }
     let holders = |of: &PeerId| if (0..20).any(|number| peer(number) == *of) { 9 } else { 1 };
     let rare = (0..400).filter(|_| {
-        let choice = Choosing::new(8, false, &Lineage::default(), []).next(&mut book, |_| false, holders, T).unwrap();
+        let lineage = Lineage::default();
+        let mut choosing = Choosing::new(8, false, &lineage, held(7));
+        let choice = choosing.next(&mut book, |_| false, holders, T).unwrap();
         holders(&choice.peer.unwrap()) == 1
     });
     // Three of four: the better of two.
@@ -112,7 +124,8 @@ fn among_equals_whom_few_hold_comes_first_but_not_always() {
 
 #[test]
 fn a_planted_partition_heals_sooner_than_with_uniform_choice() {
-    // A node in a part of 45, all of whose peers hold one another; of the other part it has reached five, whom few hold.
+    // A node in a part of 45, all of whose peers hold one another, has an eighth of its slots free; of the other part it has
+    // reached five, whom few hold.
     let mut book = book(std::iter::empty());
     for number in 0..50_u8 {
         book.dial_succeeded(&Endpoint::tcp([20, number, 1, 1].into(), 4_001), peer(number.into()), T);
@@ -123,7 +136,7 @@ fn a_planted_partition_heals_sooner_than_with_uniform_choice() {
         let mut dials = 0;
         for _ in 0..300 {
             let (lineage, mut dialled) = (Lineage::default(), Vec::new());
-            let mut choosing = Choosing::new(32, false, &lineage, []);
+            let mut choosing = Choosing::new(32, false, &lineage, held(28));
             loop {
                 let is_connected = |of: &PeerId| dialled.contains(of);
                 let choice = choosing.next(&mut book, is_connected, holders, T).unwrap();
@@ -140,4 +153,51 @@ fn a_planted_partition_heals_sooner_than_with_uniform_choice() {
     };
     let (rare, uniform) = (dials_until_healed(&by_rarity), dials_until_healed(&|_| 1));
     assert!(rare * 4 < uniform * 3, "{rare} dials to {uniform} until the parts met, in 300 networks");
+}
+
+#[test]
+fn fault_who_was_reached_before_the_attackers_prevails_after_a_restart() {
+    let mut book = book((0..250).map(|number| [77, number, 1, number]));
+    let attacked = T.after(Duration::from_secs(86_400));
+    for number in 0..40_u8 {
+        book.dial_succeeded(&Endpoint::tcp([20, number, 1, 1].into(), 4_001), peer(number.into()), T);
+    }
+    for number in 0..40_u8 {
+        let bot = Endpoint::tcp([66, number, 1, 1].into(), 4_001);
+        book.dial_succeeded(&bot, peer(100 + u32::from(number)), attacked);
+    }
+    let is_honest = |choice: &Choice| choice.group < NetGroup::V4(21 << 8);
+    let (lineage, mut first, mut last) = (Lineage::default(), 0, 0);
+    for _ in 0..50 {
+        let mut choosing = Choosing::new(32, false, &lineage, []);
+        for number in 0..32 {
+            let choice = choosing.next(&mut book, |_| false, |_| 0, attacked).unwrap();
+            choosing.started(&choice);
+            let counted = if number < 28 { &mut first } else { &mut last };
+            *counted += usize::from(is_honest(&choice));
+        }
+    }
+    // The last ones come half out of what was only heard of, and half out of what was reached.
+    assert!(first > 50 * 25, "{first} of 1,400 are honest, while the proven come first");
+    assert!((10..90).contains(&last), "{last} of 200 are honest, after that");
+}
+
+#[test]
+fn the_proven_come_first_until_so_many_slots_are_taken() {
+    let mut book = book((0..40).map(|number| [77, number, 1, number]));
+    for number in 0..4_u8 {
+        book.dial_succeeded(&Endpoint::tcp([20, number, 1, 1].into(), 4_001), peer(number.into()), T);
+    }
+    let lineage = Lineage::default();
+    let mut reached = |taken| {
+        let draw = |_: &_| {
+            let mut choosing = Choosing::new(32, false, &lineage, held(taken));
+            // Whoever was dialled within ten minutes hardly is again.
+            let later = T.after(Duration::from_secs(3_600));
+            choosing.next(&mut book, |_| false, |_| 0, later).unwrap().table == Table::Tried
+        };
+        (0..100).filter(draw).count()
+    };
+    assert_eq!([0, 27].map(&mut reached), [100, 100]);
+    assert!((30..70).contains(&reached(28)));
 }

@@ -119,6 +119,13 @@ fn slots(profile: Profile) -> [usize; 3] {
     [outbound, quiet, world.accept(600)]
 }
 
+/// How many peers a full node would dial first after a restart.
+fn anchors(profile: Profile) -> usize {
+    let mut world = World::new(profile, 600);
+    world.live(Duration::from_secs(600));
+    world.engine.anchors().len()
+}
+
 /// What a full node does in so many hours without churn: dials, goodbyes, feelers.
 fn still(profile: Profile, hours: u64) -> [u32; 3] {
     let mut world = World::new(profile, 2_000);
@@ -135,6 +142,7 @@ fn profile_bruit_overlay() {
     let [dials, parted, feelers] = still(Profile::Bruit, 6);
     assert_eq!([dials, parted], [0, 0]);
     assert!((160..200).contains(&feelers), "one in two minutes, not {feelers} in six hours");
+    assert_eq!(anchors(Profile::Bruit), 8, "a quarter of 32");
 }
 
 #[test]
@@ -173,4 +181,5 @@ fn profile_ironfish_overlay() {
     assert_eq!(slots(Profile::Ironfish), [64, 0, 192]);
     assert_eq!(still(Profile::Ironfish, 2), [0, 0, 0]);
     assert_eq!(Profile::Ironfish.config().peering.bootstrap, Bootstrap::OneRandom);
+    assert_eq!(anchors(Profile::Ironfish), 16);
 }
