@@ -1,8 +1,9 @@
-#![allow(clippy::print_stdout, reason = "the command line's output")]
+use std::{
+    io::{self, BufWriter, Write as _},
+    path::PathBuf,
+};
 
-use std::path::PathBuf;
-
-use bruit_sim::Scenario;
+use bruit_sim::{Scenario, TraceLines};
 
 use crate::{choice::Choice, parallel, shown::Shown};
 
@@ -15,21 +16,39 @@ pub(crate) struct Args {
     /// Prints nothing but the JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Prints a line for everything that happens to a node before the figures; one run after the other.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) trace: bool,
+    /// Only lines of this node, as sender or receiver.
+    #[arg(long, requires = "trace", value_name = "NODE")]
+    pub(crate) trace_node: Option<u32>,
+    /// Only lines that hold this text: an item's id or its beginning, a kind of frame.
+    #[arg(long, requires = "trace", value_name = "TEXT")]
+    pub(crate) trace_text: Option<String>,
 }
 
 /// Runs a scenario; false if a claim failed.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
-    let scenario = args.choice.load(&args.scenario)?;
-    let shown = Shown::of(&scenario, parallel::runs(&scenario, args.choice.threads)?)?;
-    if !args.json {
-        print!("{}", shown.table());
+    let mut scenario = args.choice.load(&args.scenario)?;
+    let mut threads = args.choice.threads;
+    if args.trace {
+        scenario = scenario.with_lines(lines(args));
+        threads = Some(1);
     }
-    println!("{}", shown.json());
+    let shown = Shown::of(&scenario, parallel::runs(&scenario, threads)?)?;
+    let table = if args.json { String::new() } else { shown.table() };
+    writeln!(io::stdout(), "{table}{}", shown.json())?;
     if !shown.holds() {
         eprintln!("{}", shown.failures());
         eprintln!("replay: {}", replay(args, &scenario));
     }
     Ok(shown.holds())
+}
+
+fn lines(args: &Args) -> TraceLines {
+    let lines = TraceLines::new(BufWriter::new(io::stdout()));
+    let lines = args.trace_node.into_iter().fold(lines, TraceLines::of_node);
+    args.trace_text.iter().fold(lines, TraceLines::with_text)
 }
 
 /// The command that makes the same runs again.

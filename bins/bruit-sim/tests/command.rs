@@ -38,6 +38,26 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
+fn a_trace_has_a_line_for_everything_and_changes_nothing() {
+    let run = |flags: &[&str]| bruit_sim("tree_loss.toml", &[&["--nodes", "20", "--runs", "2"], flags].concat());
+    let (plain, traced) = (run(&[]), run(&["--trace", "--threads", "2"]));
+    let is_line = |line: &&str| line.contains("  <-  ") || line.ends_with("time-out") || line.ends_with("called");
+    let events = traced.stdout.lines().filter(is_line).count();
+    assert_eq!(json(&plain)["events"], events as f64, "two runs, one line for each event");
+    let lost = traced.stdout.lines().filter(|line| line.contains("  x-  ")).count();
+    assert_eq!(json(&plain)["frames_lost"], lost as f64);
+    assert_eq!(json(&plain), json(&traced));
+    let item = traced.stdout.lines().find(|line| line.contains(" item ")).unwrap();
+    let id = item.split_whitespace().find(|word| word.len() == 64).unwrap();
+
+    let few = run(&["--trace", "--trace-node", "7", "--trace-text", &id[..16]]);
+    let lines: Vec<&str> = few.stdout.lines().filter(|line| line.contains(" <- ") || line.contains(" x- ")).collect();
+    assert!(lines.iter().all(|line| line.contains(&id[..16]) && line.split_whitespace().any(|word| word == "7")));
+    assert!((2..events / 20).contains(&lines.len()), "{} of {events}", lines.len());
+    assert_eq!(run(&["--trace", "--json"]).code, Some(2));
+}
+
+#[test]
 fn a_hundred_nodes_leave_the_same_trace_through_the_wire() {
     for scenario in fs::read_dir(scenarios()).unwrap().map(|entry| entry.unwrap().path()) {
         let name = scenario.file_name().unwrap().to_str().unwrap();

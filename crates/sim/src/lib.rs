@@ -32,6 +32,7 @@ mod queue;
 pub mod rpc;
 pub mod scenario;
 mod trace;
+mod trace_lines;
 mod wiring;
 mod world;
 
@@ -42,6 +43,7 @@ pub use net::{Net, Traffic, Wire};
 pub use overlay::{Overlay, OverlayError, OverlayMetrics};
 pub use scenario::{Invalid, Options, Outcome, Scenario};
 pub use trace::{Trace, TraceHash};
+pub use trace_lines::TraceLines;
 pub use world::{Frame, Node, Port, World};
 
 use bruit_core::Timestamp;

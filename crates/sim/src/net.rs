@@ -4,7 +4,7 @@ use bruit_core::{ChaCha8Rng, LookupMap, Seed, Timestamp};
 use rand::RngExt;
 
 use crate::{
-    Fault, Figures, Frame, Links, Model, Node, Port, Trace, TraceHash,
+    Fault, Figures, Frame, Links, Model, Node, Port, Trace, TraceHash, TraceLines,
     conditions::Conditions,
     links::exponential,
     queue::{Happens, Queue},
@@ -36,6 +36,7 @@ pub struct Net<N: Node> {
     busy: Vec<Timestamp>,
     wire: Wire,
     traffic: Traffic,
+    lines: Option<TraceLines>,
 }
 
 /// What the links carried.
@@ -140,6 +141,7 @@ impl<N: Node> Net<N> {
             busy: Vec::new(),
             wire: Wire::default(),
             traffic: Traffic::default(),
+            lines: None,
             links,
         }
     }
@@ -233,6 +235,11 @@ impl<N: Node> Net<N> {
         }
     }
 
+    /// Tells what happens from now on.
+    pub(crate) fn set_lines(&mut self, lines: Option<TraceLines>) {
+        self.lines = lines;
+    }
+
     pub(crate) const fn wiring(&self) -> &Wiring {
         &self.wiring
     }
@@ -258,7 +265,9 @@ impl<N: Node> Net<N> {
             self.now = at;
             if !self.is_calm {
                 if self.is_down(to) {
-                    self.traffic.lost += u64::from(matches!(happening, Happening::Arrival { .. }));
+                    if let Happening::Arrival { from, message, .. } = &happening {
+                        self.lose(*from, to, message);
+                    }
                     continue;
                 }
                 if let Some(thaw) = self.conditions.thaws(to, at) {
@@ -282,6 +291,9 @@ impl<N: Node> Net<N> {
                 Happening::Call { .. } | Happening::LinkLost { .. } | Happening::LinkFound { .. } => {}
             }
             self.traffic.events += 1;
+            if let Some(lines) = &self.lines {
+                lines.happens(at, to, &happening);
+            }
             self.here = to;
             return Some((to, happening));
         }
@@ -371,14 +383,20 @@ impl<N: Node> Net<N> {
         }
         let is_lost = self.links.loss > 0.0 && self.rng.random_bool(self.links.loss);
         if is_lost || (!self.is_calm && self.conditions.severs(from, to)) {
-            self.traffic.lost += 1;
-            return;
+            return self.lose(from, to, &message);
         }
         let mut at = self.now.after(latency);
         if !self.is_calm || self.is_irregular() {
             at = self.delay(from, to, at, &message);
         }
         self.queue.push(at, Addressed { to, happening: Happening::Arrival { from, port, message } });
+    }
+
+    fn lose(&mut self, from: u32, to: u32, message: &N::Message) {
+        self.traffic.lost += 1;
+        if let Some(lines) = &self.lines {
+            lines.lost(self.now, from, to, message);
+        }
     }
 
     fn examine(&mut self, message: N::Message) -> Option<N::Message> {

@@ -25,7 +25,7 @@ pub use overlay::OverlaySection;
 
 use self::known::Names;
 use crate::{
-    Figures, Overlay, TraceHash, Wire,
+    Figures, Overlay, TraceHash, TraceLines, Wire,
     gossip::{GossipSection, LoadSection},
     network::NetworkSection,
     rpc::RpcSection,
@@ -43,6 +43,7 @@ pub struct Scenario {
     text: String,
     file: ScenarioFile,
     options: Options,
+    lines: Option<TraceLines>,
 }
 
 /// The keys of a scenario file. Which sections may be there follows from the kind.
@@ -165,9 +166,15 @@ impl Scenario {
         }
         file.seed = options.seed.unwrap_or(file.seed);
         file.runs = options.runs.unwrap_or(file.runs);
-        let scenario = Self { name: name.to_owned(), text: text.to_owned(), file, options };
+        let scenario = Self { name: name.to_owned(), text: text.to_owned(), file, options, lines: None };
         scenario.check()?;
         Ok(scenario)
+    }
+
+    /// Writes a line for everything that happens in its runs.
+    #[must_use]
+    pub fn with_lines(self, lines: TraceLines) -> Self {
+        Self { lines: Some(lines), ..self }
     }
 
     /// Its name.
@@ -193,11 +200,16 @@ impl Scenario {
     /// Runs it once. The result depends on nothing but the scenario and the number of the run, which starts at 0.
     pub fn run(&self, number: u32) -> Result<Run, Invalid> {
         let seed = Seed::from_number(self.file.seed.wrapping_add(u64::from(number)));
-        match self.file.kind {
+        if let Some(lines) = &self.lines {
+            lines.begin(number, self.file.seed.wrapping_add(u64::from(number)));
+        }
+        let run = match self.file.kind {
             Kind::Gossip => crate::gossip::run(self, &seed),
             Kind::Network => crate::network::run(self, &seed),
             Kind::Rpc => crate::rpc::run(self, &seed),
-        }
+        };
+        self.lines.iter().for_each(TraceLines::end);
+        run
     }
 
     /// Pools runs, in their order, and judges the claims.
@@ -238,6 +250,10 @@ impl Scenario {
 
     pub(crate) const fn wire(&self) -> Wire {
         Wire { is_encoded: self.options.is_wire, is_counted: true }
+    }
+
+    pub(crate) fn lines(&self) -> Option<TraceLines> {
+        self.lines.clone()
     }
 
     /// Refuses what another kind of world would read, and this one would pass over in silence.

@@ -1,6 +1,6 @@
 use bruit_core::{Seed, Timestamp};
 
-use crate::{Fault, Links, Net, Overlay, TraceHash, Wire, net::Happening, wiring::Wiring};
+use crate::{Fault, Links, Net, Overlay, TraceHash, TraceLines, Wire, net::Happening, wiring::Wiring};
 
 /// How many nodes are told at once that a message will come soon.
 const AWAITED: usize = 16;
@@ -58,6 +58,9 @@ pub trait Frame: Clone {
 
     /// Notes its content in the trace.
     fn trace(&self, trace: &mut crate::Trace);
+
+    /// Says what it holds in [`TraceLines`], without its kind and size.
+    fn tell(&self, _line: &mut String) {}
 
     /// Encodes it and decodes it again; `None` if what was encoded does not decode.
     fn through_wire(&self, now: Timestamp) -> Option<Self>;
@@ -155,6 +158,11 @@ impl<N: Node> World<N> {
     /// What is done to each frame from now on, beside carrying it.
     pub fn set_wire(&mut self, wire: Wire) {
         self.net.set_wire(wire);
+    }
+
+    /// Writes a line for everything that happens from now on; `None`: no longer.
+    pub fn set_lines(&mut self, lines: Option<TraceLines>) {
+        self.net.set_lines(lines);
     }
 
     /// The present moment of this world.

@@ -12,7 +12,7 @@ use super::{
     node::{GossipNode, Reach, Rules, Spreads},
     spies::Spies,
 };
-use crate::{Fault, Links, Overlay, START, Wire, World, conditions::Marks, optimum::flood_micros};
+use crate::{Fault, Links, Overlay, START, TraceLines, Wire, World, conditions::Marks, optimum::flood_micros};
 
 /// For how long after the last publishing a run goes on at most.
 const TAIL: Duration = Duration::from_secs(60);
@@ -55,6 +55,8 @@ pub struct Experiment {
     pub has_optimum: bool,
     /// What is done to frames beside carrying them.
     pub wire: Wire,
+    /// Who is told of everything that happens.
+    pub lines: Option<TraceLines>,
     /// What everything drawn follows from, but for the overlay.
     pub seed: Seed,
 }
@@ -137,6 +139,7 @@ impl Experiment {
             roles: Vec::new(),
             has_optimum: false,
             wire: Wire::default(),
+            lines: None,
             seed,
         }
     }
@@ -146,6 +149,7 @@ impl Experiment {
         let topic = the_topic();
         let mut world = self.world(&topic)?;
         world.set_wire(self.wire);
+        world.set_lines(self.lines.clone());
         match &self.subscribers {
             Subscribers::Everybody => (0..self.overlay.nodes()).for_each(|node| subscribe(&mut world, node, &topic)),
             Subscribers::Nobody => {}

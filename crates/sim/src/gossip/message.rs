@@ -1,5 +1,9 @@
 use bruit_core::{NetworkId, Timestamp};
-use bruit_gossip::{ControlMessage, Hop, ItemsFrame, Message, Moment, RootTag, Sealer, Topic};
+use std::fmt::{self, Write as _};
+
+use bruit_gossip::{
+    Announced, Announcement, ControlMessage, Hop, ItemMessage, ItemsFrame, Message, Moment, RootTag, Sealer, Topic,
+};
 use bytes::Bytes;
 
 use crate::{Frame, Trace};
@@ -63,6 +67,15 @@ impl Frame for Message {
         }
     }
 
+    fn tell(&self, line: &mut String) {
+        let told = match self {
+            Self::Item(item) => tell_item(line, item),
+            Self::Announce(announcement) => tell_ids(line, announcement),
+            Self::Control(control) => tell_control(line, control),
+        };
+        told.unwrap_or_else(|_| unreachable!("a string takes everything"));
+    }
+
     fn through_wire(&self, now: Timestamp) -> Option<Self> {
         match self {
             Self::Item(item) => {
@@ -102,6 +115,40 @@ fn note_said(trace: &mut Trace, control: &ControlMessage) {
             trace.note_bytes(topic.as_str().as_bytes());
         }
     }
+}
+
+fn tell_item(line: &mut String, item: &ItemMessage) -> fmt::Result {
+    let Hop { round, kind, root, .. } = item.hop();
+    write!(line, "{} round {round} {kind:?}", item.id())?;
+    root.map_or(Ok(()), |root| write!(line, " root {:016x}", root.number()))
+}
+
+fn tell_ids(line: &mut String, announcement: &Announcement) -> fmt::Result {
+    line.push_str(if announcement.is_ahead { "ahead" } else { "has" });
+    for Announced { id, round, root, .. } in &announcement.items {
+        write!(line, " {id} round {round}")?;
+        root.map_or(Ok(()), |root| write!(line, " root {:016x}", root.number()))?;
+    }
+    Ok(())
+}
+
+fn tell_control(line: &mut String, control: &ControlMessage) -> fmt::Result {
+    for (word, ids) in [("wants", &control.want), ("has", &control.have)] {
+        ids.iter().try_for_each(|id| write!(line, "{word} {id} "))?;
+    }
+    for (word, roots) in [("adopts", &control.adopt), ("drops", &control.drop)] {
+        roots.iter().try_for_each(|root| write!(line, "{word} {:016x} ", root.number()))?;
+    }
+    for (word, topics) in [
+        ("subscribes", &control.subscribe),
+        ("unsubscribes", &control.unsubscribe),
+        ("chooses", &control.choose),
+        ("unchooses", &control.unchoose),
+        ("pulls", &control.pull),
+    ] {
+        topics.iter().try_for_each(|topic| write!(line, "{word} {} ", topic.as_str()))?;
+    }
+    control.neighbours.as_ref().map_or(Ok(()), |list| write!(line, "names {} neighbours", list.len()))
 }
 
 /// A frame as link gives it to its owner: without the length that stands before it.

@@ -215,6 +215,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
         roles,
         has_optimum: section.optimum,
         wire: scenario.wire(),
+        lines: scenario.lines(),
         ..Experiment::new(overlay, section.topic.policy, seed.clone())
     };
     let measures = experiment.run().map_err(|error| scenario.invalid("gossip", error.to_string()))?;

@@ -13,7 +13,7 @@ use super::{
     host::Kept,
     measures::{count_books, count_items, count_victims, honest_tried, overlay},
 };
-use crate::{Fault, Figures, Links, Overlay, START, TraceHash, Wire, World, gossip::the_topic};
+use crate::{Fault, Figures, Links, Overlay, START, TraceHash, TraceLines, Wire, World, gossip::the_topic};
 
 /// A network that grows, is attacked, and part of which starts again.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct Experiment {
     pub load: Load,
     /// What is done to letters beside carrying them.
     pub wire: Wire,
+    /// Who is told of everything that happens.
+    pub lines: Option<TraceLines>,
     /// What everything drawn follows from.
     pub seed: Seed,
 }
@@ -90,6 +92,7 @@ impl Experiment {
         let mut figures = Figures::default();
         let mut world = self.world();
         world.set_wire(self.wire);
+        world.set_lines(self.lines.clone());
         self.join(&mut world);
         world.run_until(START.after(self.grow));
         self.measure_growth(&world, &mut figures);

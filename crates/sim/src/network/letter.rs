@@ -207,6 +207,35 @@ impl Frame for Letter {
         }
     }
 
+    fn tell(&self, line: &mut String) {
+        *line += &format!("connection {}  ", self.connection);
+        match &self.content {
+            Content::Dial(from) => *line += &format!("dial from {from}"),
+            Content::Accept(peer) => *line += &format!("leads to {peer}"),
+            Content::Refuse => *line += "refused",
+            Content::Confirm(peer) => *line += &format!("stands, from {peer}"),
+            Content::Close => *line += "closed",
+            Content::Hello(_) => *line += "hello",
+            Content::HelloAnswer(answer) => {
+                let refused = answer.as_ref().and_then(|hello| hello.refused.as_ref());
+                *line +=
+                    &refused.map_or_else(|| "hello back".to_owned(), |goodbye| format!("no: {:?}", goodbye.reason));
+            }
+            Content::Goodbye(goodbye) => *line += &format!("goodbye: {:?}", goodbye.reason),
+            Content::GoodbyeHeard => *line += "goodbye heard",
+            Content::GetAddr(count) => *line += &format!("asks for {count} addresses"),
+            Content::Addrs(addrs) => *line += &format!("answers with {} addresses", addrs.len()),
+            Content::Told(addrs) => *line += &format!("tells {} addresses", addrs.len()),
+            Content::Ping(_) => *line += "ping",
+            Content::Pong(_) => *line += "pong",
+            Content::GetNeighbours => *line += "asks for neighbours",
+            Content::Neighbours(peers) => *line += &format!("names {} neighbours", peers.len()),
+            Content::DialBack(endpoint) => *line += &format!("asks to be dialled at {endpoint}"),
+            Content::Gossip(message) => message.tell(line),
+            Content::Rpc(message) => message.tell(line),
+        }
+    }
+
     fn through_wire(&self, now: Timestamp) -> Option<Self> {
         Some(Self { connection: self.connection, content: self.content.through_wire(now)? })
     }

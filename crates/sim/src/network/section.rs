@@ -228,6 +228,7 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
         watch,
         load: Load { messages: load.messages, moments },
         wire: Wire { is_counted: section.count_bytes, ..scenario.wire() },
+        lines: scenario.lines(),
         seed: seed.clone(),
     })
 }

@@ -5,7 +5,7 @@ use bruit_rpc::{Engine, ValidConfig};
 use rand::seq::SliceRandom;
 
 use super::node::{Calls, Load, Role, RpcNode};
-use crate::{Fault, Figures, Latency, Links, Overlay, START, TraceHash, Wire, World};
+use crate::{Fault, Figures, Latency, Links, Overlay, START, TraceHash, TraceLines, Wire, World};
 
 /// Calls of one node among peers of whom some are silent or lie.
 pub(super) struct Experiment {
@@ -20,6 +20,7 @@ pub(super) struct Experiment {
     pub(super) engine: ValidConfig,
     pub(super) links: Links,
     pub(super) wire: Wire,
+    pub(super) lines: Option<TraceLines>,
     pub(super) seed: Seed,
 }
 
@@ -133,6 +134,7 @@ impl Experiment {
             RpcNode::new(engine, role, SERIAL, self.round_trip.clone(), chance)
         });
         world.set_wire(self.wire);
+        world.set_lines(self.lines.clone());
         world.run_until(START.after(self.links.latency.longest()).after(Duration::from_secs(1)));
         world
     }

@@ -1,3 +1,5 @@
+use std::num::NonZeroU64;
+
 use bruit_core::Timestamp;
 use bruit_rpc::RpcMessage;
 
@@ -23,6 +25,21 @@ impl Frame for RpcMessage {
         let bytes = self.encode();
         trace.note(b'r', &[bytes.len() as u64]);
         trace.note_bytes(&bytes);
+    }
+
+    fn tell(&self, line: &mut String) {
+        let number = |number: &NonZeroU64| format!("number {number}");
+        match self {
+            Self::Request(request) => {
+                line.push_str(request.method.as_str());
+                request.number.iter().for_each(|asked| *line += &format!(" {}", number(asked)));
+            }
+            Self::Response(response) => *line += &number(&response.number),
+            Self::Cancel(cancelled) => *line += &number(cancelled),
+            Self::Chunk(chunk) => *line += &number(&chunk.number),
+            Self::Credit(credit) => *line += &number(&credit.number),
+            Self::Methods(methods) => *line += &format!("{} methods", methods.len()),
+        }
     }
 
     fn through_wire(&self, _now: Timestamp) -> Option<Self> {

@@ -124,6 +124,7 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
         engine,
         links: scenario.links()?,
         wire: scenario.wire(),
+        lines: scenario.lines(),
         seed: seed.clone(),
     })
 }
