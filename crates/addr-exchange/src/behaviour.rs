@@ -26,8 +26,9 @@ type Inner = request_response::Behaviour<Codec>;
 type Channel = request_response::ResponseChannel<Result<pb::ExchangeResponse, UnreadableError>>;
 type Action = ToSwarm<Event, THandlerInEvent<Inner>>;
 
+/// How many exchanges are under way on one connection, those of both sides. 16: a guess.
 const STREAMS_PER_CONNECTION_MAX: usize = 16;
-/// How many exchanges this node has under way with one peer; the rest of the streams is the peer's.
+/// How many exchanges this node has under way with one peer; the rest of the streams is the peer's. 8: half of them.
 const EXCHANGES_MAX: usize = 8;
 
 /// A peer's request that waits for [`Behaviour::answer`].

@@ -56,12 +56,13 @@ pub struct Read<T> {
     pub nonsense: usize,
 }
 
-const HOUR_SECS: u64 = 3_600;
+/// To what times are rounded down that others are told. An hour: a guess; Zebra takes half an hour.
+const TIMES_ROUNDED_TO_SECS: u64 = 3_600;
 
 /// A time as others are told it: nobody learns from it when exactly somebody was met.
 pub(crate) fn whole_hours(at: Timestamp) -> Timestamp {
     let secs = at.as_secs();
-    Timestamp::from_secs(secs.saturating_sub(secs.checked_rem(HOUR_SECS).unwrap_or(0)))
+    Timestamp::from_secs(secs.saturating_sub(secs.checked_rem(TIMES_ROUNDED_TO_SECS).unwrap_or(0)))
 }
 
 /// Reads a request; `None` when it is of no kind that this version knows.

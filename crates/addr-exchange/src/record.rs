@@ -47,6 +47,7 @@ const DOMAIN: &[u8] = b"libp2p-peer-record";
 const PAYLOAD_TYPE: &[u8] = &[0x03, 0x01];
 /// How many endpoints of a record count; the rest is not looked at. As many as an entry of an answer has.
 const ENDPOINTS_MAX: usize = bruit_wire::limits::ADDRS_PER_PEER_MAX as usize;
+/// How far ahead the time of a record may lie. 10 min: Bitcoin Core, for times that are claimed.
 const FUTURE_MAX: Duration = Duration::from_secs(600);
 /// No implementation signed records before 2020.
 const FIRST_RECORD: Timestamp = Timestamp::from_secs(1_577_836_800);

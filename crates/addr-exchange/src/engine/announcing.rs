@@ -8,11 +8,15 @@ use rand::RngExt;
 use super::{Exchange, Output, around};
 use crate::{OwnAnnounce, PeerAddr, SignedRecord, message::whole_hours};
 
-const DAY_SECS: u64 = 24 * 3_600;
-const HOUR_SECS: u64 = 3_600;
-/// How many average pauses one pause lasts at most.
+/// For how long an address goes to the same peers. A day: Bitcoin Core.
+const TARGETS_SAME_FOR_SECS: u64 = 24 * 3_600;
+/// How far ahead the time of an address may lie that is passed on. 10 min: Bitcoin Core.
+const AHEAD_MAX: Duration = Duration::from_secs(600);
+/// After how long own addresses are signed anew. A day: a guess, a seventh of the time after which others forget a record.
+const OWN_RECORD_FOR: Duration = Duration::from_secs(24 * 3_600);
+/// How many average pauses one pause lasts at most. 10: a guess; one in 22,000 would be longer.
 const PAUSES_MAX: f64 = 10.0;
-/// In how many seconds all peers hear of an own address that is new.
+/// In how many seconds all peers hear of an own address that is new. 30: a guess.
 const NEWS_SECS: u64 = 30;
 
 impl<P: Copy + Ord> Exchange<P> {
@@ -56,7 +60,7 @@ impl<P: Copy + Ord> Exchange<P> {
     fn targets(&self, addr: &PeerAddr, from: P, count: usize, now: Timestamp) -> Vec<P> {
         let Some(first) = addr.endpoints.first() else { return Vec::new() };
         let subject = self.seed.keyed_hash(first.to_multiaddr().as_ref());
-        let day = now.as_secs().wrapping_add(subject % DAY_SECS) / DAY_SECS;
+        let day = now.as_secs().wrapping_add(subject % TARGETS_SAME_FOR_SECS) / TARGETS_SAME_FOR_SECS;
         let epoch = self.rank(day, subject);
         let others = self.peers.iter().filter(|(peer, state)| {
             **peer != from && state.is_admitted && (addr.peer.is_none() || state.identity != addr.peer)
@@ -129,7 +133,7 @@ impl<P: Copy + Ord> Exchange<P> {
         let key = self.key.as_ref()?;
         let known = self.own_records.get(&audience).filter(|record| {
             let age = record.signed_at(now).map_or(Duration::MAX, |at| now.since(at));
-            record.endpoints() == endpoints && age < Duration::from_secs(DAY_SECS)
+            record.endpoints() == endpoints && age < OWN_RECORD_FOR
         });
         if let Some(record) = known {
             return Some(record.clone());
@@ -148,8 +152,7 @@ impl<P: Copy + Ord> Exchange<P> {
 /// Times are rounded down to the hour by whoever told them.
 fn is_fresh(addr: &PeerAddr, most: Duration, now: Timestamp) -> bool {
     let Some(seen) = addr.last_seen else { return false };
-    let latest = Timestamp::from_secs(now.as_secs().saturating_add(HOUR_SECS / 6));
-    seen <= latest && now.since(seen) <= most
+    seen <= Timestamp::from_secs(now.as_secs()).after(AHEAD_MAX) && now.since(seen) <= most
 }
 
 fn exponential(mean: Duration, rng: &mut bruit_core::ChaCha8Rng) -> Duration {

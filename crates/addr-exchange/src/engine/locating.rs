@@ -25,7 +25,7 @@ pub enum DialBack {
     Elsewhere,
 }
 
-/// How often one peer is dialled back.
+/// How long after it asked to be dialled a peer may ask again. 60 s: a guess.
 const DIAL_BACK_PAUSE: Duration = Duration::from_secs(60);
 
 impl<P: Copy + Ord> Exchange<P> {

@@ -6,7 +6,8 @@ use bruit_core::Timestamp;
 
 use super::{Exchange, Output, around};
 
-const HOUR_SECS: u64 = 3_600;
+/// For how long the same neighbours are told. An hour: a guess; who asks often learns no more.
+const NEIGHBOURS_SAME_FOR_SECS: u64 = 3_600;
 
 impl<P: Copy + Ord> Exchange<P> {
     /// Tells that a peer asks for neighbours, and returns what it is told: nothing, or some of those who are connected, the same
@@ -24,7 +25,7 @@ impl<P: Copy + Ord> Exchange<P> {
             return Vec::new();
         }
         state.neighbours_told = Some(now);
-        let hour = now.as_secs() / HOUR_SECS;
+        let hour = now.as_secs() / NEIGHBOURS_SAME_FOR_SECS;
         let others =
             self.peers.iter().filter(|(other, state)| **other != peer && state.is_admitted && !state.is_hidden);
         let mut ranked: Vec<(u64, P)> = others.map(|(other, state)| (self.rank(hour, state.token), *other)).collect();

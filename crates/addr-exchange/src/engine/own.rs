@@ -44,8 +44,11 @@ pub struct OwnView<P> {
     pub groups: usize,
 }
 
+/// For how long an own address is not tried again that nobody could dial. An hour: a guess.
 const GIVEN_UP_FOR: Duration = Duration::from_secs(3_600);
+/// How many own addresses are remembered as given up; beyond, the oldest may be tried again. 16: a guess.
 const GIVEN_UP_MAX: usize = 16;
+/// How many own addresses are believed, and told. 8: as many as one message names of a peer.
 const TOLD_MAX: usize = 8;
 
 impl<P: Copy + Ord> Own<P> {

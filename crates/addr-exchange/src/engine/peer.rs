@@ -101,7 +101,7 @@ impl Proof {
     }
 }
 
-/// For how long after connecting a peer may push.
+/// For how long after connecting a peer may push. 60 s: a guess.
 const PUSH_TIME: Duration = Duration::from_secs(60);
 
 impl<P: Copy + Ord> Peer<P> {

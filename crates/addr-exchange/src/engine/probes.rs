@@ -16,7 +16,7 @@ pub(super) struct Probes<P> {
     bucket: TokenBucket,
 }
 
-/// How many are begun at once after a while without any.
+/// How many are begun at once after a while without any. 16: a guess, what eight seconds bring.
 const BURST: u64 = 16;
 
 impl<P: Copy + Ord> Probes<P> {
