@@ -4,10 +4,10 @@
 
 use bruit_addr_exchange::{
     Admission, AskError, AskWhom, Behaviour, Conduct, Config, Endpoint, Event, FailReason, NetworkId, PeerAddr, PeerId,
-    Seed,
+    Request, Seed, request_to_wire,
 };
 use bruit_wire::pb;
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, channel::mpsc};
 use libp2p_request_response::{self as request_response, Codec, ProtocolSupport};
 use libp2p_swarm::{Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt;
@@ -136,9 +136,12 @@ async fn a_peer_that_takes_nothing_is_not_told_more() {
     assert_eq!(sender.behaviour_mut().announce(&to, addrs(1)), Err(AskError::Busy));
 }
 
-/// Speaks frames of its own making: whole requests, and whole answers, prefix included.
+/// Speaks frames of its own making: whole requests, and whole answers, prefix included. A request without a byte never ends,
+/// and is told of when its stream is open.
 #[derive(Clone, Default)]
-struct Raw;
+struct Raw {
+    unending: Option<mpsc::UnboundedSender<()>>,
+}
 
 impl Codec for Raw {
     type Protocol = String;
@@ -169,6 +172,11 @@ impl Codec for Raw {
         io: &mut T,
         bytes: Vec<u8>,
     ) -> std::io::Result<()> {
+        if let Some(unending) = self.unending.as_ref().filter(|_| bytes.is_empty()) {
+            io.flush().await?;
+            unending.unbounded_send(()).map_err(std::io::Error::other)?;
+            std::future::pending::<()>().await;
+        }
         io.write_all(&bytes).await
     }
 
@@ -185,8 +193,13 @@ impl Codec for Raw {
 type Stranger = Swarm<request_response::Behaviour<Raw>>;
 
 fn stranger() -> Stranger {
+    stranger_with(Raw::default())
+}
+
+fn stranger_with(raw: Raw) -> Stranger {
     let protocol = (network().protocol_name("addr", 1), ProtocolSupport::Full);
-    Swarm::new_ephemeral_tokio(|_| request_response::Behaviour::new([protocol], request_response::Config::default()))
+    let config = request_response::Config::default();
+    Swarm::new_ephemeral_tokio(|_| request_response::Behaviour::with_codec(raw, [protocol], config))
 }
 
 /// Runs both until the node has said `count` events and the stranger has heard `answers`; it answers requests with `answer`.
@@ -271,4 +284,41 @@ async fn fault_silent_addr_listener() {
     assert_eq!(events, [conduct, Event::AskFailed { peer, reason: FailReason::TimedOut }]);
     assert!(node.is_connected(&peer));
     assert!(node.behaviour_mut().ask(&peer).is_ok());
+}
+
+#[tokio::test]
+async fn fault_requests_that_never_end_hold_so_many_streams_and_no_more() {
+    for (count, is_heard) in [(14, true), (15, true), (16, false)] {
+        let (sender, mut begun) = mpsc::unbounded();
+        let mut node = node(Config { timeout_secs: 600, ..Config::default() });
+        let mut stranger = stranger_with(Raw { unending: Some(sender) });
+        connect(&mut stranger, &mut node).await;
+        let node_id = *node.local_peer_id();
+        let mut open = 0;
+        (0..count).for_each(|_| _ = stranger.behaviour_mut().send_request(&node_id, Vec::new()));
+        while open < count {
+            futures::select! {
+                () = begun.select_next_some() => open += 1,
+                _ = node.select_next_some() => {}
+                _ = stranger.select_next_some() => {}
+            }
+        }
+        let request = request_to_wire(&Request::GetAddr { count_max: 1 });
+        stranger.behaviour_mut().send_request(&node_id, bruit_wire::frame(&request).to_vec());
+        let was_heard = loop {
+            futures::select! {
+                event = node.select_next_some() => {
+                    if let SwarmEvent::Behaviour(Event::Asked { .. }) = event {
+                        break true;
+                    }
+                }
+                event = stranger.select_next_some() => {
+                    if let SwarmEvent::Behaviour(_) = event {
+                        break false;
+                    }
+                }
+            }
+        };
+        assert_eq!(was_heard, is_heard, "beside {count} streams");
+    }
 }

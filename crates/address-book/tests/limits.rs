@@ -6,7 +6,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use bruit_address_book::{
     AddressBook, Ban, BanReason, BanSubject, Config, Endpoint, Failed, Heard, HeardRefusal, Hearsay, NetGroup, PeerId,
-    SampleRules, Seed, Source, Succeeded, Table, Timestamp,
+    SampleOrder, SampleRules, Seed, Source, Succeeded, Table, Timestamp,
 };
 use bruit_core::Audience;
 
@@ -187,6 +187,21 @@ fn so_many_bans_are_kept() {
         assert_eq!(added.count(), limit);
         let by_rule = Ban::by_rule(BanSubject::Peer(peer(77)), BanReason::BrokeProtocol, span, at(0));
         assert!(book.ban(by_rule, at(0)).is_err(), "an operator's ban does not make room");
+    }
+}
+
+#[test]
+fn a_sample_has_its_share_and_so_many_at_least() {
+    let mut book = book_of(Config::default());
+    (0..200).for_each(|number| assert_eq!(book.heard(told(number, None, number as u16), at(0)), Heard::Added));
+    for order in [SampleOrder::Random, SampleOrder::BestFirst] {
+        let mut told = |least, percent| {
+            let rules = SampleRules { least, percent, order, ..SampleRules::default() };
+            book.sample(rules, Audience::Internet, at(0)).len()
+        };
+        assert_eq!([22, 23, 24].map(|percent| told(0, percent)), [44, 46, 48]);
+        assert_eq!([31, 32, 33].map(|least| told(least, 0)), [31, 32, 33]);
+        assert_eq!([45, 46, 47].map(|least| told(least, 23)), [46, 46, 47]);
     }
 }
 

@@ -26,3 +26,10 @@ fn settings_are_checked_at_their_limits() {
     assert_eq!(check(|c| c.confirm = Confirm::Require { within_secs: 0 }), Err(ConfigError::Zero("confirm")));
     assert_eq!(check(|c| c.own_announce = OwnAnnounce::EverySecs(0)), Err(ConfigError::Zero("own_announce")));
 }
+
+#[test]
+fn a_request_may_take_so_many_seconds() {
+    let timeout = |timeout_secs| Config { timeout_secs, ..Config::default() }.validate().map(|valid| valid.timeout());
+    assert_eq!(timeout(0), Err(ConfigError::Zero("timeout_secs")));
+    assert_eq!([9, 10, 11].map(timeout), [9, 10, 11].map(|secs| Ok(Duration::from_secs(secs))));
+}

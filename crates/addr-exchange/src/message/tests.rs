@@ -35,8 +35,10 @@ fn requests_and_answers_survive_the_round_trip() {
 
 #[test]
 fn times_are_told_in_whole_hours() {
-    let exact = PeerAddr { last_seen: Some(Timestamp::from_secs(10_799)), ..addr(1, None) };
-    assert_eq!(addr_to_wire(&exact).last_seen_seconds, 7_200);
+    let at = |secs| PeerAddr { last_seen: Some(Timestamp::from_secs(secs)), ..addr(1, None) };
+    let told = |secs: u64| addr_to_wire(&at(7_200 + secs)).last_seen_seconds - 7_200;
+    assert_eq!([3_599, 3_600, 3_601].map(told), [0, 3_600, 3_600]);
+    let exact = at(10_799);
     let exact = pb::PeerAddr { last_seen_seconds: 10_799, ..addr_to_wire(&exact) };
     assert_eq!(addr_from_wire(&exact).unwrap().value.last_seen, Some(Timestamp::from_secs(7_200)));
 }
