@@ -63,7 +63,7 @@ pub struct Config {
     /// After how much silence a peer is asked whether it is there. Factom: 15 s.
     #[cfg_attr(feature = "serde", serde(rename = "ping_interval_ms", with = "crate::config::millis"))]
     pub ping_interval: Duration,
-    /// How long the answer may take.
+    /// How long the answer may take. 10 s: a guess, as long as a hello.
     #[cfg_attr(feature = "serde", serde(rename = "ping_timeout_ms", with = "crate::config::millis"))]
     pub ping_timeout: Duration,
     /// After how many answers missed in a row a peer is given up. 2: with the times above after 35 s.
@@ -86,7 +86,7 @@ pub struct Config {
     /// How long one source of seed addresses is given before the next one is used. Bitcoin Core: 11 s for DNS.
     #[cfg_attr(feature = "serde", serde(rename = "seed_stage_delay_ms", with = "crate::config::millis"))]
     pub seed_stage_delay: Duration,
-    /// After what time seed addresses are wanted again while there are fewer than `reseed_below` outbound peers.
+    /// After what time seed addresses are wanted again while there are fewer than `reseed_below` outbound peers. 5 min: a guess.
     #[cfg_attr(feature = "serde", serde(rename = "reseed_soon_ms", with = "crate::config::millis"))]
     pub reseed_soon: Duration,
     /// After what time they are wanted again while any outbound peer is missing. Factom: 4 h.
@@ -94,7 +94,7 @@ pub struct Config {
     pub reseed_interval: Duration,
     /// Below how many outbound peers seed addresses are wanted again soon. Factom: 10.
     pub reseed_below: usize,
-    /// How long a refused peer stays, to ask once for addresses.
+    /// How long a refused peer stays, to ask once for addresses. 2 s: a guess.
     #[cfg_attr(feature = "serde", serde(rename = "refused_linger_ms", with = "crate::config::millis"))]
     pub refused_linger: Duration,
     /// The shortest time between two looks for somebody to dial. A guess: fast enough for a person who watches.
@@ -106,26 +106,26 @@ pub struct Config {
     /// The delay before the second dial of an endpoint that failed; doubles with each failure. Casper: 1 s.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_base_ms", with = "crate::config::millis"))]
     pub backoff_base: Duration,
-    /// The longest delay for a manual peer, which is never given up: specials find each other again within a minute.
+    /// The longest delay for a manual peer, which is never given up. 40 s: specials find each other again within a minute.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_manual_max_ms", with = "crate::config::millis"))]
     pub backoff_manual_max: Duration,
     /// The longest delay for a seed address, which is never given up. Iron Fish: 5 min.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_seed_max_ms", with = "crate::config::millis"))]
     pub backoff_seed_max: Duration,
-    /// The longest delay for all others.
+    /// The longest delay for all others. An hour: a guess.
     #[cfg_attr(feature = "serde", serde(rename = "backoff_max_ms", with = "crate::config::millis"))]
     pub backoff_max: Duration,
     /// How long a refused peer is asked to stay away. Iron Fish: 5 min.
     #[cfg_attr(feature = "serde", serde(rename = "stay_away_ms", with = "crate::config::millis"))]
     pub stay_away: Duration,
-    /// The longest stay-away of a peer's goodbye that is honoured.
+    /// The longest stay-away of a peer's goodbye that is honoured. An hour: a guess.
     #[cfg_attr(feature = "serde", serde(rename = "stay_away_honoured_max_ms", with = "crate::config::millis"))]
     pub stay_away_honoured_max: Duration,
-    /// How many endpoints the backoff remembers; beyond, the one that ends first is forgotten.
+    /// How many endpoints the backoff remembers; beyond, the one that ends first is forgotten. 10,000: a guess.
     pub backoff_entries_max: usize,
-    /// How many departures the history keeps.
+    /// How many departures the history keeps. 256: a guess.
     pub history_max: usize,
-    /// How many manual peers and seed addresses there may be, each.
+    /// How many manual peers and seed addresses there may be, each. 256: a guess.
     pub manual_max: usize,
 }
 
@@ -219,7 +219,9 @@ pub struct ValidConfig {
     pub(crate) config: Config,
 }
 
+/// How many peers the settings may make room for. All slots but 8: a guess; manual peers that are dialled come on top.
 const PEERS_MAX: usize = bruit_core::SLOTS_MAX - 8;
+/// How many bytes of an agent's name are told. 64: as many as a hello holds.
 const AGENT_BYTES_MAX: usize = 64;
 
 impl Config {
@@ -309,6 +311,7 @@ mod tests {
     fn what_cannot_work_is_refused() {
         assert!(check(|_| ()).is_ok());
         let others = Config::default().places() - Config::default().inbound_max;
+        assert!(check(|c| c.inbound_max = PEERS_MAX - others - 1).is_ok());
         assert!(check(|c| c.inbound_max = PEERS_MAX - others).is_ok());
         let too_many = check(|c| c.inbound_max = PEERS_MAX - others + 1).unwrap_err();
         assert_eq!(too_many, ConfigError::TooManyPeers(PEERS_MAX + 1));
@@ -323,6 +326,11 @@ mod tests {
 
     #[test]
     fn the_agent_is_cut_between_characters() {
+        let told = |bytes| {
+            let valid = Config::default().validate(NetworkId::new("test").unwrap(), &"a".repeat(bytes));
+            valid.unwrap().agent.len()
+        };
+        assert_eq!([63, 64, 65].map(told), [63, 64, 64]);
         let valid = Config::default().validate(NetworkId::new("test").unwrap(), &"ä".repeat(40)).unwrap();
         assert_eq!(valid.agent, "ä".repeat(32));
     }

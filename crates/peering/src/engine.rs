@@ -142,7 +142,7 @@ enum State {
     Leaving { deadline: Timestamp },
 }
 
-/// How often a peer is greeted whose answers are lost: each time another connection may have been the one that closed.
+/// How often a peer is greeted whose answers are lost. 3: each time another connection may have been the one that closed.
 const HELLOS_MAX: u32 = 3;
 
 /// The rules of peering. `C` is how the owner names a connection.

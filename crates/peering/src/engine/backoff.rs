@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn so_many_endpoints_are_remembered() {
+        let remembered = |count: u16| {
+            let mut backoff = Backoff::new(10);
+            let span = |port: u16| Duration::from_secs(port.into());
+            (1..=count).for_each(|port| backoff.stay_away(&endpoint(port), span(port), Timestamp::from_secs(1)));
+            backoff.entries.len()
+        };
+        assert_eq!([9, 10, 11].map(remembered), [9, 10, 10]);
+    }
+
+    #[test]
     fn at_the_limit_the_entry_that_ends_first_is_forgotten() {
         let mut backoff = Backoff::new(2);
         let now = Timestamp::from_secs(1);

@@ -10,10 +10,11 @@ use bruit_core::{Endpoint, Scope, Timestamp, TokenBucket, host_ip, scope_of};
 
 use crate::Config;
 
-const HOUR: Duration = Duration::from_secs(3_600);
-/// How many addresses are remembered; beyond, the one whose last dial is oldest is forgotten.
+/// For how long a dial counts that reached nobody. An hour: a guess.
+const COUNTED_FOR: Duration = Duration::from_secs(3_600);
+/// How many addresses are remembered; beyond, the one whose last dial is oldest is forgotten. 4,096: a guess.
 const IPS_MAX: usize = 4_096;
-/// The first port that needs no privilege.
+/// The first port that is dialled at an address that the operator did not name. 1,024: the first that needs no privilege.
 const FIRST_FREE_PORT: u16 = 1_024;
 
 /// What dials there may be. Addresses that the operator named are not asked about here, nor are private ones limited by address.
@@ -49,7 +50,7 @@ impl Budget {
             return Allowance::NotThere;
         }
         if let Some(times) = self.by_ip.get_mut(&ip) {
-            times.retain(|at| now.since(*at) < HOUR);
+            times.retain(|at| now.since(*at) < COUNTED_FOR);
             if times.len() >= config.dials_per_ip_per_hour {
                 return Allowance::NotThere;
             }
@@ -110,8 +111,8 @@ mod tests {
             (1..=u16::MAX).filter_map(ask).collect::<Vec<_>>()
         };
         assert_eq!(dialled(T), [1_024, 1_025, 1_026]);
-        assert_eq!(dialled(T.after(HOUR - Duration::from_secs(1))), [0_u16; 0]);
-        assert_eq!(dialled(T.after(HOUR)).len(), 3);
+        assert_eq!(dialled(T.after(COUNTED_FOR - Duration::from_secs(1))), [0_u16; 0]);
+        assert_eq!(dialled(T.after(COUNTED_FOR)).len(), 3);
     }
 
     #[test]

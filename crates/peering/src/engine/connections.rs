@@ -5,7 +5,8 @@ use bruit_core::{Endpoint, PeerId, Timestamp};
 use super::{Engine, Origin, Output, Peer, Pulse, Purpose, SlotClass, State};
 use crate::{DepartureCause, DialFailure, Event, Goodbye, GoodbyeReason};
 
-/// Both sides may have dialled at once, and a peer that lost us comes back beside its dead connection.
+/// How many connections a peer may have. 2: both sides may have dialled at once, and a peer that lost us comes back beside its
+/// dead connection.
 const CONNECTIONS_PER_PEER_MAX: usize = 2;
 
 impl<C: Copy + Ord> Engine<C> {

@@ -238,3 +238,56 @@ impl Dialling {
         self.interval = self.interval.saturating_mul(2).min(config.refill_interval_max);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bruit_core::Seed;
+
+    use super::*;
+
+    const T: Timestamp = Timestamp::from_secs(1_000);
+
+    fn endpoint() -> Endpoint {
+        Endpoint::tcp([1, 2, 3, 4].into(), 4_001)
+    }
+
+    /// Of many delays after so many failures the shortest and the longest, in rounded seconds.
+    fn delays(config: &Config, failures: u32, name: fn(&mut Dialling)) -> [u64; 2] {
+        let drawn = (0..500).map(|number| {
+            let (mut dialling, mut rng) = (Dialling::new(config), Seed::from_number(number).rng());
+            name(&mut dialling);
+            (0..failures).for_each(|_| dialling.failed(&endpoint(), config, &mut rng, T));
+            dialling.backoff.not_before(&endpoint()).unwrap().since(T)
+        });
+        let drawn: Vec<Duration> = drawn.collect();
+        let rounded = |span: Option<&Duration>| (*span.unwrap() + Duration::from_millis(500)).as_secs();
+        [rounded(drawn.iter().min()), rounded(drawn.iter().max())]
+    }
+
+    /// A quarter less and a quarter more.
+    fn around(secs: u64) -> [u64; 2] {
+        [secs / 4 * 3, secs / 4 * 5]
+    }
+
+    #[test]
+    fn delays_begin_with_the_first_and_end_with_the_longest_of_those_who_failed() {
+        let named = |dialling: &mut Dialling| vec![Named::new(endpoint(), None)].clone_into(&mut dialling.manual);
+        let seed = |dialling: &mut Dialling| vec![Named::new(endpoint(), None)].clone_into(&mut dialling.seeds);
+        let with = |base, manual, seed, other| Config {
+            backoff_base: Duration::from_secs(base),
+            backoff_manual_max: Duration::from_secs(manual),
+            backoff_seed_max: Duration::from_secs(seed),
+            backoff_max: Duration::from_secs(other),
+            ..Config::default()
+        };
+        for secs in [4, 8, 12] {
+            assert_eq!(delays(&with(secs, 50, 50, 50), 1, |_| ()), around(secs));
+            assert_eq!(delays(&with(secs, 50, 50, 50), 2, |_| ()), around(2 * secs));
+        }
+        for secs in [36, 40, 44] {
+            assert_eq!(delays(&with(1, secs, 90, 90), 9, named), around(secs));
+            assert_eq!(delays(&with(1, 90, secs, 90), 9, seed), around(secs));
+            assert_eq!(delays(&with(1, 90, 90, secs), 9, |_| ()), around(secs));
+        }
+    }
+}

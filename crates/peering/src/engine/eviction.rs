@@ -111,6 +111,39 @@ mod tests {
     }
 
     #[test]
+    fn so_many_are_protected_by_speed_and_so_many_by_delivery() {
+        // The youngest of all has the least merit of those who have any: it goes once they are too many.
+        let gone = |count: usize, give: fn(&mut Merit, u64)| {
+            let mut peers = merits(150);
+            peers.iter_mut().for_each(|merit| merit.group = NetGroup::V4(1));
+            let with_merit = peers.iter_mut().rev().take(count);
+            with_merit.zip(0..).for_each(|(merit, place)| give(merit, place));
+            let gone = victim(peers.clone(), &Seed::from_number(1)).unwrap();
+            150 - peers.iter().position(|merit| merit.peer == gone).unwrap()
+        };
+        let fast = |merit: &mut Merit, place| merit.latency = Some(Duration::from_millis(100 - place));
+        assert_eq!([7, 8, 9].map(|count| gone(count, fast)), [8, 9, 1]);
+        let useful = |merit: &mut Merit, place| merit.useful_at = Some(Timestamp::from_secs(1_000 + place));
+        assert_eq!([3, 4, 5].map(|count| gone(count, useful)), [4, 5, 1]);
+    }
+
+    #[test]
+    fn so_many_groups_that_chance_ranks_first_protect_their_oldest() {
+        let secret = Seed::from_number(1);
+        let mut groups: Vec<NetGroup> = merits(150).iter().map(|merit| merit.group).collect();
+        groups.sort_unstable_by_key(|group| secret.keyed_hash(group.to_string().as_bytes()));
+        let is_youngest_gone = |rank: usize| {
+            let mut peers = merits(150);
+            let before = std::mem::replace(&mut peers[149].group, groups[rank]);
+            let other = peers[..149].iter_mut().find(|merit| merit.group == groups[rank]);
+            other.into_iter().for_each(|other| other.group = before);
+            victim(peers.clone(), &secret) == Some(peers[149].peer)
+        };
+        // Ranks count from 0.
+        assert_eq!([2, 3, 4].map(is_youngest_gone), [false, false, true]);
+    }
+
+    #[test]
     fn fault_slots_held_from_as_many_groups_as_there_are_slots_can_be_taken_back() {
         assert!(victim(merits(150), &Seed::from_number(1)).is_some());
         assert_eq!(victim(Vec::new(), &Seed::from_number(1)), None);

@@ -1,0 +1,97 @@
+use super::*;
+
+/// How many of so many visits to peers in parts of the internet of their own begin.
+fn visits(engine: &mut Engine<u32>, numbers: std::ops::RangeInclusive<u16>, now: Timestamp) -> usize {
+    numbers.filter(|number| engine.visit(at(*number), None, now) == DialOutcome::Started).count()
+}
+
+#[test]
+fn so_many_dials_are_under_way() {
+    let begun = |count| visits(&mut engine(Config { dials_burst: 1_000, ..quiet() }), 1..=count, T);
+    assert_eq!([39, 40, 41].map(begun), [39, 40, 40]);
+}
+
+#[test]
+fn so_many_dials_begin_at_once_and_so_many_a_second() {
+    let config = Config { dials_max: 1_000, ..quiet() };
+    let at_once = |count| visits(&mut engine(config.clone()), 1..=count, T);
+    assert_eq!([39, 40, 41].map(at_once), [39, 40, 40]);
+    for dials_per_second in [9, 10, 11] {
+        let mut engine = engine(Config { dials_per_second, ..config.clone() });
+        visits(&mut engine, 1..=100, T);
+        let in_a_second = visits(&mut engine, 101..=200, T.after(SECOND));
+        assert_eq!(in_a_second as u32, dials_per_second);
+    }
+}
+
+#[test]
+fn one_ip_is_dialled_in_vain_so_often_in_an_hour() {
+    let visit = |engine: &mut Engine<u32>, port, now| {
+        engine.visit(Endpoint::tcp([20, 1, 0, 1].into(), port), None, now) == DialOutcome::Started
+    };
+    let begun = |count: u16| {
+        let mut engine = engine(quiet());
+        (1..=count).filter(|number| visit(&mut engine, 4_000 + number, T)).count()
+    };
+    assert_eq!([2, 3, 4].map(begun), [2, 3, 3]);
+    let is_begun_again = |now| {
+        let mut engine = engine(quiet());
+        (1..=3).for_each(|number| assert!(visit(&mut engine, 4_000 + number, T)));
+        visit(&mut engine, 5_000, now)
+    };
+    assert_eq!(around(T.after(HOUR)).map(is_begun_again), [false, true, true]);
+}
+
+/// When candidates are wanted, from now on and while nothing changes.
+fn looks(config: Config, count: usize) -> Vec<Duration> {
+    let mut engine = engine(Config { outbound_target: 1, ..config });
+    let mut now = T;
+    let mut looks = Vec::new();
+    while looks.len() < count {
+        let is_look = |output: &Output<u32>| matches!(output, Output::Event(Event::CandidatesWanted { .. }));
+        if later(&mut engine, now).iter().any(is_look) {
+            looks.push(now);
+        }
+        now = engine.next_timeout().unwrap().max(now.after(MICRO));
+    }
+    looks.windows(2).map(|pair| pair[1].since(pair[0])).collect()
+}
+
+#[test]
+fn looks_for_somebody_to_dial_come_between_the_shortest_and_the_longest_time() {
+    let millis = |millis: [u64; 5]| millis.map(Duration::from_millis).to_vec();
+    for min in [249, 250, 251] {
+        let config = Config { refill_interval_min: Duration::from_millis(min), ..quiet() };
+        assert_eq!(looks(config, 6), millis([min, 2 * min, 4 * min, (8 * min).min(2_000), 2_000]));
+    }
+    for max in [1_999, 2_000, 2_001] {
+        let config = Config { refill_interval_max: Duration::from_millis(max), ..quiet() };
+        assert_eq!(looks(config, 6), millis([250, 500, 1_000, max.min(2_000), max]));
+    }
+}
+
+#[test]
+fn a_dial_that_was_sent_away_waits_as_long_as_it_is_told_up_to_a_limit() {
+    let away = |told: Duration, now| {
+        let mut engine = with_outbound(Config { outbound_target: 2, ..quiet() }, 1, 1);
+        let goodbye = Goodbye { stay_away: told, ..Goodbye::because(GoodbyeReason::Requested) };
+        engine.goodbye_received(peer(1), goodbye, T);
+        engine.connection_closed(1, peer(1), T);
+        dial(&mut engine, 1, now)
+    };
+    let outcomes = [DialOutcome::BackingOff, DialOutcome::Started, DialOutcome::Started];
+    for told in [HOUR - SECOND, HOUR, HOUR + SECOND, HOUR * 24] {
+        assert_eq!(around(T.after(told.min(HOUR))).map(|now| away(told, now)), outcomes, "{told:?}");
+    }
+}
+
+#[test]
+fn a_peer_lost_is_dialled_again_after_the_first_delay() {
+    let lost = |now| {
+        let mut engine = with_outbound(Config { outbound_target: 2, ..quiet() }, 1, 1);
+        engine.connection_closed(1, peer(1), T);
+        dial(&mut engine, 1, now)
+    };
+    let outcomes = [DialOutcome::BackingOff, DialOutcome::Started, DialOutcome::Started];
+    assert_eq!(around(T.after(SECOND)).map(lost), outcomes);
+}

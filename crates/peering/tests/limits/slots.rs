@@ -1,0 +1,158 @@
+use super::*;
+
+/// Begins to dial as many as are wanted.
+fn begun(engine: &mut Engine<u32>, first: u16) -> u16 {
+    (first..).take_while(|number| dial(engine, *number, T) == DialOutcome::Started).count() as u16
+}
+
+#[test]
+fn when_so_many_that_were_dialled_stay_the_next_is_a_quiet_one() {
+    let next = |stay: u16| {
+        let mut engine = engine(Config { quiet_target: 2, ..Config::default() });
+        assert_eq!(begun(&mut engine, 1), 36);
+        (1..=stay).for_each(|number| assert_eq!(answered(&mut engine, number, T), Intent::Stay));
+        (stay + 1..=36).for_each(|number| engine.dial_failed(&at(number), DialFailure::Unreachable, T));
+        let later = T.after(MINUTE);
+        assert_eq!(dial(&mut engine, 99, later), DialOutcome::Started);
+        answered(&mut engine, 99, later)
+    };
+    assert_eq!([31, 32, 33].map(next), [Intent::Stay, Intent::Quiet, Intent::Quiet]);
+}
+
+#[test]
+fn so_many_more_than_the_target_are_dialled_at_once() {
+    for (outbound_extra, most) in [(3, 35), (4, 36), (5, 36)] {
+        assert_eq!(begun(&mut engine(Config { outbound_extra, ..Config::default() }), 1), most);
+    }
+}
+
+#[test]
+fn so_many_quiet_ones_are_dialled_and_kept() {
+    for quiet_target in [1, 2, 3] {
+        let config = Config { outbound_target: 1, quiet_target, ..Config::default() };
+        let mut engine = with_outbound(config, 1, 1);
+        let quiet = begun(&mut engine, 2);
+        (2..2 + quiet).for_each(|number| assert_eq!(answered(&mut engine, number, T), Intent::Quiet));
+        assert_eq!((engine.held(SlotClass::Quiet), dial(&mut engine, 99, T)), (quiet_target, DialOutcome::Enough));
+    }
+}
+
+#[test]
+fn so_many_that_came_are_kept() {
+    let kept = |count| {
+        let mut engine = engine(Config { inbound_eviction: false, ..quiet() });
+        (1..=count).filter(|number| came(&mut engine, *number, T)).count()
+    };
+    assert_eq!([149, 150, 151].map(kept), [149, 150, 150]);
+}
+
+/// Whether one more may come where so many are that have no slot.
+fn lets_in(config: Config, strangers: u16, is_manual_awaited: bool) -> bool {
+    let mut engine = engine(config);
+    if is_manual_awaited {
+        engine.add_node(at(999), Some(peer(999)), T);
+    }
+    for number in 1..=strangers {
+        engine.connection_established(number.into(), peer(number), Origin::Accepted(at(number)), T);
+    }
+    engine.accepts_inbound(&at(500), std::iter::empty())
+}
+
+#[test]
+fn beyond_those_kept_so_many_are_let_in_and_for_manual_peers_some_more() {
+    for strangers in [157, 158, 159] {
+        assert_eq!(lets_in(quiet(), strangers, false), strangers < 150 + 8);
+    }
+    for strangers in [165, 166, 167] {
+        assert_eq!(lets_in(quiet(), strangers, true), strangers < 150 + 8 + 8);
+    }
+}
+
+#[test]
+fn so_many_of_one_ip_are_kept() {
+    let kept = |count: u16| {
+        let mut engine = engine(quiet());
+        (1..=count).filter(|number| came_from(&mut engine, *number, at(999), T)).count()
+    };
+    assert_eq!([1, 2, 3].map(kept), [1, 2, 2]);
+}
+
+/// Of one group with all others of this function.
+fn neighbour(number: u16) -> Endpoint {
+    Endpoint::tcp([99, 9, number as u8, 1].into(), 4_001)
+}
+
+#[test]
+fn so_many_of_one_group_are_kept() {
+    let kept = |count: u16| {
+        let mut engine = engine(quiet());
+        (1..=count).filter(|number| came_from(&mut engine, *number, neighbour(*number), T)).count()
+    };
+    assert_eq!([31, 32, 33].map(kept), [31, 32, 32]);
+}
+
+#[test]
+fn so_many_handshakes_of_those_who_come_are_under_way() {
+    let lets_in = |pending: Vec<Endpoint>, from: Endpoint| engine(quiet()).accepts_inbound(&from, pending.iter());
+    let of_all = |count| lets_in((1..=count).map(at).collect(), at(999));
+    assert_eq!([255, 256, 257].map(of_all), [true, false, false]);
+    let of_one_ip = |count| lets_in(vec![at(999); count], at(999));
+    assert_eq!([7, 8, 9].map(of_one_ip), [true, false, false]);
+    let of_one_group = |count| lets_in((1..=count).map(neighbour).collect(), neighbour(200));
+    assert_eq!([31, 32, 33].map(of_one_group), [true, false, false]);
+}
+
+#[test]
+fn so_many_lose_their_slot_to_newcomers_in_a_minute() {
+    for (evictions_per_minute, at_once) in [(11, 3), (12, 3), (13, 4)] {
+        let mut engine = engine(Config { inbound_max: 20, evictions_per_minute, ..quiet() });
+        (1..=20).for_each(|number| assert!(came(&mut engine, number, T)));
+        assert_eq!((21..60).filter(|number| came(&mut engine, *number, T)).count(), at_once);
+        // A millisecond makes up for the rounding of the rate.
+        let in_a_second = |number: &u16| {
+            let now = T.after(SECOND * u32::from(number - 100) + SECOND / 1_000);
+            came(&mut engine, *number, now)
+        };
+        assert_eq!((101..=160).filter(in_a_second).count() as u32, evictions_per_minute);
+    }
+}
+
+#[test]
+fn a_refusal_names_so_many_others() {
+    let named = |held: u16| {
+        let mut engine = engine(Config { inbound_max: held.into(), inbound_eviction: false, ..quiet() });
+        (1..=held).for_each(|number| assert!(came(&mut engine, number, T)));
+        engine.connection_established(99, peer(99), Origin::Accepted(at(99)), T);
+        engine.hello_received(peer(99), hello(99), T).unwrap().refused.unwrap().alternatives.len()
+    };
+    assert_eq!([7, 8, 9].map(named), [7, 8, 8]);
+}
+
+#[test]
+fn so_many_manual_peers_and_seeds_are_named() {
+    let named = |count: u16| {
+        let (mut nodes, mut seeds) = (engine(quiet()), engine(quiet()));
+        let nodes = (1..=count).filter(|number| nodes.add_node(at(*number), None, T)).count();
+        (nodes, (1..=count).filter(|number| seeds.add_seed(at(*number), None, T)).count())
+    };
+    assert_eq!([255, 256, 257].map(named), [(255, 255), (256, 256), (256, 256)]);
+}
+
+#[test]
+fn so_many_anchors_are_remembered() {
+    let anchors = |held| with_outbound(Config::default(), held, 1).anchors().len();
+    assert_eq!([1, 2, 3].map(anchors), [1, 2, 2]);
+}
+
+#[test]
+fn so_many_departures_are_kept() {
+    let kept = |count: u16| {
+        let mut engine = engine(quiet());
+        for number in 1..=count {
+            came(&mut engine, number % 100, T);
+            engine.connection_closed((number % 100).into(), peer(number % 100), T);
+        }
+        engine.departures().count()
+    };
+    assert_eq!([255, 256, 257].map(kept), [255, 256, 256]);
+}
