@@ -6,8 +6,10 @@ pub(super) fn shown(name: &str, value: &str) -> Option<String> {
     if let Some(inner) = value.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')) {
         return shown(name, inner);
     }
-    if value == "None" {
-        return Some("none".to_owned());
+    match value {
+        "None" => return Some("none".to_owned()),
+        "Duration::ZERO" => return Some(span(0)),
+        _ => {}
     }
     if let Some((first, second)) =
         value.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).and_then(|inner| inner.split_once("), "))
@@ -51,6 +53,9 @@ fn grouped(number: i128) -> String {
 }
 
 fn span(micros: i128) -> String {
+    if micros == 0 {
+        return "0 s".to_owned();
+    }
     let units = [(86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"), (1_000, "ms")];
     let unit = units.into_iter().find(|(size, _)| micros >= *size && micros % size == 0);
     unit.map_or_else(|| format!("{} us", grouped(micros)), |(size, name)| format!("{} {name}", grouped(micros / size)))
@@ -69,6 +74,8 @@ mod tests {
             ("A_SECS", "30 * 24 * 3_600", "30 d"),
             ("a", "Duration::from_millis(1_500)", "1,500 ms"),
             ("a", "(Duration::from_secs(60), Duration::from_secs(5 * 60))", "1 min to 5 min"),
+            ("a", "Duration::ZERO", "0 s"),
+            ("a_secs", "0", "0 s"),
             ("a", "Some(9)", "9"),
             ("a", "0.1", "0.1"),
             ("a", "-30_000", "-30,000"),
