@@ -1,4 +1,5 @@
-//! `docs/limits.md`: every cap, interval and quota, with its default, where the number comes from, and the tests that hold it.
+//! `docs/limits.md`: every cap, interval and quota, with its default, where the number comes from, and the tests that hold it;
+//! and the same list for `bruit limits`.
 //!
 //! Each crate names its limits and their tests in `limits.toml`; the default and the text are read from the source, so they
 //! cannot drift. A number that is named neither as a limit nor as none fails the task, and so does a test that does not exist.
@@ -9,18 +10,25 @@ mod number;
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use anyhow::{Context, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::declared::{Declared, Sources};
 use crate::{scan::Source, workspace::Workspace};
 
 const PAGE: &str = "docs/limits.md";
+/// Beside the program that shows it, which is published without the other crates' folders.
+const LIST: &str = "bins/bruit/src/limits.json";
 const HEADER: &str = "<!-- Written by `cargo xtask limits`. Do not edit. -->\n\n# Limits\n\n\
 Every cap, interval and quota, with its default, where the number comes from, and the tests that hold it. One test holds a\n\
 limit at one below, at and one above it; where three stand, they do so in this order. `Type::field` is a setting, a name in\n\
 capitals is fixed in the code. Limits of single messages stand in [protocol.md](protocol.md).\n";
 
-/// One line of the page.
+/// What one crate has.
+struct OfCrate {
+    name: String,
+    limits: Vec<Limit>,
+}
+
 struct Limit {
     name: String,
     default: String,
@@ -29,40 +37,65 @@ struct Limit {
     tests: Vec<String>,
 }
 
-/// Writes the page.
+/// Writes the page and the list.
 pub(crate) fn write(workspace: &Workspace) -> anyhow::Result<()> {
-    let text = page(workspace)?;
-    fs::write(workspace.root().join(PAGE), text)?;
-    println!("written {PAGE}");
+    let crates = crates(workspace)?;
+    for (path, text) in [(PAGE, page(&crates)?), (LIST, list(&crates))] {
+        fs::write(workspace.root().join(path), text)?;
+        println!("written {path}");
+    }
     Ok(())
 }
 
-/// Fails if the page is not what the sources say.
+/// Fails if the page or the list is not what the sources say.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    ensure!(workspace.read(PAGE)? == page(workspace)?, "{PAGE} is out of date; run `cargo xtask limits`");
+    let crates = crates(workspace)?;
+    for (path, text) in [(PAGE, page(&crates)?), (LIST, list(&crates))] {
+        ensure!(workspace.read(path)? == text, "{path} is out of date; run `cargo xtask limits`");
+    }
     Ok(())
 }
 
-fn page(workspace: &Workspace) -> anyhow::Result<String> {
+fn page(crates: &[OfCrate]) -> anyhow::Result<String> {
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut text = HEADER.to_owned();
+    for OfCrate { name, limits } in crates {
+        write!(text, "\n## {name}\n\n| limit | default | what it bounds | where the number comes from | tests |\n")?;
+        text.push_str("| --- | --- | --- | --- | --- |\n");
+        for Limit { name, default, what, source, tests } in limits {
+            let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
+            let (what, source, tests) = (cell(what), cell(source), tests.join(", "));
+            writeln!(text, "| `{name}` | {default} | {what} | {source} | {tests} |")?;
+        }
+    }
+    Ok(text)
+}
+
+/// A list of objects, one a line.
+fn list(crates: &[OfCrate]) -> String {
+    let lines = crates.iter().flat_map(|of| of.limits.iter().map(|limit| line(&of.name, limit)));
+    format!("[\n{}\n]\n", lines.collect::<Vec<_>>().join(",\n"))
+}
+
+fn line(of: &str, Limit { name, default, what, source, tests: _ }: &Limit) -> String {
+    json!({ "crate": of, "name": name, "default": default, "bounds": what, "source": source }).to_string()
+}
+
+fn crates(workspace: &Workspace) -> anyhow::Result<Vec<OfCrate>> {
     let files = workspace.files()?;
     let rust = files.iter().filter(|path| path.starts_with("crates/") && path.ends_with(".rs"));
     let mut tests = BTreeSet::new();
     for path in rust {
         tests.extend(Source::new(&workspace.read(path)?).functions().into_iter().map(|span| span.name));
     }
-    let mut text = HEADER.to_owned();
+    let mut crates = Vec::new();
     for manifest in files.iter().filter(|path| path.starts_with("crates/") && path.ends_with("/limits.toml")) {
         let folder = manifest.trim_end_matches("/limits.toml");
         let limits = of_crate(workspace, folder, &files, &tests).with_context(|| manifest.clone())?;
-        let name = folder.trim_start_matches("crates/");
-        write!(text, "\n## {name}\n\n| limit | default | what it bounds | where the number comes from | tests |\n")?;
-        text.push_str("| --- | --- | --- | --- | --- |\n");
-        for Limit { name, default, what, source, tests } in limits {
-            let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
-            writeln!(text, "| `{name}` | {default} | {what} | {source} | {} |", tests.join(", "))?;
-        }
+        let name = folder.trim_start_matches("crates/").to_owned();
+        crates.push(OfCrate { name, limits });
     }
-    Ok(text)
+    Ok(crates)
 }
 
 fn of_crate(
@@ -111,6 +144,6 @@ fn limit(name: &str, entry: &Value, declared: &Declared, known: &BTreeSet<String
     if let Some(missing) = tests.iter().find(|test| !known.contains(*test)) {
         bail!("there is no test `{missing}`");
     }
-    let cell = |text: &str| text.trim_end_matches('.').replace('|', "\\|");
-    Ok(Limit { name: name.to_owned(), default, what: cell(what), source: cell(source), tests })
+    let what = what.trim_end_matches('.').to_owned();
+    Ok(Limit { name: name.to_owned(), default, what, source: source.to_owned(), tests })
 }

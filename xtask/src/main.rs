@@ -42,7 +42,7 @@ enum Task {
     },
     /// Proves the arrows between crates, the purity of the engines and the version floors.
     CheckDeps,
-    /// Writes docs/limits.md from the crates' limits.toml and sources.
+    /// Writes docs/limits.md, and the list of `bruit limits`, from the crates' limits.toml and sources.
     Limits {
         /// Fails on a difference instead of writing.
         #[arg(long)]

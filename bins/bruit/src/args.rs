@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Shows or checks settings
     Config(ConfigArgs),
+    /// Lists every cap, interval and quota, as the settings make it, and where its default comes from
+    Limits(LimitsArgs),
     /// Stops a running node and waits for its end
     Shutdown(Api),
 }
@@ -397,6 +399,12 @@ pub(crate) enum ConfigAction {
     Print(SettingsArgs),
     /// Says whether the settings can be used
     Check(SettingsArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LimitsArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
 }
 
 /// Whether a text could be the subject of a ban; the node knows best.

@@ -1,6 +1,6 @@
 //! The `bruit` command line as a library function, so that other programs can be `bruit` too.
 //!
-//! Every command but `run`, `key` and `config` speaks to a running node over its API, with the same types that come out of
+//! Every command but `run`, `key`, `config` and `limits` speaks to a running node over its API, with the same types that come out of
 //! `--json`. Progress and logs go to stderr; with `--json` the last line of stdout is one JSON object.
 
 use std::{ffi::OsString, process::ExitCode};

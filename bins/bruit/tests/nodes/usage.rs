@@ -51,6 +51,27 @@ fn help_says_units_defaults_and_scales() {
 }
 
 #[test]
+fn limits_are_listed_as_the_settings_make_them() {
+    let set = ["limits", "--data-dir", "", "--outbound", "31", "--set", "peering.ping_interval_ms=15500"];
+    let listed = last_line(&run(set.iter().copied().chain(["--json"])));
+    let values = |name: &str| {
+        let limits = listed["limits"].as_array().unwrap().iter();
+        let named: Vec<_> = limits.filter(|limit| limit["crate"] == "peering" && limit["name"] == name).collect();
+        let [limit] = named[..] else { panic!("{named:?}") };
+        ["setting", "value", "default", "source"].map(|key| limit[key].as_str().unwrap_or_default())
+    };
+    assert_eq!(values("Config::outbound_target"), ["outbound", "31", "32", "Factom: 32"]);
+    let ping = ["peering.ping_interval_ms", "15,500 ms", "15 s", "Factom: 15 s"];
+    assert_eq!(values("Config::ping_interval"), ping);
+    assert_eq!(values("ANCHORS"), ["", "2", "2", "Bitcoin Core: 2"]);
+
+    let text = String::from_utf8(run(set).stdout).unwrap();
+    let line = text.lines().find(|line| line.starts_with(ping[0])).unwrap();
+    assert_eq!(line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect::<Vec<_>>(), ping);
+    assert!(text.lines().any(|line| line.starts_with("peering ANCHORS  ")), "{text}");
+}
+
+#[test]
 fn who_is_banned_is_not_accused_and_told_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let first = Node::start(&dir.path().join("a"), "127.0.51.1", &[]);
