@@ -1,6 +1,6 @@
 //! Ids that wait to be announced, so that an announcement is no packet of its own under load.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bruit_core::{Slot, Timestamp};
 
@@ -21,6 +21,11 @@ const GATHER_CALM: u64 = 24;
 const CALM_ONE_IN: u64 = 50;
 /// Below so many ids a second, their packets cost next to nothing.
 const QUIET_PER_SECOND: u64 = 20;
+/// How long after this node could have told an id it does, where the other end of the link was to tell it: longer than a body
+/// takes where all are busy, because by then the other end has told it, or has the body from here.
+const SECOND_AFTER: Duration = Duration::from_millis(250);
+/// How many ids wait for that; what is gathered last comes on top, at most as much as waits.
+const SECOND_MAX: usize = 1_024;
 /// How many ids wait at most.
 const WAITING_MAX: usize = 256;
 /// The span over which the rate is measured.
@@ -34,7 +39,7 @@ struct Waiting {
     is_ahead: bool,
     is_precaution: bool,
     to: KnownBy,
-    /// It has waited for one announcement already.
+    /// It was left to the other end for long enough, or may not be.
     has_waited: bool,
 }
 
@@ -51,6 +56,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
     waiting: Vec<Waiting>,
+    /// What the other ends of links are to tell first, and until when.
+    second: VecDeque<(Timestamp, Waiting)>,
     flush_at: Option<Timestamp>,
     last_flush: Timestamp,
     span_start: Timestamp,
@@ -113,7 +120,16 @@ impl Announcements {
     }
 
     pub(super) fn peer_disconnected(&mut self, slot: Slot) {
-        self.waiting.iter_mut().for_each(|waiting| waiting.to.remove(slot));
+        let second = self.second.iter_mut().map(|(_, waiting)| waiting);
+        self.waiting.iter_mut().chain(second).for_each(|waiting| waiting.to.remove(slot));
+    }
+
+    /// What has been left to the other ends for long enough, or is too much to wait.
+    fn take_second(&mut self, now: Timestamp) {
+        let due = self.second.iter().take_while(|(until, _)| *until <= now).count();
+        let too_many = self.second.len().saturating_sub(SECOND_MAX);
+        let taken = self.second.drain(..due.max(too_many));
+        self.waiting.extend(taken.map(|(_, entry)| Waiting { has_waited: true, ..entry }));
     }
 }
 
@@ -131,7 +147,7 @@ impl Engine {
         announcements.in_span = announcements.in_span.saturating_add(1);
         announcements.waiting.push(Waiting { topic, announced, is_ahead, is_precaution, to, has_waited: false });
         let is_quiet = now.since(announcements.last_flush) >= GATHER_FOR && announcements.is_quiet();
-        if announcements.waiting.len() >= WAITING_MAX || (is_quiet && announcements.flush_at.is_none()) {
+        if announcements.waiting.len() >= WAITING_MAX || (is_quiet && announcements.waiting.len() == 1) {
             self.flush_announcements(now);
             return;
         }
@@ -145,10 +161,11 @@ impl Engine {
         self.timers.replace(old, Some(at), Deadline::Announcements);
     }
 
-    /// Announces all that waits; under load, if it is calm, what the other end of a link will tell first waits once more.
+    /// Announces all that waits; under load, if it is calm, what the other end of a link will tell first waits longer.
     pub(super) fn flush_announcements(&mut self, now: Timestamp) {
         self.timers.replace(self.announcements.flush_at.take(), None, Deadline::Announcements);
         self.announcements.last_flush = now;
+        self.announcements.take_second(now);
         let mut waiting = std::mem::take(&mut self.announcements.waiting);
         let is_all = self.announcements.is_quiet() || !self.announcements.is_calm() || waiting.len() >= WAITING_MAX;
         for entry in &mut waiting {
@@ -161,11 +178,11 @@ impl Engine {
         for to in peers {
             self.announce_waiting(&mut waiting, to);
         }
-        waiting.retain(|entry| !entry.to.is_empty());
-        waiting.iter_mut().for_each(|entry| entry.has_waited = true);
-        if !waiting.is_empty() {
-            self.announcements.waiting = waiting;
-            self.flush_at(now.after(self.announcements.gather_for(false, true)));
+        let second = &mut self.announcements.second;
+        let until = now.after(SECOND_AFTER);
+        second.extend(waiting.into_iter().filter(|entry| !entry.to.is_empty()).map(|entry| (until, entry)));
+        if let Some(until) = second.front().map(|(until, _)| *until) {
+            self.flush_at(until);
         }
     }
 

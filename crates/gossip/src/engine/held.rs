@@ -40,6 +40,8 @@ pub(super) struct HeldItem {
     pub(super) is_finished: bool,
     /// Its id made a tree grow, or must not, because it was published here.
     pub(super) has_run_ahead: bool,
+    /// When somebody first said that it has it, if that was before it came.
+    pub(super) heard: Option<Timestamp>,
     /// What its policy remembers of it.
     pub(super) room: ItemRoom,
 }
@@ -66,6 +68,7 @@ impl HeldItem {
             tally: Tally::default(),
             is_finished: false,
             has_run_ahead: from.is_none(),
+            heard: None,
             room: ItemRoom::default(),
         };
         item.lead_on();

@@ -304,6 +304,7 @@ impl Engine {
         let holders = fetch.sources.iter().filter(|source| source.holds);
         holders.for_each(|source| item.known_by.insert(source.slot));
         item.has_run_ahead |= fetch.ahead_by.is_some();
+        item.heard = fetch.holder_heard;
         (item.told, item.wanted_by) = (fetch.told, fetch.wanted_by);
     }
 
@@ -374,7 +375,7 @@ impl Engine {
         item.tally.duplicates = item.tally.duplicates.saturating_add(1);
         if item.stage == Stage::Spreading {
             self.spreading_copy_received(index, from, hop, now);
-            self.tree_copy_again(index, from, hop);
+            self.tree_copy_again(index, from, hop, now);
             return None;
         }
         if hop.kind != HopKind::Stem {

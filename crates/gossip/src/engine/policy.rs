@@ -26,10 +26,12 @@ pub(super) use choice::keep_random;
 pub(super) use tree::Trees;
 
 /// What every peer gets: the most that a tree waits for a body, see there.
-const LAG_MICROS_LEAST: u32 = 6_000;
-/// The most that a slow peer gets: whoever is slower is no good parent. A fifth of its copies may come later than it gets,
-/// which is what happens to a parent that has to ask itself, at a loss of 5 %.
-const LAG_MICROS_MOST: u32 = 500_000;
+const LAG_LEAST: Duration = Duration::from_millis(6);
+/// The most that a slow peer gets: whoever is slower is no good parent.
+const LAG_MOST: Duration = Duration::from_millis(500);
+/// After so many copies in time, a little more than a third of what a slow one got is left: about so rarely a copy is asked for
+/// in vain.
+const LAG_KEPT_FOR: u32 = 64;
 
 /// What a policy remembers of one item.
 #[derive(Debug, Default)]
@@ -69,15 +71,15 @@ pub(super) struct PeerRooms {
     pub(super) ahead: u32,
     /// How long its answers took, in microseconds; 0 if there was none.
     answer_micros: u32,
-    /// How long its pushed copies are waited for after their ids, in microseconds, if that is longer than for others.
-    lag_micros: u32,
+    /// How long after their ids nearly all of its pushed copies come.
+    lag: Duration,
 }
 
 impl PeerRooms {
     /// Nothing is remembered.
     pub(super) const fn new() -> Self {
         let stems = Load { items: 0, bytes: 0 };
-        Self { stems, neighbours: None, wishes: None, ahead: 0, answer_micros: 0, lag_micros: 0 }
+        Self { stems, neighbours: None, wishes: None, ahead: 0, answer_micros: 0, lag: Duration::ZERO }
     }
 
     /// Notes how long an answer took: half of it counts.
@@ -86,25 +88,21 @@ impl PeerRooms {
         self.answer_micros = if self.answer_micros == 0 { micros } else { self.answer_micros / 2 + micros / 2 };
     }
 
-    /// A copy that it pushed came after somebody else had been asked for the item: it gets half as long again.
-    pub(super) fn pushed_late(&mut self) {
-        let next = self.lag_micros.max(LAG_MICROS_LEAST);
-        self.lag_micros = next.saturating_add(next / 2).min(LAG_MICROS_MOST);
-    }
-
-    /// A copy that it pushed came by itself: it gets a tenth less.
-    pub(super) const fn pushed_in_time(&mut self) {
-        self.lag_micros = self.lag_micros.saturating_sub(self.lag_micros / 10);
+    /// A copy that it pushed, and did not have to ask for itself, came so long after its id. Where all are busy most come before
+    /// their ids and a few long after, so it is the few that are remembered.
+    pub(super) fn pushed_after(&mut self, gap: Duration) {
+        let with_margin = gap.min(LAG_MOST) + gap.min(LAG_MOST) / 4;
+        self.lag = with_margin.max(self.lag.saturating_sub(self.lag / LAG_KEPT_FOR)).min(LAG_MOST);
     }
 
     /// How long its copies are waited for, if longer than those of others.
     pub(super) fn lag(&self) -> Option<Duration> {
-        (self.lag_micros > LAG_MICROS_LEAST).then(|| Duration::from_micros(self.lag_micros.into()))
+        (self.lag > LAG_LEAST).then_some(self.lag)
     }
 
     /// Whether it is as slow as nobody may be.
-    pub(super) const fn lags_too_much(&self) -> bool {
-        self.lag_micros >= LAG_MICROS_MOST
+    pub(super) fn lags_too_much(&self) -> bool {
+        self.lag() == Some(LAG_MOST)
     }
 
     /// How long an answer may take before another peer is asked, if it is known: a tenth more than usual, and 2 ms.

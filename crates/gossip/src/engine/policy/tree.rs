@@ -11,7 +11,7 @@ use bruit_core::{Slot, Timestamp};
 
 use super::{
     super::{Engine, announcements::Telling, fetches::Fetch, held::Stage, known_by::KnownBy},
-    HeardOf,
+    HeardOf, LAG_MOST,
 };
 use crate::{Announced, Carry, ControlMessage, Hop, HopKind, ItemId, Policy, RootTag};
 
@@ -38,10 +38,14 @@ impl Engine {
     pub(super) fn spread_on_tree(&mut self, index: u32, now: Timestamp) {
         let Some(item) = self.held.get(index) else { return };
         let (from, hop, trees_max) = (item.from, item.message.hop().clone(), trees_max(&item.policy));
+        let is_first_word = item.heard.is_none();
         let way = hop.root.and_then(Way::of).filter(|_| from.is_some());
         match (from, way) {
             (Some(from), Some(way)) => {
                 self.came_on_tree(from, way, hop.kind, trees_max, now);
+                if is_first_word && !way.is_foreign && hop.kind == HopKind::Push {
+                    self.pushed_on_own_tree(from, way.root, hop.round, Duration::ZERO);
+                }
                 self.lead_along(index, way, Some(from), now);
             }
             (_, None) | (None, _) => self.root_item(index, trees_max, now),
@@ -129,9 +133,8 @@ impl Engine {
         let tree = self.rooms.tree.get_or_make(way.root, trees_max, now);
         if kind != HopKind::Answer {
             tree.misses = 0;
-            self.peers.get_mut(from).into_iter().for_each(|peer| peer.rooms.pushed_in_time());
             if tree.parent.is_none() && !way.is_foreign && !tree.children.contains(from) {
-                tree.parent = Some(from);
+                tree.take_parent(from);
             }
             return;
         }
@@ -146,22 +149,26 @@ impl Engine {
         }
         tree.misses = 0;
         tree.children.remove(from);
-        let old = tree.parent.replace(from);
+        let old = tree.take_parent(from);
         self.stats.trees_mended += 1;
         self.say_adopt(from, way.root);
         old.into_iter().for_each(|old| self.say_drop(old, way.root));
     }
 
     /// Another copy of a held item came: if its sender is no part of the tree, it should know.
-    pub(in crate::engine) fn tree_copy_again(&mut self, index: u32, from: Slot, hop: &Hop) {
+    pub(in crate::engine) fn tree_copy_again(&mut self, index: u32, from: Slot, hop: &Hop, now: Timestamp) {
         let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
-        let was_asked_for = self.held.get(index).is_some_and(|item| item.message.hop().kind == HopKind::Answer);
+        let first = self.held.get(index).filter(|item| item.message.hop().kind == HopKind::Answer);
+        let heard = first.and_then(|item| item.heard);
         let tree = self.rooms.tree.get_mut(way.root);
         let tree = tree.filter(|tree| if way.is_foreign { tree.is_link(from) } else { tree.parent == Some(from) });
         let Some(tree) = tree else { return self.say_drop(from, way.root) };
-        let Some(peer) = self.peers.get_mut(from).filter(|_| was_asked_for) else { return };
-        peer.rooms.pushed_late();
-        if !peer.rooms.lags_too_much() {
+        let (Some(heard), Some(peer)) = (heard, self.peers.get_mut(from)) else { return };
+        let gap = now.since(heard);
+        if !way.is_foreign && tree.came_by_itself(hop.round) {
+            peer.rooms.pushed_after(gap);
+        }
+        if gap < LAG_MOST && !peer.rooms.lags_too_much() {
             // It was no miss: where all are busy, a body may need longer than its id.
             tree.misses = 0;
         }
@@ -188,7 +195,7 @@ impl Engine {
         };
         let is_first_holder = !heard.is_ahead && state.holder_heard == Some(now);
         if state.asked.is_none() && (heard.is_first || is_first_holder) {
-            self.set_next(fetch, Some(now.after(wait)));
+            self.set_next(fetch, Some(now.after(wait.min(LAG_MOST))));
         }
     }
 
@@ -216,7 +223,7 @@ impl Engine {
         }
         tree.children.remove(heard.from);
         (tree.round, tree.learned_from) = (round, Some(id));
-        let old = tree.parent.replace(heard.from);
+        let old = tree.take_parent(heard.from);
         if old != Some(heard.from) {
             self.say_adopt(heard.from, way.root);
             old.into_iter().for_each(|old| self.say_drop(old, way.root));
@@ -291,7 +298,19 @@ impl Engine {
         let gap = now.since(holder_heard);
         match way.is_foreign || fetch.is_learning {
             true => self.rooms.tree.foreign_gap.learn(gap),
-            false => self.rooms.tree.own_gap.learn(gap),
+            false => {
+                self.rooms.tree.own_gap.learn(gap);
+                self.pushed_on_own_tree(from, way.root, hop.round, gap);
+            }
+        }
+    }
+
+    /// A copy came along the tree of who published it, so long after its id. One that had to be asked for on its way here began
+    /// at another round, and says nothing of who pushed it on.
+    fn pushed_on_own_tree(&mut self, from: Slot, root: RootTag, round: u32, gap: Duration) {
+        let tree = self.rooms.tree.get_mut(root).filter(|tree| tree.parent == Some(from));
+        if tree.is_some_and(|tree| tree.came_by_itself(round)) {
+            self.peers.get_mut(from).into_iter().for_each(|peer| peer.rooms.pushed_after(gap));
         }
     }
 

@@ -368,6 +368,129 @@ fn a_parent_whose_copies_come_late_is_waited_for_and_kept() {
 }
 
 #[test]
+fn a_parent_whose_copy_is_faster_than_the_answer_is_slow_all_the_same() {
+    let mut node = on_a_tree();
+    let mut asked = Vec::new();
+    for number in 0..20_u8 {
+        let item = node.item("open", &[number]);
+        hear(&mut node, 3, item.id(), (3, 8), false);
+        let now = wait(&mut node, 30);
+        node.engine.handle_timeout(now);
+        asked.push(said(&mut node).contains(&Said::Want(3)));
+        let _ = receive(&mut node, 0, &item, HopKind::Push, (2, 8));
+        wait(&mut node, 10);
+        let _ = receive(&mut node, 3, &item, HopKind::Answer, (1, 8));
+    }
+    assert!(asked.iter().filter(|asked| **asked).count() <= 3, "{asked:?}");
+}
+
+#[test]
+fn who_had_to_ask_first_is_not_slow() {
+    let mut node = on_a_tree();
+    for number in 0..6_u8 {
+        let item = node.item("open", &[number]);
+        let now = wait(&mut node, 100);
+        node.engine.handle_timeout(now);
+        hear(&mut node, 3, item.id(), (3, 8), false);
+        let now = wait(&mut node, 10);
+        node.engine.handle_timeout(now);
+        assert!(said(&mut node).contains(&Said::Want(3)), "after {number}");
+        wait(&mut node, 90);
+        // The way from the root to here has two hops; one less means that the parent had asked.
+        let _ = receive(&mut node, 0, &item, HopKind::Push, (1, 8));
+    }
+}
+
+/// Whether peer 3 is asked for an item within a time after it said that it has it.
+fn asks_within(node: &mut Node, item: &ItemMessage, millis: u64) -> bool {
+    hear(node, 3, item.id(), (3, 8), false);
+    let end = wait(node, millis);
+    while let Some(at) = node.engine.next_timeout().filter(|at| *at <= end) {
+        node.engine.handle_timeout(at);
+    }
+    said(node).contains(&Said::Want(3))
+}
+
+#[test]
+fn fault_a_slow_parent_is_waited_for_no_longer_than_half_a_second() {
+    let mut node = on_a_tree();
+    let slow = node.item("open", b"slow");
+    assert!(asks_within(&mut node, &slow, 8_000));
+    assert_eq!(receive(&mut node, 0, &slow, HopKind::Push, (2, 8)), Received::Relayed);
+    let next = node.item("open", b"next");
+    assert!(!asks_within(&mut node, &next, 499));
+    let then = node.item("open", b"then");
+    assert!(asks_within(&mut node, &then, 500));
+}
+
+#[test]
+fn fault_copies_that_come_up_late_do_not_delay_for_longer_either() {
+    let mut node = on_a_tree();
+    for number in 0..8_u8 {
+        let item = node.item("open", &[number]);
+        hear(&mut node, 3, item.id(), (3, 9), false);
+        let now = wait(&mut node, 8_000);
+        node.engine.handle_timeout(now);
+        assert_eq!(receive(&mut node, 1, &item, HopKind::Push, (3, 9)), Received::Relayed);
+    }
+    said(&mut node);
+    let next = node.item("open", b"next");
+    hear(&mut node, 3, next.id(), (3, 9), false);
+    let now = wait(&mut node, 500);
+    node.engine.handle_timeout(now);
+    assert!(said(&mut node).contains(&Said::Want(3)));
+}
+
+#[test]
+fn fault_a_parent_whose_copies_come_later_than_that_is_left_whatever_rounds_it_names() {
+    let mut node = on_a_tree();
+    let mut moved = 0;
+    for number in 0..2_u8 {
+        let item = node.item("open", &[number]);
+        assert!(asks_within(&mut node, &item, 500));
+        let _ = receive(&mut node, 3, &item, HopKind::Answer, (1, 8));
+        moved += said(&mut node).iter().filter(|said| **said == Said::Adopt(3, 8)).count();
+        let _ = receive(&mut node, 0, &item, HopKind::Push, (1, 8));
+    }
+    assert_eq!(moved, 1);
+}
+
+#[test]
+fn a_new_parent_is_measured_by_its_own_rounds() {
+    let mut node = on_a_tree();
+    node.engine.peer_disconnected(peer(0), node.now);
+    let first = node.item("open", b"of another");
+    assert_eq!(receive(&mut node, 3, &first, HopKind::Push, (1, 8)), Received::Relayed);
+    for number in 0..2_u8 {
+        let item = node.item("open", &[number]);
+        hear(&mut node, 4, item.id(), (3, 8), false);
+        let now = wait(&mut node, 30);
+        node.engine.handle_timeout(now);
+        assert_eq!(said(&mut node).contains(&Said::Want(4)), number == 0);
+        assert_eq!(receive(&mut node, 3, &item, HopKind::Push, (1, 8)), Received::Relayed);
+    }
+}
+
+#[test]
+fn fault_only_so_many_ids_are_left_to_the_other_ends() {
+    let mut node = on_a_tree();
+    wait(&mut node, 1_000);
+    let mut told = 0;
+    for number in 0..8_000_u32 {
+        let item = node.item("open", &number.to_be_bytes());
+        assert_eq!(receive(&mut node, 0, &item, HopKind::Push, (2, 8)), Received::Relayed);
+        if number % 40 == 39 {
+            let now = wait(&mut node, 1);
+            node.engine.handle_timeout(now);
+            told += said(&mut node).iter().filter(|said| matches!(said, Said::Id { .. })).count();
+        }
+    }
+    // Half of the items are told to peers 3 and 4 by this end first.
+    let left = 8_000 - told / 2;
+    assert!((1_024..=1_024 + 2 * 256).contains(&left), "{left}");
+}
+
+#[test]
 fn an_answer_that_comes_after_the_next_source_was_asked_teaches_patience() {
     let mut node = on_a_tree();
     let mut wants_within = |millis: u64, payload: &[u8]| {

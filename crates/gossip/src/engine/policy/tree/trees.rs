@@ -32,8 +32,20 @@ pub(super) struct Tree {
     pub(super) learned_from: Option<ItemId>,
     /// The last item that its root published, as far as this node has relayed it.
     pub(super) last: Option<ItemId>,
+    usual: Usual,
     used: Timestamp,
 }
+
+/// On which round a parent's copies come if nobody on their way had to ask.
+#[derive(Debug, Default)]
+struct Usual {
+    round: u32,
+    /// How many came on a smaller one in a row.
+    shorter: u32,
+}
+
+/// After so many copies in a row on a smaller round, the way has become shorter.
+const SHORTER_MAX: u32 = 8;
 
 /// All trees, and what is learned from how items came.
 #[derive(Debug)]
@@ -76,6 +88,27 @@ impl Tree {
     /// Whether a copy from a peer, or to it, follows this tree.
     pub(super) fn is_link(&self, slot: Slot) -> bool {
         self.parent == Some(slot) || self.children.contains(slot)
+    }
+
+    /// Takes another parent; returns the old one.
+    pub(super) fn take_parent(&mut self, parent: Slot) -> Option<Slot> {
+        let old = self.parent.replace(parent);
+        if old != Some(parent) {
+            self.usual = Usual::default();
+        }
+        old
+    }
+
+    /// Whether a copy that the parent pushed came all the way by itself: one that somebody had to ask for began anew at round 1.
+    pub(super) const fn came_by_itself(&mut self, round: u32) -> bool {
+        let Usual { round: usual, shorter } = self.usual;
+        let is_usual = round >= usual || shorter >= SHORTER_MAX;
+        self.usual = if is_usual {
+            Usual { round, shorter: 0 }
+        } else {
+            Usual { round: usual, shorter: shorter.saturating_add(1) }
+        };
+        is_usual
     }
 
     fn has_links(&self) -> bool {
