@@ -434,7 +434,7 @@ impl Host {
             let _ = self.parts.gossip.control_received(slot, *control, now);
         } else if let Content::Gossip(gossip::Message::Item(item)) = content {
             let _ = match self.parts.gossip.is_known(&item.id()) {
-                true => self.parts.gossip.copy_received(slot, item.id(), item.round(), now),
+                true => self.parts.gossip.copy_received(slot, item.id(), item.hop().clone(), now),
                 false => self.parts.gossip.item_received(slot, item, now),
             };
         }
