@@ -52,10 +52,10 @@ pub(crate) struct SettingsArgs {
     /// How many peers that dialled us to keep; 150 in the profile bruit
     #[arg(long, value_name = "COUNT")]
     inbound_max: Option<String>,
-    /// How many peers one relay step reaches; 16 in the profile bruit
+    /// How many peers one relay step of the policy fanout reaches; 16
     #[arg(long, value_name = "COUNT")]
     fanout: Option<String>,
-    /// How many hops a message makes at most; 6 in the profile bruit
+    /// How many hops a message makes at most by the policy fanout; 6
     #[arg(long, value_name = "COUNT")]
     rounds: Option<String>,
     /// Who relays a topic: everybody or subscribers; subscribers unless given

@@ -89,7 +89,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct TopicConfig {
-    /// How items spread.
+    /// How items spread. [`Policy::Tree`].
     pub policy: Policy,
     /// Who relays them.
     pub carry: Carry,

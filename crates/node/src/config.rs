@@ -71,12 +71,12 @@ pub struct Config {
     pub outbound: usize,
     /// How many peers that dialled the node it keeps. Factom: 150.
     pub inbound_max: usize,
-    /// How many peers one relay step reaches. Factom: 16.
+    /// How many peers one relay step of the policy `fanout` reaches. Factom: 16.
     pub fanout: u32,
-    /// How many hops a message makes at most. Factom: 6.
+    /// How many hops a message makes at most by the policy `fanout`. Factom: 6.
     pub rounds: u32,
-    /// How messages spread, by a policy's name, on every topic. `None` (empty): as the profile says. `fanout` and `rounds` are
-    /// the policy `fanout`'s.
+    /// How messages spread, by a policy's name, on every topic. `None` (empty): as the profile says. `fanout` and `rounds` have
+    /// no effect beside another one than `fanout`.
     #[serde(with = "schema::empty_is_none")]
     pub policy: Option<bruit_gossip::Policy>,
     /// Who relays the topics not named in `topics`.
@@ -128,10 +128,10 @@ pub struct TopicSettings {
     /// Who relays it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<Carry>,
-    /// How many peers one relay step reaches.
+    /// How many peers one relay step reaches; a topic that says so is relayed by the policy `fanout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fanout: Option<u32>,
-    /// How many hops a message makes at most.
+    /// How many hops a message makes at most by the policy `fanout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,
 }

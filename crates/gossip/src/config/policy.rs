@@ -132,7 +132,7 @@ pub struct Dandelion {
     pub embargo: Duration,
     /// How many items of one inbound peer may be on their stem here. 64.
     pub stem_items_max: u32,
-    /// How items spread after their stem. Fan-out.
+    /// How items spread after their stem. [`Inner::Tree`].
     pub inner: Inner,
 }
 
@@ -198,7 +198,7 @@ impl Default for Dandelion {
             relays: 1,
             embargo: Duration::from_secs(39),
             stem_items_max: 64,
-            inner: Inner::Fanout,
+            inner: Inner::Tree,
         }
     }
 }
@@ -211,7 +211,7 @@ impl Default for Tree {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self::Fanout { peers: 16, rounds: 6 }
+        Self::Tree(Tree::default())
     }
 }
 
@@ -331,7 +331,7 @@ impl Inner {
     /// The policy that it stands for.
     pub fn policy(self) -> Policy {
         match self {
-            Self::Fanout => Policy::default(),
+            Self::Fanout => FANOUT,
             Self::Flood => Policy::Flood { delay: Duration::ZERO },
             Self::Diffusion => Policy::Diffusion { mean: DIFFUSION_MEAN },
             Self::Tree => Policy::Tree(Tree::default()),
@@ -354,6 +354,7 @@ const BUILT: &[&str] = &[
     "tree",
 ];
 
+const FANOUT: Policy = Policy::Fanout { peers: 16, rounds: 6 };
 const DIFFUSION_MEAN: Duration = Duration::from_secs(2);
 
 /// The policy of that name with its defaults.
@@ -362,7 +363,7 @@ impl FromStr for Policy {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Ok(match name {
-            "fanout" => Self::default(),
+            "fanout" => FANOUT,
             "all" => Self::All { rounds: 6 },
             "one" => Self::One { rounds: 1 },
             "flood" => Self::Flood { delay: Duration::ZERO },

@@ -64,10 +64,9 @@ impl Config {
             Carry::Everybody => gossip::Carry::Everybody,
             Carry::Subscribers => gossip::Carry::Subscribers,
         };
-        let policy = match self.policy.unwrap_or(by_profile.policy) {
-            policy if settings.fanout.is_none() && policy.name() != Policy::default().name() => policy,
-            _ => Policy::Fanout { peers, rounds },
-        };
+        let policy = self.policy.unwrap_or(by_profile.policy);
+        let is_fanout = settings.fanout.is_some() || matches!(policy, Policy::Fanout { .. });
+        let policy = if is_fanout { Policy::Fanout { peers, rounds } } else { policy };
         TopicConfig { policy, carry, ..by_profile }
     }
 }

@@ -185,7 +185,7 @@ fn built_in_methods_are_named_by_their_names() {
 
 #[test]
 fn messages_spread_as_the_profile_says_unless_the_configuration_does() {
-    use bruit_stack::gossip::{Policy, Priority, Topic};
+    use bruit_stack::gossip::{Priority, Topic};
 
     let stack = |profile: &str, pairs: &[(&str, &str)]| {
         let flags = [&[("profile", profile)], pairs].concat();
@@ -196,7 +196,9 @@ fn messages_spread_as_the_profile_says_unless_the_configuration_does() {
         };
         [policy("blocks"), policy("private"), policy("else")]
     };
-    assert_eq!(stack("bruit", &[]), [Policy::default().name(); 3]);
+    assert_eq!(stack("bruit", &[]), ["tree"; 3]);
+    assert_eq!(stack("bruit", &[("policy", "fanout")]), ["fanout"; 3]);
+    assert_eq!(stack("factom", &[]), ["fanout"; 3]);
     assert_eq!(stack("casper", &[]), ["infection"; 3]);
     assert_eq!(stack("horizen", &[]), ["flood", "dandelion", "diffusion"]);
     assert_eq!(stack("horizen", &[("policy", "infection")]), ["infection"; 3]);

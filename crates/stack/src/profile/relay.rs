@@ -13,8 +13,10 @@ const URGENT: &str = "urgent";
 pub(super) fn set(profile: Profile, gossip: &mut Config) {
     match profile {
         Profile::Bruit => {}
-        // Its default is the crate's: sixteen peers, six rounds.
-        Profile::Factom => urgent(gossip, 6),
+        Profile::Factom => {
+            by_default(gossip, Policy::Fanout { peers: 16, rounds: 6 });
+            urgent(gossip, 6);
+        }
         Profile::Casper => {
             by_default(gossip, Policy::Infection(Infection::default()));
             // Half validators, half others, once the owner has said who is one.

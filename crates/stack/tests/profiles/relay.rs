@@ -96,6 +96,21 @@ fn announcements(outputs: &[Output]) -> usize {
 }
 
 #[test]
+fn profile_bruit_relay() {
+    let mut world = World::new(Profile::Bruit, "blocks");
+    let outputs = world.publish();
+    assert_eq!((copies(&outputs), announcements(&outputs)), (vec![], 32), "the first item of all only tells its id");
+    let root = outputs.iter().find_map(|output| match output {
+        Output::Send { message: Message::Announce(message), .. } => message.items.first()?.root,
+        Output::Send { .. } | Output::Pause { .. } | Output::Resume { .. } | Output::Event(_) => None,
+    });
+    let adopt = ControlMessage { adopt: root.into_iter().collect(), ..ControlMessage::default() };
+    _ = world.engine.control_received(slot(3), adopt, START);
+    assert_eq!(copies(&world.outputs()), [(3, HopKind::Push, 1)], "and goes to who adopts its publisher");
+    assert_eq!(copies(&world.publish()), [(3, HopKind::Push, 1)]);
+}
+
+#[test]
 fn profile_factom_relay() {
     let mut world = World::new(Profile::Factom, "blocks");
     assert_eq!(copies(&world.publish()).len(), 16);
