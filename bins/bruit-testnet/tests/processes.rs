@@ -73,6 +73,17 @@ fn a_demo_of_three_nodes_is_ok() {
 }
 
 #[test]
+fn a_tree_carries_at_most_a_third_of_the_duplicates_of_a_flood() {
+    let duplicates = |policy: &str| {
+        let (code, report) = demo(&["--nodes", "9", "--policy", policy]);
+        assert_eq!((code, &report["ok"], &report["coverage"]), (Some(0), &true.into(), &1.0.into()), "{report}");
+        report["duplicates_per_delivery"].as_f64().expect("it is a number")
+    };
+    let [flood, tree] = ["flood", "tree"].map(duplicates);
+    assert!(flood >= 1.0 && tree * 3.0 <= flood, "flood {flood}, tree {tree}");
+}
+
+#[test]
 fn fault_nodes_that_serve_wrongly_make_no_call_fail_and_no_lie_true() {
     let (code, report) = demo(&["--nodes", "9", "--bad-share", "0.34"]);
     assert_eq!((code, &report["ok"], &report["steps_done"]), (Some(0), &true.into(), &6.into()), "{report}");
