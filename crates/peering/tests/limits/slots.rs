@@ -141,7 +141,9 @@ fn so_many_manual_peers_and_seeds_are_named() {
 #[test]
 fn so_many_anchors_are_remembered() {
     let anchors = |held| with_outbound(Config::default(), held, 1).anchors().len();
-    assert_eq!([1, 2, 3].map(anchors), [1, 2, 2]);
+    assert_eq!([1, 7, 8, 9].map(anchors), [1, 7, 8, 8], "a quarter of 32");
+    let anchors = |target| with_outbound(Config { outbound_target: target, ..Config::default() }, 4, 1).anchors().len();
+    assert_eq!([4, 8, 11, 12].map(anchors), [2, 2, 2, 3], "two at least");
 }
 
 #[test]
