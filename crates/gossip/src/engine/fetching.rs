@@ -16,12 +16,16 @@ use crate::{Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority
 /// use more of this part than if all connected ones shared it evenly.
 const REFUSE_PART: usize = 5;
 
+/// The part of all fetches, at the end, in which every connected peer has as much room as any other, whatever the others take: who
+/// announces what nobody has must not keep others from being heard. Half: a guess.
+const FAIR_PART: usize = 2;
+
 impl Engine {
     /// A peer announced ids.
     ///
     /// # Security
-    /// All of it is a claim. A peer may be the first source of a limited number of ids, and is asked for few at a time; who
-    /// does not send what it was asked for is asked for less.
+    /// All of it is a claim. A peer may be the first source of a limited number of ids, and of an even share where there is
+    /// little room left; it is asked for few at a time, and who does not send what it was asked for is asked for less.
     pub fn announcement_received(&mut self, from: Slot, message: Announcement, now: Timestamp) -> AnnouncementReceived {
         self.log_at(now);
         let Some(peer) = self.peers.get(from) else { return AnnouncementReceived::StalePeer };
@@ -82,8 +86,11 @@ impl Engine {
             }
             return true;
         }
+        let (count, count_max) = (self.fetches.len(), self.config.fetches_max);
+        let fair = count_max / FAIR_PART / self.peers.len().max(1);
         let Some(peer) = self.peers.get_mut(heard.from) else { return false };
-        if peer.first_heard >= self.config.announced_max || self.fetches.len() >= self.config.fetches_max {
+        let is_unfair = count >= count_max - count_max / FAIR_PART && peer.first_heard as usize >= fair.max(1);
+        if is_unfair || peer.first_heard >= self.config.announced_max || count >= count_max {
             return false;
         }
         peer.first_heard = peer.first_heard.saturating_add(1);

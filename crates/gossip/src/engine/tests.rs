@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bruit_core::NetworkId;
 
 use super::*;
-use crate::{Carry, Config, Moment, Policy, Sealer, Validation};
+use crate::{Announced, Announcement, Carry, Config, Moment, Policy, Sealer, Validation};
 
 pub(super) const START: Timestamp = Timestamp::from_secs(1_000);
 
@@ -566,4 +566,28 @@ fn what_is_refused_at_a_glance_is_charged_like_any_other_copy_and_not_looked_for
     node.outputs();
     let stale = node.engine.precheck_failed(Slot::new(1, 9), id, 1, Precheck::Blame, START);
     assert_eq!((stale, node.outputs()), (Received::Refused(Refusal::StalePeer), vec![]));
+}
+
+#[test]
+fn fault_who_announces_what_nobody_has_leaves_room_for_all_others() {
+    let open = TopicConfig { policy: "sqrt_announce".parse().unwrap(), ..base() };
+    let config = Config {
+        topics: BTreeMap::from([(topic("open"), open)]),
+        other_topics: None,
+        fetches_max: 16,
+        announced_max: 16,
+        ..Config::default()
+    };
+    let mut node = Node::new(config, 4);
+    let mut taken = |from: u32, ids: u8| {
+        let items = (0..ids).map(|id| Announced { id: ItemId::new([id + 64 * from as u8; 32]), round: 1, root: None });
+        let announcement = Announcement { topic: topic("open"), items: items.collect(), is_ahead: false };
+        let before = node.engine.stats().ids_refused;
+        _ = node.engine.announcement_received(peer(from), announcement, START);
+        u64::from(ids) - (node.engine.stats().ids_refused - before)
+    };
+    // Half of the room is for whoever comes first; of the other half each of four has a quarter.
+    assert_eq!([0, 1].map(|from| taken(from, 20)), [8, 2]);
+    assert_eq!([2, 3].map(|from| taken(from, 1)), [1, 1]);
+    assert_eq!([2, 3].map(|from| taken(from, 3)), [2, 2], "one is known, one is new, one is too many");
 }
