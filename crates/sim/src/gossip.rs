@@ -1,5 +1,6 @@
 //! The world of gossip alone: the shipped engine at every node of a given overlay.
 
+mod attack;
 mod experiment;
 mod measures;
 mod message;
@@ -7,9 +8,10 @@ mod node;
 mod section;
 mod spies;
 
+pub use attack::{Attack, AttackKind, Hostile};
 pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
 pub use measures::{Measures, Spread, Unmasking};
 pub(crate) use message::{sealer, the_topic};
-pub use node::{GossipNode, Reach, Rules, Spreads};
+pub use node::{Call, GossipNode, Reach, Rules, Spreads};
 pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
 pub(crate) use section::{KNOWN, asks, check, run};

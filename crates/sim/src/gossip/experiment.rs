@@ -6,13 +6,13 @@ use bytes::Bytes;
 use rand::RngExt;
 
 use super::{
-    Measures, Spread,
+    Attack, Measures, Spread,
     measures::Unmasking,
     message::{sealer, the_topic},
     node::{GossipNode, Reach, Rules, Spreads},
     spies::Spies,
 };
-use crate::{Fault, Links, Overlay, START, TraceLines, Wire, World, conditions::Marks, optimum::flood_micros};
+use crate::{Fault, Figures, Links, Overlay, START, TraceLines, Wire, World, conditions::Marks, optimum::flood_micros};
 
 /// For how long after the last publishing a run goes on at most.
 const TAIL: Duration = Duration::from_secs(60);
@@ -51,6 +51,8 @@ pub struct Experiment {
     pub faults: Vec<(Duration, Fault)>,
     /// Who is not honest; nodes beyond the end are.
     pub roles: Vec<Role>,
+    /// What attackers do, from the beginning of the load on.
+    pub attack: Option<Attack>,
     /// Whether times are compared with those of a flood.
     pub has_optimum: bool,
     /// What is done to frames beside carrying them.
@@ -73,6 +75,8 @@ pub enum Role {
     Liar,
     /// It relays, and says of each copy that it is on its first hop.
     Forger,
+    /// It does as its engine does, and strikes as [`Experiment::attack`] says.
+    Attacker,
     /// It does as its engine does, and all of its kind together look who told them of each item first.
     Spy,
 }
@@ -137,6 +141,7 @@ impl Experiment {
             verdict_delay: Duration::ZERO,
             faults: Vec::new(),
             roles: Vec::new(),
+            attack: None,
             has_optimum: false,
             wire: Wire::default(),
             lines: None,
@@ -157,6 +162,9 @@ impl Experiment {
         }
         world.run_until(START.after(self.links.latency.longest().saturating_mul(2)));
 
+        if let Some(attack) = &self.attack {
+            (0..self.overlay.nodes()).for_each(|node| _ = world.with(node, |node, net| node.attack(attack, net)));
+        }
         let published = self.load(&mut world, &topic);
         let wanted: Vec<u32> = (0..self.overlay.nodes()).filter(|node| !world.net().is_down(*node)).collect();
         let measured = published.into_iter().skip(self.warm_up);
@@ -173,6 +181,7 @@ impl Experiment {
             nodes: self.overlay.nodes(),
             messages,
             ids_announced,
+            hostile: self.attack.as_ref().map(|_| self.hostile(&world)),
             unmasking,
             likelihood,
             pushes_per_item_max: pushes.max().unwrap_or(0),
@@ -213,6 +222,12 @@ impl Experiment {
         let end = world.now().after(self.tail);
         run_until(world, end);
         published
+    }
+
+    fn hostile(&self, world: &World<GossipNode>) -> Figures {
+        let mut figures = Figures::default();
+        world.tally().hostile.count_in(world.tally(), &self.roles, self.overlay.nodes(), &mut figures);
+        figures
     }
 
     /// An honest node that is up, drawn by chance; any where there is none.

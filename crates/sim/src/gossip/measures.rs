@@ -17,6 +17,8 @@ pub struct Measures {
     pub messages: Vec<Spread>,
     /// How many ids were announced by all nodes together.
     pub ids_announced: u64,
+    /// What came of attacks; `None` without them.
+    pub hostile: Option<Figures>,
     /// How well spies name origins by who told any of them first; `None` without spies.
     pub unmasking: Option<Unmasking>,
     /// How well they name them by the moments at which each of them was told first; `None` without spies.
@@ -149,6 +151,7 @@ impl Measures {
             figures.mean("precision_likelihood", precision);
             figures.mean("recall_likelihood", recall);
         }
+        self.hostile.iter().for_each(|hostile| figures.pool(hostile.clone()));
         self.count_curves(&mut figures);
         figures.most("round_max", f64::from(self.round_max));
         figures.most("pushes_per_item_max", self.pushes_per_item_max as f64);

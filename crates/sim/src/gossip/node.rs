@@ -7,7 +7,10 @@ use bruit_gossip::{
 };
 use bytes::Bytes;
 
-use super::Role;
+use super::{
+    Role,
+    attack::{Attack, Attacker, Hostile, INVALID},
+};
 use crate::{Net, Node, Port};
 
 /// The longest list of neighbours.
@@ -28,15 +31,25 @@ pub struct Rules {
     pub(crate) short_ids: Vec<ShortId>,
 }
 
-/// A node that gossips, with an application that accepts everything.
+/// A node that gossips, with an application that accepts everything but what says of itself that it is invalid.
 #[derive(Debug)]
 #[repr(C)]
 pub struct GossipNode {
     // Before the engine, next to what the engine needs for a duplicate.
     role: Role,
-    engine: Engine,
-    rules: Arc<Rules>,
+    pub(super) engine: Engine,
+    pub(super) rules: Arc<Rules>,
     subscribed: Option<Topic>,
+    pub(super) attacker: Option<Box<Attacker>>,
+}
+
+/// What a node is called for.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// An application has judged an item.
+    Judged(ItemId, Verdict),
+    /// An attacker strikes.
+    Strike,
 }
 
 /// How far items have come.
@@ -47,6 +60,7 @@ pub struct Spreads {
     /// Most copies are of the same few items.
     last: Option<(ItemId, u32)>,
     pub(crate) round_max: u32,
+    pub(super) hostile: Hostile,
 }
 
 /// How far an item has come.
@@ -72,7 +86,22 @@ impl GossipNode {
     pub(crate) fn new(rules: Arc<Rules>, number: u32, role: Role) -> Self {
         let mut engine = Engine::new(rules.gossip.clone(), rules.seed.derive("node", u64::from(number)));
         engine.self_described(rules.short_id_of(number));
-        Self { engine, rules, role, subscribed: None }
+        Self { engine, rules, role, subscribed: None, attacker: None }
+    }
+
+    /// Lets an attacker begin; the others do nothing.
+    pub(super) fn attack(&mut self, attack: &Attack, net: &mut Net<Self>) {
+        if self.role == Role::Attacker {
+            let rng = self.rules.seed.derive("attacker", u64::from(net.here())).rng();
+            let mut attacker = Box::new(Attacker::new(attack.clone(), rng));
+            let wait = attacker.wait();
+            self.attacker = Some(attacker);
+            self.strike_after(wait, net);
+        }
+    }
+
+    pub(super) fn strike_after(&self, wait: Duration, net: &mut Net<Self>) {
+        net.call_at(net.now().after(wait), Call::Strike);
     }
 
     /// The engine.
@@ -98,20 +127,23 @@ impl GossipNode {
     }
 
     fn drain(&mut self, net: &mut Net<Self>) {
-        let mut accepted = Vec::new();
+        let mut judged = Vec::new();
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { to, message, .. } => self.send(to, message, net),
-                Output::Event(Event::Item { id, deadline: Some(_), .. }) => accepted.push(id),
+                Output::Event(Event::Item { id, payload, deadline: Some(_), .. }) => {
+                    let is_invalid = payload.starts_with(INVALID);
+                    judged.push(Call::Judged(id, if is_invalid { Verdict::Reject } else { Verdict::Accept }));
+                }
                 // Nobody reads here, so nobody can be paused; and no application listens.
                 Output::Pause { .. } | Output::Resume { .. } | Output::Event(_) => {}
             }
         }
-        for id in accepted {
+        for call in judged {
             if self.rules.verdict_delay.is_zero() {
-                self.called(id, net);
+                self.called(call, net);
             } else {
-                net.call_at(net.now().after(self.rules.verdict_delay), id);
+                net.call_at(net.now().after(self.rules.verdict_delay), call);
             }
         }
     }
@@ -119,7 +151,8 @@ impl GossipNode {
     fn send(&self, to: Slot, mut message: Message, net: &mut Net<Self>) {
         let is_control = matches!(message, Message::Control(_));
         match self.role {
-            Role::Honest | Role::Spy => {}
+            Role::Honest | Role::Spy => net.tally.hostile.sent(&message),
+            Role::Attacker => {}
             Role::Silent if is_control => {}
             Role::Liar if is_control => self.lie(&mut message),
             Role::Silent | Role::Liar => return,
@@ -174,8 +207,7 @@ impl GossipNode {
 
 impl Node for GossipNode {
     type Message = Message;
-    /// An application has judged an item, and accepts it.
-    type Signal = ItemId;
+    type Signal = Call;
     type Tally = Spreads;
 
     fn started(&mut self, net: &mut Net<Self>) {
@@ -190,6 +222,7 @@ impl Node for GossipNode {
         match message {
             Message::Item(item) => {
                 let (id, round) = (item.id(), item.round());
+                self.attacker.iter_mut().for_each(|attacker| attacker.keep(&item));
                 match self.engine.item_received(from, item, now) {
                     Received::Pending | Received::Relayed | Received::AtLimit => {
                         let (node, now) = (net.here(), net.true_now());
@@ -210,8 +243,11 @@ impl Node for GossipNode {
         std::hint::black_box((self.engine.stats().copies_received, self.engine.seen_count()));
     }
 
-    fn called(&mut self, accepted: ItemId, net: &mut Net<Self>) {
-        _ = self.engine.report(accepted, Verdict::Accept, net.now());
+    fn called(&mut self, call: Call, net: &mut Net<Self>) {
+        match call {
+            Call::Judged(id, verdict) => _ = self.engine.report(id, verdict, net.now()),
+            Call::Strike => self.strike(net),
+        }
         self.drain(net);
     }
 
@@ -269,6 +305,11 @@ impl Spreads {
     /// How far an item has come; `None` if no copy of it was sent.
     pub fn reach_of(&self, id: &ItemId) -> Option<&Reach> {
         self.places.get(id).and_then(|place| self.reaches.get(*place as usize))
+    }
+
+    /// How far each item has come.
+    pub(super) fn reaches(&self) -> &[Reach] {
+        &self.reaches
     }
 
     fn reach_mut(&mut self, id: ItemId, now: Timestamp) -> &mut Reach {

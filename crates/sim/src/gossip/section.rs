@@ -1,15 +1,20 @@
 //! The keys of a scenario of kind `gossip`, and how it is run.
 
 use bruit_core::Seed;
-use bruit_gossip::{Config, TopicConfig};
+use bruit_gossip::{Config, TopicConfig, Validation};
 use rand::seq::SliceRandom;
 use serde::Deserialize;
 
-use super::{Experiment, Origin, Role, Subscribers};
+use super::{Attack, AttackKind, Experiment, Origin, Role, Subscribers};
 use crate::scenario::{
     Invalid, Run, Scenario,
     known::{self, Known},
 };
+
+/// How many items one blow may have.
+const ITEMS_MAX: u32 = 10_000;
+/// How many ids one announcement may have.
+const IDS_MAX: u32 = 256;
 
 /// The figures of this kind.
 pub(crate) const KNOWN: &[&[Known]] =
@@ -35,6 +40,10 @@ const FIGURES: &[Known] = &[
     Known::mean("recall").share().asked_by("gossip.spy_share"),
     Known::mean("precision_likelihood").share().asked_by("gossip.spy_share"),
     Known::mean("recall_likelihood").share().asked_by("gossip.spy_share"),
+    Known::mean("hostile_reached").share().asked_by("gossip.attack"),
+    Known::mean("hostile_copies_per_node").asked_by("gossip.attack"),
+    Known::mean("hostile_wants_per_node").asked_by("gossip.attack"),
+    Known::plain("taken_again").asked_by("gossip.attack"),
     Known::plain("round_max"),
     Known::plain("pushes_per_item_max"),
 ];
@@ -45,6 +54,7 @@ pub(crate) fn asks(scenario: &Scenario, key: &str) -> bool {
     match key {
         "gossip.optimum" => section.optimum,
         "gossip.spy_share" => section.spy_share > 0.0,
+        "gossip.attack" => section.attack.is_some(),
         "gossip.overlay_metrics" => section.overlay_metrics,
         _ => false,
     }
@@ -70,10 +80,26 @@ pub struct GossipSection {
     pub forger_share: f64,
     /// The share of nodes that look, together, who told them of each item first.
     pub spy_share: f64,
+    /// What some nodes do beside what their engines do.
+    pub attack: Option<AttackSection>,
     /// Whether times are compared with those of a flood over the same links.
     pub optimum: bool,
     /// Whether the shape of the overlay is measured.
     pub overlay_metrics: bool,
+}
+
+/// Nodes that attack.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttackSection {
+    /// What they do.
+    pub kind: AttackKind,
+    /// The share of nodes that do.
+    pub share: f64,
+    /// How long after one blow the next one.
+    pub interval_ms: f64,
+    /// How many items or ids there are in each.
+    pub count: u32,
 }
 
 /// What is published.
@@ -105,6 +131,12 @@ pub enum OriginWord {
     Node(u32),
     /// So many nodes in turn.
     Rotating(u32),
+}
+
+impl GossipSection {
+    fn attack_share(&self) -> f64 {
+        self.attack.as_ref().map_or(0.0, |attack| attack.share)
+    }
 }
 
 impl OriginWord {
@@ -150,17 +182,22 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
         ("gossip.liar_share", section.liar_share),
         ("gossip.forger_share", section.forger_share),
         ("gossip.spy_share", section.spy_share),
+        ("gossip.attack.share", section.attack_share()),
     ] {
         scenario.share_of_nodes(path, share)?;
     }
     scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?;
     scenario.span("load.interval_ms", load.interval_ms)?;
     scenario.span("load.tail_ms", load.tail_ms)?;
-    if section.silent_share + section.liar_share + section.forger_share + section.spy_share > 0.99 {
-        return Err(scenario.invalid("gossip.silent_share", "nobody would be left to publish"));
+    let bad = section.silent_share + section.liar_share + section.forger_share + section.spy_share;
+    if bad + section.attack_share() > 0.99 {
+        let path = if section.attack_share() > bad { "gossip.attack.share" } else { "gossip.silent_share" };
+        return Err(scenario.invalid(path, "nobody would be left to publish"));
     }
     check_load(scenario, &section, &load)?;
-    let config = Config { topics: [(super::the_topic(), section.topic)].into(), ..section.engine };
+    check_attack(scenario, &section)?;
+    let topics = [(super::the_topic(), section.topic)].into();
+    let config = Config { topics, other_topics: None, ..section.engine };
     config.validate().map(drop).map_err(|error| scenario.invalid("gossip", error.to_string()))
 }
 
@@ -185,6 +222,27 @@ fn check_load(scenario: &Scenario, section: &GossipSection, load: &LoadSection) 
     }
 }
 
+fn check_attack(scenario: &Scenario, section: &GossipSection) -> Result<(), Invalid> {
+    let Some(attack) = &section.attack else { return Ok(()) };
+    let interval = scenario.span("gossip.attack.interval_ms", attack.interval_ms)?;
+    if interval.is_zero() {
+        return Err(scenario.invalid("gossip.attack.interval_ms", "there is some time between two blows"));
+    }
+    let most = if attack.kind == AttackKind::Announce { IDS_MAX } else { ITEMS_MAX };
+    if !(1..=most).contains(&attack.count) {
+        return Err(scenario
+            .invalid("gossip.attack.count", format!("{} in a blow, but there must be 1 to {most}", attack.count)));
+    }
+    if attack.share == 0.0 {
+        return Err(scenario.invalid("gossip.attack.share", "nobody attacks"));
+    }
+    if attack.kind == AttackKind::Invalid && section.topic.validation == Validation::Automatic {
+        let invalid = scenario.invalid("gossip.topic.validation", "nobody judges what is valid");
+        return Err(invalid.with_nearest(Some("application".to_owned())));
+    }
+    Ok(())
+}
+
 /// Runs a scenario once.
 pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
     let (section, load) = sections(scenario);
@@ -192,6 +250,15 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
     let nodes = overlay.nodes();
     let shape = section.overlay_metrics.then(|| overlay.metrics(seed));
     let roles = roles(nodes, &section, seed);
+    let attack = section.attack.as_ref().map(|attack| {
+        Ok::<_, Invalid>(Attack {
+            kind: attack.kind,
+            interval: scenario.span("gossip.attack.interval_ms", attack.interval_ms)?,
+            count: attack.count,
+            payload_bytes: load.payload_bytes,
+        })
+    });
+    let attack = attack.transpose()?;
     let experiment = Experiment {
         links: scenario.links()?,
         topic: section.topic,
@@ -213,6 +280,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
         verdict_delay: scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?,
         faults: scenario.faults(seed)?,
         roles,
+        attack,
         has_optimum: section.optimum,
         wire: scenario.wire(),
         lines: scenario.lines(),
@@ -236,6 +304,7 @@ fn roles(nodes: u32, section: &GossipSection, seed: &Seed) -> Vec<Role> {
         (Role::Liar, section.liar_share),
         (Role::Forger, section.forger_share),
         (Role::Spy, section.spy_share),
+        (Role::Attacker, section.attack_share()),
     ] {
         let count = (f64::from(nodes) * share).round() as usize;
         roles.extend(std::iter::repeat_n(role, count));

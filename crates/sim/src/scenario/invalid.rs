@@ -31,7 +31,7 @@ impl Invalid {
     }
 
     #[must_use]
-    pub(super) fn with_nearest(mut self, nearest: Option<String>) -> Self {
+    pub(crate) fn with_nearest(mut self, nearest: Option<String>) -> Self {
         self.nearest = nearest;
         self
     }

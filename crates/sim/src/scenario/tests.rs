@@ -85,6 +85,27 @@ fn what_cannot_be_is_refused_with_line_reason_and_nearest_word() {
 }
 
 #[test]
+fn attacks_that_cannot_be_are_refused() {
+    let attack = |kind: &str, share: f64, interval: f64, count: u32| {
+        let text =
+            format!("[gossip.attack]\nkind = \"{kind}\"\nshare = {share}\ninterval_ms = {interval}\ncount = {count}\n");
+        move |scenario: String| scenario.replace("[gossip.topic]", &(text + "[gossip.topic]"))
+    };
+    refused(attack("uniqe", 0.1, 1.0, 1), 9, "unknown variant", Some("unique"));
+    refused(attack("unique", 0.0, 1.0, 1), 10, "nobody attacks", None);
+    refused(attack("unique", 0.001, 1.0, 1), 10, "nobody; the least is", None);
+    refused(attack("unique", 1.0, 1.0, 1), 10, "nobody would be left to publish", None);
+    refused(attack("unique", 0.1, 0.0, 1), 11, "some time between two blows", None);
+    refused(attack("unique", 0.1, 1.0, 0), 12, "0 in a blow", None);
+    refused(attack("unique", 0.1, 1.0, 10_001), 12, "10001 in a blow", None);
+    refused(attack("announce", 0.1, 1.0, 257), 12, "257 in a blow, but there must be 1 to 256", None);
+    refused(attack("invalid", 0.1, 1.0, 1), 15, "nobody judges what is valid", Some("application"));
+    for (kind, count) in [("unique", 1), ("unique", 10_000), ("announce", 256), ("replay", 1)] {
+        parse(&attack(kind, 0.1, 1.0, count)(GOOD.to_owned())).unwrap();
+    }
+}
+
+#[test]
 fn claims_that_can_never_be_judged_are_refused_before_anything_is_run() {
     let put = |line: &'static str| move |text: String| text + line;
     let swap = |old: &'static str, new: &'static str| move |text: String| text.replace(old, new);
@@ -103,7 +124,8 @@ fn claims_that_can_never_be_judged_are_refused_before_anything_is_run() {
 
 #[test]
 fn a_run_prints_the_figures_that_are_known_before_it_and_no_others() {
-    let all = "[gossip]\noptimum = true\noverlay_metrics = true\nspy_share = 0.2\n[gossip.topic]";
+    let all = "[gossip]\noptimum = true\noverlay_metrics = true\nspy_share = 0.2\n[gossip.attack]\n\
+        kind = \"unique\"\nshare = 0.1\ninterval_ms = 1000\ncount = 1\n[gossip.topic]";
     let gossip = parse(&GOOD.replace("[gossip.topic]", all)).unwrap();
     let rpc =
         parse("kind = \"rpc\"\nnodes = 20\n[rpc]\nwarm_up = 20\ncalls = 20\nbehaves_for = 20\nturncoat_share = 0.1\n")
