@@ -1,7 +1,10 @@
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
-use bruit_sim::{Options, Scenario, scenario::Change};
+use bruit_sim::{Options, Overlay, Scenario, scenario::Change};
 
 /// What the command line says instead of the scenario's file.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -18,6 +21,10 @@ pub(crate) struct Choice {
     /// Another value for a key of the file: `--set load.messages=3`, `--set fault.0.share=0.5`.
     #[arg(long, value_name = "KEY=VALUE", value_parser = change)]
     pub(crate) set: Vec<Change>,
+    /// Another overlay: a file with an edge a line, two numbers of nodes, as `--save-overlay` writes it. There are as many nodes as
+    /// it needs, unless `--nodes` says how many.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overlay: Option<PathBuf>,
     /// Encodes every frame and decodes it again: the trace must be the same.
     #[arg(long)]
     pub(crate) wire: bool,
@@ -31,7 +38,14 @@ impl Choice {
     pub(crate) fn load(&self, path: &Path) -> anyhow::Result<Scenario> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let options = Options { nodes: self.nodes, seed: self.seed, runs: self.runs, is_wire: self.wire };
+        let mut options =
+            Options { nodes: self.nodes, seed: self.seed, runs: self.runs, edges: None, is_wire: self.wire };
+        if let Some(file) = &self.overlay {
+            let edges = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let overlay = Overlay::from_text(&edges).with_context(|| file.display().to_string())?;
+            options.nodes.get_or_insert(overlay.nodes());
+            options.edges = Some(edges);
+        }
         if self.set.is_empty() {
             return Scenario::parse(&name, &text, options).with_context(|| path.display().to_string());
         }
@@ -56,6 +70,7 @@ impl Choice {
             flags.extend(number.map(|number| format!(" --{flag} {number}")));
         }
         flags.extend(self.set.iter().map(|change| format!(" --set {}", quoted(change))));
+        flags.extend(self.overlay.iter().map(|file| format!(" --overlay {}", file.display())));
         flags.extend(self.wire.then_some(" --wire"));
         flags
     }

@@ -1,9 +1,11 @@
 use std::{
+    fs,
     io::{self, BufWriter, Write as _},
     path::PathBuf,
 };
 
-use bruit_sim::{Scenario, TraceLines};
+use anyhow::{Context, ensure};
+use bruit_sim::{Scenario, TraceLines, scenario::Kind};
 
 use crate::{choice::Choice, parallel, shown::Shown};
 
@@ -16,6 +18,9 @@ pub(crate) struct Args {
     /// Prints nothing but the JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Writes who was connected to whom at the end of the first run into a file, an edge a line; only where nodes find each other.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_overlay: Option<PathBuf>,
     /// Prints a line for everything that happens to a node before the figures; one run after the other.
     #[arg(long, conflicts_with = "json")]
     pub(crate) trace: bool,
@@ -35,7 +40,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
         scenario = scenario.with_lines(lines(args));
         threads = Some(1);
     }
-    let shown = Shown::of(&scenario, parallel::runs(&scenario, threads)?)?;
+    ensure!(
+        args.save_overlay.is_none() || scenario.file().kind == Kind::Network,
+        "{}: nodes find each other in scenarios of kind `network` only; there is no overlay to save",
+        args.scenario.display()
+    );
+    let runs = parallel::runs(&scenario, threads)?;
+    if let (Some(file), Some(overlay)) = (&args.save_overlay, runs.first().and_then(|run| run.overlay.as_ref())) {
+        fs::write(file, overlay.to_text()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let shown = Shown::of(&scenario, runs)?;
     let table = if args.json { String::new() } else { shown.table() };
     writeln!(io::stdout(), "{table}{}", shown.json())?;
     if !shown.holds() {

@@ -58,6 +58,27 @@ fn a_trace_has_a_line_for_everything_and_changes_nothing() {
 }
 
 #[test]
+fn an_overlay_that_nodes_grew_carries_items_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("edges.txt");
+    let edges = file.to_str().unwrap();
+    let grown = ["--nodes", "30", "--set", "network.restart.dead_share=0", "--save-overlay", edges];
+    let grown = bruit_sim("grown.toml", &grown);
+    assert_eq!(grown.code, Some(0), "{}", grown.stderr);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.lines().count() > 100 && text.lines().all(|line| line.split(' ').count() == 2), "{text}");
+
+    let spread = bruit_sim("neighbour_cast.toml", &["--overlay", edges, "--runs", "1"]);
+    assert_eq!((spread.code, json(&spread)["nodes"].as_f64()), (Some(0), Some(30.0)), "{}", spread.stderr);
+    let few = bruit_sim("neighbour_cast.toml", &["--overlay", edges, "--nodes", "5"]);
+    assert_eq!(few.code, Some(2));
+    assert!(few.stderr.contains("among 5"), "{}", few.stderr);
+    assert_eq!(bruit_sim("neighbour_cast.toml", &["--save-overlay", edges]).code, Some(2));
+    assert_eq!(bruit_sim("grown.toml", &["--overlay", edges]).code, Some(2));
+    assert_eq!(bruit_sim("neighbour_cast.toml", &["--overlay", "nowhere.txt"]).code, Some(2));
+}
+
+#[test]
 fn a_hundred_nodes_leave_the_same_trace_through_the_wire() {
     for scenario in fs::read_dir(scenarios()).unwrap().map(|entry| entry.unwrap().path()) {
         let name = scenario.file_name().unwrap().to_str().unwrap();

@@ -108,7 +108,7 @@ impl Kind {
 }
 
 /// What the caller sets beside the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Another number of nodes.
     pub nodes: Option<u32>,
@@ -116,6 +116,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Another number of runs.
     pub runs: Option<u32>,
+    /// Other edges instead of its overlay, in the form of [`Overlay::to_text`].
+    pub edges: Option<String>,
     /// Whether every frame is encoded and decoded.
     pub is_wire: bool,
 }
@@ -163,6 +165,9 @@ impl Scenario {
                 load.origin = load.origin.among(nodes, file.nodes);
             }
             file.nodes = nodes;
+        }
+        if let Some(edges) = &options.edges {
+            file.overlay = Some(OverlaySection::EdgeText(edges.clone()));
         }
         file.seed = options.seed.unwrap_or(file.seed);
         file.runs = options.runs.unwrap_or(file.runs);

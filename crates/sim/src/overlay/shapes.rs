@@ -4,6 +4,7 @@ use bruit_core::Seed;
 use rand::RngExt;
 
 use super::{Overlay, OverlayError};
+use crate::scenario::NODES_MAX;
 
 impl Overlay {
     /// Every node has exactly `degree` neighbours: a circle of neighbours whose edges were swapped by chance, ten times each.
@@ -94,7 +95,11 @@ impl Overlay {
                 _ => return Err(OverlayError::NoEdge { line: number }),
             }
         }
-        let nodes = edges.iter().map(|(a, b)| a.max(b) + 1).max().unwrap_or(0);
+        let last = edges.iter().map(|(a, b)| *a.max(b)).max();
+        if let Some(node) = last.filter(|node| *node >= NODES_MAX) {
+            return Err(OverlayError::NoSuchNode { node, nodes: NODES_MAX });
+        }
+        let nodes = last.map_or(0, |node| node + 1);
         Self::of_edges(nodes, edges)
     }
 
@@ -142,5 +147,9 @@ mod tests {
         assert_eq!(Overlay::from_text(&overlay.to_text()), Ok(overlay));
         assert_eq!(Overlay::from_text("0 1 # a\n\n# b\n2 1").unwrap().edges(), [(0, 1), (2, 1)]);
         assert_eq!(Overlay::from_text("0 1\n0 x"), Err(OverlayError::NoEdge { line: 2 }));
+        for node in [NODES_MAX, u32::MAX] {
+            let none = Err(OverlayError::NoSuchNode { node, nodes: NODES_MAX });
+            assert_eq!(Overlay::from_text(&format!("0 {node}")), none);
+        }
     }
 }
