@@ -84,7 +84,7 @@ impl<'a> Choosing<'a> {
         holders: impl Fn(&PeerId) -> usize,
         now: Timestamp,
     ) -> Option<Choice> {
-        if self.refused.len() >= REFUSED_MIN.max(self.target) {
+        if self.refused.len() >= self.refused_max() {
             return None;
         }
         loop {
@@ -99,6 +99,10 @@ impl<'a> Choosing<'a> {
                 (self.root_max, self.share) = (self.root_max.saturating_mul(2), None);
             }
         }
+    }
+
+    fn refused_max(&self) -> usize {
+        REFUSED_MIN.max(self.target)
     }
 
     /// A root cannot be refused for more than this.
@@ -152,9 +156,12 @@ impl<'a> Choosing<'a> {
         std::iter::once(first).chain(others).min_by_key(count)
     }
 
-    /// Whether so few slots are taken that the proven come first, as after a restart.
+    /// Whether so few slots are taken that the proven come first, as after a restart, and not too many of those were refused: they
+    /// may all be gone or full.
     fn is_settling(&self) -> bool {
-        self.taken.values().sum::<usize>() < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
+        let is_hopeful = self.refused.len() < self.refused_max() / 2;
+        is_hopeful
+            && self.taken.values().sum::<usize>() < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
     }
 
     fn root_has_room(&self, root: Root) -> bool {

@@ -201,3 +201,24 @@ fn the_proven_come_first_until_so_many_slots_are_taken() {
     assert_eq!([0, 27].map(&mut reached), [100, 100]);
     assert!((30..70).contains(&reached(28)));
 }
+
+#[test]
+fn fault_who_is_reached_no_more_does_not_keep_strangers_away() {
+    let mut book = book((0..40).map(|number| [77, number, 1, number]));
+    for number in 0..40_u8 {
+        book.dial_succeeded(&Endpoint::tcp([20, number, 1, 1].into(), 4_001), peer(number.into()), T);
+    }
+    let (lineage, later) = (Lineage::default(), T.after(Duration::from_secs(3_600)));
+    let mut choosing = Choosing::new(32, false, &lineage, []);
+    let mut strangers = 0;
+    // Peering lets all of *tried* rest: they are gone, or full.
+    while let Some(choice) = choosing.next(&mut book, |_| false, |_| 0, later).filter(|_| strangers < 32) {
+        if choice.table == Table::Tried {
+            choosing.refused(choice);
+        } else {
+            choosing.started(&choice);
+            strangers += 1;
+        }
+    }
+    assert!(strangers > 8, "{strangers} strangers were proposed");
+}
