@@ -264,10 +264,18 @@ fn fault_where_a_peer_says_it_listens_is_told_when_it_was_reached_there_or_other
     assert_eq!(told_of(&mut book, SampleRules::default()).len(), 2);
     assert_eq!(book.dial_succeeded(&spread(1), peer(1), at(1)), Succeeded::Tried);
     assert_eq!(told_of(&mut book, proven), [spread(1)], "the other one may be anybody's");
-    // What others told first is told on, whoever claims it later.
+    // What others tell is told on, whoever claims it, and a peer's word about itself is nobody else's.
+    let itself = Source::Peer { peer: peer(1), group: NetGroup::V4(9) };
+    book.heard(Hearsay { source: itself, ..told(Some(peer(1)), spread(2), None) }, at(2));
+    assert_eq!(told_of(&mut book, proven), [spread(1)]);
+    book.heard(told(Some(peer(1)), spread(2), None), at(2));
+    assert_eq!(told_of(&mut book, proven), [spread(1), spread(2)]);
     book.heard(told(Some(peer(2)), spread(3), None), at(2));
     book.hello_received(peer(2), &[spread(3)], &spread(3), at(3));
-    assert_eq!(told_of(&mut book, proven).len(), 2);
+    assert_eq!(told_of(&mut book, proven).len(), 3);
+    book.heard(seed(spread(4)), at(2));
+    book.hello_received(peer(3), &[spread(4)], &spread(4), at(3));
+    assert_eq!(told_of(&mut book, proven).len(), 4);
 }
 
 #[test]

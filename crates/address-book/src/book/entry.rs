@@ -42,6 +42,8 @@ pub(crate) enum Mark {
     OwnClaim = 2,
     Stored = 4,
     Unsaved = 8,
+    /// Nobody but its peer told of it.
+    Unheard = 16,
 }
 
 /// Dials that failed before anything succeeded. Bitcoin Core: 3 for an entry never reached.
@@ -97,10 +99,10 @@ impl Entry {
         if self.is_tried() { 2 } else { u8::from(self.is(Mark::OwnClaim)) }
     }
 
-    /// Whether nobody but its peer says that it is there: this node never reached it, and nobody else told of it before.
+    /// Whether nobody but its peer says that it is there: this node never reached it, and nobody else told of it.
     #[inline]
     pub(crate) fn is_unproven_claim(&self) -> bool {
-        self.is(Mark::OwnClaim) && !self.is_tried() && self.last_success.is_never() && self.told_by == NOBODY
+        self.is(Mark::Unheard) && !self.is_tried() && self.last_success.is_never()
     }
 
     /// Whether it is not worth its place, by Bitcoin Core's rules.
@@ -204,7 +206,7 @@ impl Entries {
             counted: Secs::NEVER,
             failures: 0,
             more_places: 0,
-            flags: if new.is_own_claim { Mark::OwnClaim as u8 } else { 0 },
+            flags: if new.is_own_claim { Mark::OwnClaim as u8 | Mark::Unheard as u8 } else { 0 },
         };
         self.orphans += usize::from(entry.peer == NOBODY);
         let hash_of_new = hash(&self.secret, &entry.spot);

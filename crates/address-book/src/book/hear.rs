@@ -114,13 +114,14 @@ impl AddressBook {
                 endpoint,
                 is_own_claim: false,
             },
+            // What a peer tells of itself rests on nobody else's word.
             Source::Peer { peer: told_by, group } => News {
                 last_seen: believed(last_seen, now),
-                told_by: Some(told_by),
+                told_by: Some(told_by).filter(|told_by| peer != Some(*told_by)),
                 source_group: group,
                 peer,
                 endpoint,
-                is_own_claim: false,
+                is_own_claim: peer == Some(told_by),
             },
         };
         self.take(news, now)
@@ -242,6 +243,11 @@ impl AddressBook {
                 return Heard::Disputed;
             }
             _ => {}
+        }
+        if !news.is_own_claim
+            && let Some(entry) = self.entries.get_mut(number)
+        {
+            entry.mark(Mark::Unheard, false);
         }
         let mut is_changed = match news.peer {
             Some(claimed) if known.is_none() && self.make_room_at(&claimed, u8::from(news.is_own_claim), now) => {

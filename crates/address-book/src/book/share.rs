@@ -19,7 +19,7 @@ pub struct SampleRules {
     pub most: usize,
     /// Which ones.
     pub order: SampleOrder,
-    /// Whether where a peer says it listens is told before anybody else told of it and before it was reached there. Where peers
+    /// Whether where a peer says it listens is told before anybody else tells of it and before it was reached there. Where peers
     /// are dialled back anyway, it need not be.
     pub unproven_claims: bool,
 }

@@ -297,7 +297,10 @@ impl AddressBook {
         if !is_tried {
             more.iter().for_each(|source| self.entries.add_source(number, *source));
         }
+        let is_heard = self.entries.sources(number).count() > 1;
         if let Some(entry) = self.entries.get_mut(number) {
+            // Who told of it is not stored: it counts as claimed only until somebody tells of it again.
+            entry.mark(Mark::Unheard, record.is_own_claim && record.told_by.is_none() && !is_heard);
             entry.last_attempt = Secs::of_option(record.last_attempt.map(|attempt| attempt.min(now)));
             entry.last_success = Secs::of_option(record.last_success.map(|success| success.min(now)));
             entry.failures = u16::try_from(record.failures).unwrap_or(u16::MAX);
