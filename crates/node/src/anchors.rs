@@ -9,8 +9,8 @@ use crate::storage::{Batch, Loaded, RowTable};
 
 /// The only row of its table.
 const KEY: &[u8] = b"anchors";
-/// How many are read at most: what peering names where 256 outbound peers are wanted.
-const READ_MAX: usize = 64;
+/// How many are read at most: what peering names.
+const READ_MAX: usize = 32;
 
 /// One of them, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -165,7 +165,10 @@ impl<C: Copy + Ord> Engine<C> {
         };
         let endpoints = self.peers.values().filter(may_stay).filter_map(|known| {
             let mut origins = known.connections.iter().map(|(_, origin)| origin);
-            origins.find(|origin| origin.is_dialled()).map(Origin::endpoint)
+            let dialled = origins.clone().find(|origin| origin.is_dialled());
+            // Who has a slot was dialled, even if only the connection that it made is left.
+            let held = || origins.next().filter(|_| matches!(known.state, State::Held(_)));
+            dialled.or_else(held).map(Origin::endpoint)
         });
         endpoints.chain(self.dialling.under_way.keys())
     }

@@ -13,6 +13,8 @@ use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mod
 const ANCHOR_ONE_IN: usize = 4;
 /// So many are remembered at least. Bitcoin Core: 2.
 const ANCHORS_MIN: usize = 2;
+/// So many at most. 32: a guess, less than is dialled in one burst.
+const ANCHORS_MAX: usize = 32;
 
 /// When what is done again and again is due next.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     /// The peers to dial first after a restart: those that this node dialled and that are connected longest, quiet ones first, as
-    /// many as a quarter of the outbound peers that it wants.
+    /// many as a quarter of the outbound peers that it wants, from 2 to 32.
     pub fn anchors(&self) -> Vec<(Endpoint, PeerId)> {
         let chosen = self.peers.keys().filter_map(|peer| {
             let class = self.class_of(peer).filter(|class| matches!(class, SlotClass::Outbound | SlotClass::Quiet))?;
@@ -38,7 +40,7 @@ impl<C: Copy + Ord> Engine<C> {
         });
         let mut chosen: Vec<_> = chosen.collect();
         chosen.sort_unstable();
-        let count = (self.config().outbound_target / ANCHOR_ONE_IN).max(ANCHORS_MIN);
+        let count = (self.config().outbound_target / ANCHOR_ONE_IN).clamp(ANCHORS_MIN, ANCHORS_MAX);
         chosen.into_iter().take(count).map(|(_, _, peer, endpoint)| (endpoint, peer)).collect()
     }
 

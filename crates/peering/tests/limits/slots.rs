@@ -144,6 +144,11 @@ fn so_many_anchors_are_remembered() {
     assert_eq!([1, 7, 8, 9].map(anchors), [1, 7, 8, 8], "a quarter of 32");
     let anchors = |target| with_outbound(Config { outbound_target: target, ..Config::default() }, 4, 1).anchors().len();
     assert_eq!([4, 8, 11, 12].map(anchors), [2, 2, 2, 3], "two at least");
+    let anchors = |target| {
+        let config = Config { outbound_target: target, ..Config::default() };
+        with_outbound(config, 40, 1).anchors().len()
+    };
+    assert_eq!([124, 128, 132].map(anchors), [31, 32, 32], "32 at most");
 }
 
 #[test]
