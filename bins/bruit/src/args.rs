@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Shows or checks settings
     Config(ConfigArgs),
-    /// Lists every cap, interval and quota, as the settings make it, and where its default comes from
+    /// Lists the caps, intervals and quotas of address book, address exchange and peering, as the settings make them, and where its default comes from
     Limits(LimitsArgs),
     /// Stops a running node and waits for its end
     Shutdown(Api),

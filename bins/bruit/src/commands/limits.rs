@@ -1,4 +1,4 @@
-//! What bounds a node: every cap, interval and quota, as the settings make it.
+//! What bounds a node: the caps, intervals and quotas of the crates that list theirs, as the settings make them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -63,12 +63,12 @@ fn limits_are_listed_as_the_settings_make_them() {
     assert_eq!(values("Config::outbound_target"), ["outbound", "31", "32", "Factom: 32"]);
     let ping = ["peering.ping_interval_ms", "15,500 ms", "15 s", "Factom: 15 s"];
     assert_eq!(values("Config::ping_interval"), ping);
-    assert_eq!(values("ANCHORS"), ["", "2", "2", "Bitcoin Core: 2"]);
+    assert_eq!(values("ANCHORS_MIN"), ["", "2", "2", "Bitcoin Core: 2"]);
 
     let text = String::from_utf8(run(set).stdout).unwrap();
     let line = text.lines().find(|line| line.starts_with(ping[0])).unwrap();
     assert_eq!(line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect::<Vec<_>>(), ping);
-    assert!(text.lines().any(|line| line.starts_with("peering ANCHORS  ")), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("peering ANCHORS_MIN  ")), "{text}");
 }
 
 #[test]
