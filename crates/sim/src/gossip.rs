@@ -13,5 +13,5 @@ pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
 pub use measures::{Measures, Spread, Unmasking};
 pub(crate) use message::{sealer, the_topic};
 pub use node::{Call, GossipNode, Reach, Rules, Spreads};
-pub use section::{GossipSection, LoadSection, OriginWord, SubscribersWord};
+pub use section::{AttackSection, GossipSection, LoadSection, OriginWord, SubscribersWord};
 pub(crate) use section::{KNOWN, asks, check, run};

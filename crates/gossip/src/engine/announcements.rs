@@ -165,9 +165,10 @@ impl Engine {
     pub(super) fn flush_announcements(&mut self, now: Timestamp) {
         self.timers.replace(self.announcements.flush_at.take(), None, Deadline::Announcements);
         self.announcements.last_flush = now;
+        let is_full = self.announcements.waiting.len() >= WAITING_MAX;
+        let is_all = self.announcements.is_quiet() || !self.announcements.is_calm() || is_full;
         self.announcements.take_second(now);
         let mut waiting = std::mem::take(&mut self.announcements.waiting);
-        let is_all = self.announcements.is_quiet() || !self.announcements.is_calm() || waiting.len() >= WAITING_MAX;
         for entry in &mut waiting {
             self.spare_who_knows(entry);
             entry.has_waited |= is_all;

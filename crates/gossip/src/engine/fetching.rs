@@ -16,8 +16,8 @@ use crate::{Announcement, Carry, ControlMessage, Event, ItemId, Policy, Priority
 /// use more of this part than if all connected ones shared it evenly.
 const REFUSE_PART: usize = 5;
 
-/// The part of all fetches, at the end, in which every connected peer has as much room as any other, whatever the others take: who
-/// announces what nobody has must not keep others from being heard. Half: a guess.
+/// The last part of the room for fetches is not for those who hold as much as an even share of it already: who announces what nobody
+/// has must not keep others from being heard. Half: a guess.
 const FAIR_PART: usize = 2;
 
 impl Engine {

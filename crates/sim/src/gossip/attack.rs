@@ -48,7 +48,7 @@ pub enum AttackKind {
 pub(super) struct Attacker {
     attack: Attack,
     rng: ChaCha8Rng,
-    /// Items of others.
+    /// Copies that others sent, of attackers too.
     kept: Vec<ItemMessage>,
     next: usize,
 }

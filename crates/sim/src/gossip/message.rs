@@ -1,6 +1,6 @@
-use bruit_core::{NetworkId, Timestamp};
 use std::fmt::{self, Write as _};
 
+use bruit_core::{NetworkId, Timestamp};
 use bruit_gossip::{
     Announced, Announcement, ControlMessage, Hop, ItemMessage, ItemsFrame, Message, Moment, RootTag, Sealer, Topic,
 };

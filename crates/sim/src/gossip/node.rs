@@ -157,6 +157,7 @@ impl GossipNode {
             Role::Liar if is_control => self.lie(&mut message),
             Role::Silent | Role::Liar => return,
             Role::Forger => {
+                net.tally.hostile.sent(&message);
                 if let Message::Item(item) = &mut message {
                     *item = item.on(Hop { round: 1, ..item.hop().clone() });
                 }
@@ -282,6 +283,9 @@ impl Node for GossipNode {
         self.engine.self_described(self.rules.short_id_of(net.here()));
         if let Some(topic) = self.subscribed.clone() {
             self.subscribe(&topic, net);
+        }
+        if let Some(attacker) = &self.attacker {
+            self.strike_after(attacker.interval(), net);
         }
     }
 }
