@@ -17,6 +17,8 @@ fn config(number: u8, seeds: &[&Handle]) -> Config {
         ..Config::default()
     };
     config.files.try_timeout_ms = 300;
+    // By trees a newcomer would hear of the last ones of the chain by their ids.
+    config.policy = Some("fanout".parse().unwrap());
     config
 }
 
