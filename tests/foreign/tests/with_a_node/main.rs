@@ -58,7 +58,8 @@ async fn says_hello_and_is_told_addresses() {
 #[tokio::test]
 async fn publishes_and_is_delivered_to() {
     in_time(async {
-        let node = Bruit::start(NETWORK, &[]).await;
+        // The client adopts nobody's tree: it is to get copies unasked.
+        let node = Bruit::start(NETWORK, &["--policy", "fanout"]).await;
         let mut client = connected(&node).await;
         let (mut gossip, _rpc) = client.open_lanes().await.unwrap();
 
