@@ -52,6 +52,9 @@ pub(crate) struct SettingsArgs {
     /// How many peers that dialled us to keep; 150 in the profile bruit
     #[arg(long, value_name = "COUNT")]
     inbound_max: Option<String>,
+    /// How messages are relayed, such as `tree` or `fanout`; as the profile says unless given
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
     /// How many peers one relay step of the policy fanout reaches; 16
     #[arg(long, value_name = "COUNT")]
     fanout: Option<String>,
@@ -126,6 +129,7 @@ impl SettingsArgs {
             is("allow_private_addrs", self.allow_private_addrs, "true"),
             one("outbound", &self.outbound),
             one("inbound_max", &self.inbound_max),
+            one("policy", &self.policy),
             one("fanout", &self.fanout),
             one("rounds", &self.rounds),
             named(many("topics", &self.topic), "--topic"),
