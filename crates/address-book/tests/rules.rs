@@ -474,3 +474,18 @@ fn what_one_book_exports_another_imports_and_stores() {
     assert_eq!((changes.entries.len(), changes.bans.len()), (20, 1));
     assert_eq!(old.import(new.records(at(0)), at(0)).refused, 20, "what is known already is not taken again");
 }
+
+#[test]
+fn fault_an_ignored_peer_tells_of_itself_in_vain() {
+    let mut book = book();
+    let itself = |endpoint| Hearsay {
+        source: Source::Peer { peer: peer(1), group: NetGroup::V4(9) },
+        ..told(Some(peer(1)), endpoint, None)
+    };
+    assert_eq!(book.heard(itself(spread(1)), at(0)), Heard::Added);
+    book.conduct(peer(1), Conduct::AnsweredFalsely, 10_000, at(300));
+    book.conduct(peer(1), Conduct::BrokeProtocol, 10_000, at(300));
+    book.judged(peer(1), -100_000, at(300));
+    let ignored = Heard::Refused(HeardRefusal::Ignored);
+    assert_eq!(book.heard(itself(spread(2)), at(301)), ignored);
+}

@@ -150,6 +150,8 @@ pub(crate) struct NewEntry {
     pub(crate) source: NetGroup,
     pub(crate) told_by: Option<PeerId>,
     pub(crate) is_own_claim: bool,
+    /// Nobody but its peer told of it.
+    pub(crate) is_unheard: bool,
     pub(crate) first_seen: Secs,
     pub(crate) last_seen: Secs,
 }
@@ -206,7 +208,8 @@ impl Entries {
             counted: Secs::NEVER,
             failures: 0,
             more_places: 0,
-            flags: if new.is_own_claim { Mark::OwnClaim as u8 | Mark::Unheard as u8 } else { 0 },
+            flags: if new.is_own_claim { Mark::OwnClaim as u8 } else { 0 }
+                | if new.is_unheard { Mark::Unheard as u8 } else { 0 },
         };
         self.orphans += usize::from(entry.peer == NOBODY);
         let hash_of_new = hash(&self.secret, &entry.spot);

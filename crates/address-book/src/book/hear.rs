@@ -86,6 +86,13 @@ struct News {
     is_own_claim: bool,
 }
 
+impl News {
+    /// Whether it rests on nobody's word but its peer's.
+    fn is_unheard(&self) -> bool {
+        self.is_own_claim || self.told_by.is_some() && self.told_by == self.peer
+    }
+}
+
 /// How far ahead a claimed time may lie. Bitcoin Core: 10 min.
 const FUTURE_MAX: Duration = Duration::from_secs(10 * 60);
 /// How old counts what claims no time that can be believed. Bitcoin Core: 5 days.
@@ -114,14 +121,13 @@ impl AddressBook {
                 endpoint,
                 is_own_claim: false,
             },
-            // What a peer tells of itself rests on nobody else's word.
             Source::Peer { peer: told_by, group } => News {
                 last_seen: believed(last_seen, now),
-                told_by: Some(told_by).filter(|told_by| peer != Some(*told_by)),
+                told_by: Some(told_by),
                 source_group: group,
                 peer,
                 endpoint,
-                is_own_claim: peer == Some(told_by),
+                is_own_claim: false,
             },
         };
         self.take(news, now)
@@ -215,6 +221,7 @@ impl AddressBook {
             return Heard::Refused(HeardRefusal::EndpointsFull);
         }
         self.vacate(place);
+        let is_unheard = news.is_unheard();
         let peer = news.peer.map(|peer| self.peers.find_or_add(peer, now));
         let number = self.insert_entry(NewEntry {
             endpoint: news.endpoint,
@@ -223,6 +230,7 @@ impl AddressBook {
             source: news.source_group,
             told_by: news.told_by,
             is_own_claim: news.is_own_claim,
+            is_unheard,
             first_seen: Secs::of(now),
             last_seen: Secs::of(news.last_seen),
         });
@@ -244,7 +252,7 @@ impl AddressBook {
             }
             _ => {}
         }
-        if !news.is_own_claim
+        if !news.is_unheard()
             && let Some(entry) = self.entries.get_mut(number)
         {
             entry.mark(Mark::Unheard, false);

@@ -283,6 +283,9 @@ impl AddressBook {
         {
             return None;
         }
+        // Not all who told of it are stored: what its peer named counts so until somebody tells of it again.
+        let is_told_by_itself = record.told_by.is_some() && record.told_by == record.peer;
+        let is_named_only = record.is_own_claim && record.told_by.is_none() && more.is_empty();
         let peer = record.peer.map(|peer| self.peers.find_or_add(peer, now));
         let number = self.insert_entry(NewEntry {
             endpoint: record.endpoint,
@@ -291,16 +294,14 @@ impl AddressBook {
             source: *first,
             told_by: record.told_by,
             is_own_claim: record.is_own_claim,
+            is_unheard: is_told_by_itself || is_named_only,
             first_seen: Secs::of(record.first_seen.min(now)),
             last_seen: Secs::of(record.last_seen.min(now)),
         });
         if !is_tried {
             more.iter().for_each(|source| self.entries.add_source(number, *source));
         }
-        let is_heard = self.entries.sources(number).count() > 1;
         if let Some(entry) = self.entries.get_mut(number) {
-            // Who told of it is not stored: it counts as claimed only until somebody tells of it again.
-            entry.mark(Mark::Unheard, record.is_own_claim && record.told_by.is_none() && !is_heard);
             entry.last_attempt = Secs::of_option(record.last_attempt.map(|attempt| attempt.min(now)));
             entry.last_success = Secs::of_option(record.last_success.map(|success| success.min(now)));
             entry.failures = u16::try_from(record.failures).unwrap_or(u16::MAX);

@@ -14,6 +14,7 @@ fn new_entry(last: u8) -> NewEntry {
         source: NetGroup::V4(7),
         told_by: None,
         is_own_claim: false,
+        is_unheard: false,
         first_seen: Secs::of(at(0)),
         last_seen: Secs::of(at(0)),
     }
