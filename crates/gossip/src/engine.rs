@@ -235,6 +235,7 @@ impl Engine {
         if self.peers.contains(to) {
             self.outputs.push_back(Output::Event(Event::FramesLost { peer: to, frames }));
             self.repeat_subscriptions(to);
+            self.may_not_have_heard(to);
         }
     }
 

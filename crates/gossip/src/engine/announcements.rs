@@ -1,10 +1,10 @@
 //! Ids that wait to be announced, so that an announcement is no packet of its own under load.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use bruit_core::{Slot, Timestamp};
 
-use super::{Engine, Message, Output, known_by::KnownBy, peers::Peer, timers::Deadline};
+use super::{Engine, Message, Output, known_by::KnownBy, timers::Deadline};
 use crate::{Announced, Announcement, Topic};
 
 /// For how long ids are gathered when little is announced: own trees bear 5 ms a hop (p99 1.03), and 10 ms hardly.
@@ -16,16 +16,11 @@ const GATHER: u64 = 6;
 /// For how long ids are gathered at most while nobody lacks anything: then they are a precaution, not how items come.
 const GATHER_FOR_CALM: Duration = Duration::from_millis(250);
 /// How many ids make a packet then.
-const GATHER_CALM: u64 = 24;
+const GATHER_CALM: u64 = 64;
 /// It is calm while fewer than one in so many items is asked for.
 const CALM_ONE_IN: u64 = 50;
 /// Below so many ids a second, their packets cost next to nothing.
 const QUIET_PER_SECOND: u64 = 20;
-/// How long after this node could have told an id it does, where the other end of the link was to tell it: longer than a body
-/// takes where all are busy, because by then the other end has told it, or has the body from here.
-const SECOND_AFTER: Duration = Duration::from_millis(250);
-/// How many ids wait for that; what is gathered last comes on top, at most as much as waits.
-const SECOND_MAX: usize = 1_024;
 /// How many ids wait at most.
 const WAITING_MAX: usize = 256;
 /// The span over which the rate is measured.
@@ -37,27 +32,13 @@ struct Waiting {
     topic: Topic,
     announced: Announced,
     is_ahead: bool,
-    is_precaution: bool,
     to: KnownBy,
-    /// It was left to the other end for long enough, or may not be.
-    has_waited: bool,
-}
-
-impl Waiting {
-    /// Whether this end of a link tells an id before the other one does, which then needs not tell it any more. Each end
-    /// tells about half of all ids first.
-    fn is_told_first(&self, peer: &Peer) -> bool {
-        let is_odd = self.announced.id.as_bytes().first().is_some_and(|byte| byte & 1 == 1);
-        !self.is_precaution || self.has_waited || is_odd == peer.traits.is_outbound
-    }
 }
 
 /// What waits to be announced, and how much was of late.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
     waiting: Vec<Waiting>,
-    /// What the other ends of links are to tell first, and until when.
-    second: VecDeque<(Timestamp, Waiting)>,
     flush_at: Option<Timestamp>,
     last_flush: Timestamp,
     span_start: Timestamp,
@@ -120,16 +101,7 @@ impl Announcements {
     }
 
     pub(super) fn peer_disconnected(&mut self, slot: Slot) {
-        let second = self.second.iter_mut().map(|(_, waiting)| waiting);
-        self.waiting.iter_mut().chain(second).for_each(|waiting| waiting.to.remove(slot));
-    }
-
-    /// What has been left to the other ends for long enough, or is too much to wait.
-    fn take_second(&mut self, now: Timestamp) {
-        let due = self.second.iter().take_while(|(until, _)| *until <= now).count();
-        let too_many = self.second.len().saturating_sub(SECOND_MAX);
-        let taken = self.second.drain(..due.max(too_many));
-        self.waiting.extend(taken.map(|(_, entry)| Waiting { has_waited: true, ..entry }));
+        self.waiting.iter_mut().for_each(|waiting| waiting.to.remove(slot));
     }
 }
 
@@ -145,7 +117,7 @@ impl Engine {
         let announcements = &mut self.announcements;
         announcements.measure(now);
         announcements.in_span = announcements.in_span.saturating_add(1);
-        announcements.waiting.push(Waiting { topic, announced, is_ahead, is_precaution, to, has_waited: false });
+        announcements.waiting.push(Waiting { topic, announced, is_ahead, to });
         let is_quiet = now.since(announcements.last_flush) >= GATHER_FOR && announcements.is_quiet();
         if announcements.waiting.len() >= WAITING_MAX || (is_quiet && announcements.waiting.len() == 1) {
             self.flush_announcements(now);
@@ -161,29 +133,19 @@ impl Engine {
         self.timers.replace(old, Some(at), Deadline::Announcements);
     }
 
-    /// Announces all that waits; under load, if it is calm, what the other end of a link will tell first waits longer.
+    /// Announces all that waits.
     pub(super) fn flush_announcements(&mut self, now: Timestamp) {
         self.timers.replace(self.announcements.flush_at.take(), None, Deadline::Announcements);
         self.announcements.last_flush = now;
-        let is_full = self.announcements.waiting.len() >= WAITING_MAX;
-        let is_all = self.announcements.is_quiet() || !self.announcements.is_calm() || is_full;
-        self.announcements.take_second(now);
         let mut waiting = std::mem::take(&mut self.announcements.waiting);
+        let mut all = KnownBy::default();
         for entry in &mut waiting {
             self.spare_who_knows(entry);
-            entry.has_waited |= is_all;
+            all.insert_all(&entry.to);
         }
-        let mut all = KnownBy::default();
-        waiting.iter().for_each(|entry| all.insert_all(&entry.to));
         let peers: Vec<Slot> = self.peers.iter().map(|(slot, _)| slot).filter(|slot| all.contains(*slot)).collect();
         for to in peers {
             self.announce_waiting(&mut waiting, to);
-        }
-        let second = &mut self.announcements.second;
-        let until = now.after(SECOND_AFTER);
-        second.extend(waiting.into_iter().filter(|entry| !entry.to.is_empty()).map(|entry| (until, entry)));
-        if let Some(until) = second.front().map(|(until, _)| *until) {
-            self.flush_at(until);
         }
     }
 
@@ -193,10 +155,8 @@ impl Engine {
             return;
         }
         let mut waiting = std::mem::take(&mut self.announcements.waiting);
-        let is_all = !self.announcements.is_calm();
         for entry in waiting.iter_mut().filter(|entry| entry.to.contains(to)) {
             self.spare_who_knows(entry);
-            entry.has_waited |= is_all;
         }
         self.announce_waiting(&mut waiting, to);
         self.announcements.waiting = waiting;
@@ -216,9 +176,8 @@ impl Engine {
     }
 
     fn announce_waiting(&mut self, waiting: &mut [Waiting], to: Slot) {
-        let Some(peer) = self.peers.get(to) else { return };
         let mut messages: Vec<Announcement> = Vec::new();
-        for entry in waiting.iter_mut().filter(|entry| entry.to.contains(to) && entry.is_told_first(peer)) {
+        for entry in waiting.iter_mut().filter(|entry| entry.to.contains(to)) {
             entry.to.remove(to);
             let same = |message: &&mut Announcement| {
                 message.topic == entry.topic && message.is_ahead == entry.is_ahead && message.items.len() < WAITING_MAX

@@ -294,12 +294,14 @@ impl Held {
         })
     }
 
-    /// What spreads or is served, the oldest first.
-    pub(super) fn spreading(&self) -> Vec<u32> {
+    /// The newest of what spreads or is served, the oldest of them first.
+    pub(super) fn newest_spreading(&self, count: usize) -> Vec<u32> {
         let [_, _, _, queues @ ..] = &self.queues;
-        let mut all: Vec<(Timestamp, u32)> = queues.iter().flat_map(|queue| queue.deadlines.iter().copied()).collect();
-        all.sort_unstable();
-        all.into_iter().map(|(_, index)| index).collect()
+        let newest = queues.iter().flat_map(|queue| queue.deadlines.iter().rev().take(count));
+        let mut newest: Vec<(Timestamp, u32)> = newest.copied().collect();
+        newest.sort_unstable();
+        let excess = newest.len().saturating_sub(count);
+        newest.into_iter().skip(excess).map(|(_, index)| index).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {

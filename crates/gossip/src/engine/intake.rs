@@ -159,6 +159,7 @@ impl Engine {
                 Some(Deadline::Choosing) => self.choosing_due(now),
                 Some(Deadline::Lists) => self.lists_due(now),
                 Some(Deadline::Announcements) => self.flush_announcements(now),
+                Some(Deadline::Announcers) => self.announcers_due(now),
                 Some(Deadline::Rest(slot)) => self.rest_over(slot),
                 Some(Deadline::Fetch(index)) => {
                     self.fetches.get_mut(index).map(|fetch| fetch.next.take());

@@ -23,7 +23,7 @@ mod sqrt_announce;
 mod tree;
 
 pub(super) use choice::keep_random;
-pub(super) use tree::Trees;
+pub(super) use tree::{Announcers, Trees};
 
 /// What every peer gets: the most that a tree waits for a body, see there.
 const LAG_LEAST: Duration = Duration::from_millis(6);
@@ -56,6 +56,7 @@ pub(super) struct Rooms {
     /// When all inbound peers get what waits for them by diffusion.
     inbound_at: Timestamp,
     pub(super) tree: Trees,
+    pub(super) announcers: Announcers,
 }
 
 /// What policies remember of a peer.
@@ -133,11 +134,13 @@ impl Rooms {
             lists: neighbour_cast::Lists::default(),
             inbound_at: Timestamp::default(),
             tree: Trees::new(seed.keyed_hash(b"root")),
+            announcers: Announcers::default(),
         }
     }
 
     pub(super) fn peer_disconnected(&mut self, slot: Slot) {
         self.tree.peer_disconnected(slot);
+        self.announcers.peer_disconnected(slot);
     }
 }
 

@@ -73,9 +73,12 @@ impl Engine {
 
     /// A control message did not leave, because the peer's outbox is full. It is made up for when there is room.
     ///
-    /// Only subscriptions are: items asked for are asked for again elsewhere, and trees mend themselves.
-    pub fn control_refused(&mut self, to: Slot, message: ControlMessage, _now: Timestamp) {
+    /// Only subscriptions, and who is to announce, are: items asked for are asked for again elsewhere, and trees mend themselves.
+    pub fn control_refused(&mut self, to: Slot, message: ControlMessage, now: Timestamp) {
         self.stats.frames_refused += 1;
+        if self.peers.contains(to) {
+            self.was_not_asked(to, &message, now);
+        }
         if let Some(peer) = self.peers.get_mut(to) {
             message.subscribe.iter().for_each(|topic| _ = peer.told.remove(topic));
             peer.told.extend(message.unsubscribe);

@@ -15,6 +15,8 @@ pub(super) enum Deadline {
     Lists,
     /// Ids that wait to be announced.
     Announcements,
+    /// Whether this node is busy, and who announces to it.
+    Announcers,
     /// A peer that brought more than its rate is read again.
     Rest(Slot),
 }

@@ -54,12 +54,15 @@ impl Engine {
         let Some(item) = self.held.get_mut(index) else { return };
         let mut to = KnownBy::default();
         peers.iter().filter(|slot| !item.known_by.contains(**slot)).for_each(|slot| to.insert(*slot));
+        let topic = item.message.item().topic.clone();
+        let is_precaution = matches!(item.policy, Policy::Tree(_));
+        if is_precaution && let Some(declined_by) = self.rooms.announcers.declined_by(&topic) {
+            to.remove_all(declined_by);
+        }
         item.told.insert_all(&to);
         item.tally.announced = item.tally.announced.saturating_add(to.len());
         let (round, root) = (item.onward.round, item.onward.root);
         let announced = Announced { id: item.message.id(), round, root };
-        let topic = item.message.item().topic.clone();
-        let is_precaution = matches!(item.policy, Policy::Tree(_));
         if !to.is_empty() {
             self.log(&announced.id, Step::Announced { peers: to.len() });
         }

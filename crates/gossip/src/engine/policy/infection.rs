@@ -21,6 +21,8 @@ use crate::{Carry, ControlMessage, Finished, Infection, ItemId, Policy, Topic};
 const CHOOSE_AFTER: Duration = Duration::from_millis(10);
 /// How often this node asks for what it may have missed after somebody left.
 const PULLS: u32 = 3;
+/// How many items of the newest that are held a peer is told at once.
+const PULLED_MAX: usize = 4_096;
 /// How often a peer is told all there is.
 const PULL_EVERY: Duration = Duration::from_secs(1);
 
@@ -175,6 +177,7 @@ impl Engine {
         if message.choose.is_empty() && message.unchoose.is_empty() && message.pull.is_empty() {
             return;
         }
+        self.announcements_declined(from, message);
         let topics_max = self.config.subscriptions_max;
         let Some(peer) = self.peers.get_mut(from) else { return };
         let wishes = peer.rooms.wishes.get_or_insert_default();
@@ -190,11 +193,12 @@ impl Engine {
         }
     }
 
-    /// Announces to a peer, which asked for it, what is held of some topics and it is not known to have.
+    /// Announces to a peer, which asked for it, what is held of some topics and it is not known to have: the newest.
     fn tell_all_there_is(&mut self, to: Slot, topics: &[Topic], now: Timestamp) {
-        for index in self.held.spreading() {
+        for index in self.held.newest_spreading(PULLED_MAX) {
             let Some(item) = self.held.get(index) else { continue };
-            let is_meant = matches!(item.policy, Policy::Infection(_)) && topics.contains(&item.message.item().topic);
+            let is_told = matches!(item.policy, Policy::Infection(_) | Policy::Tree(_));
+            let is_meant = is_told && topics.contains(&item.message.item().topic);
             if is_meant && !item.told.contains(to) {
                 self.announce_to(index, &[to], now);
             }

@@ -15,8 +15,10 @@ use super::{
 };
 use crate::{Announced, Carry, ControlMessage, Hop, HopKind, ItemId, Policy, RootTag};
 
+mod announcers;
 mod trees;
 
+pub(in crate::engine) use announcers::Announcers;
 pub(in crate::engine) use trees::Trees;
 use trees::{Tree, Way};
 
@@ -24,12 +26,18 @@ use trees::{Tree, Way};
 const GAP_LEAST: Duration = Duration::from_millis(3);
 /// The most that it gets on a tree of who published it: under loss every millisecond more is one more at p99.
 const GAP_MOST: Duration = Duration::from_millis(6);
+/// The least that it gets there while this node is busy and lacks hardly anything: bodies wait for their turn then, and one asked for
+/// in vain takes the turn of another.
+const GAP_CALM: Duration = Duration::from_millis(250);
 /// The least time that an answer gets.
 const ANSWER_LEAST: Duration = Duration::from_millis(20);
 /// After how many misses in a row a parent is changed: one may be chance, and whoever answered is farther than the parent.
 const MISSES_MAX: u32 = 2;
 /// To how many peers an item goes that must not grow a tree, where there is none.
 const UNNAMED_FAN_OUT: usize = 16;
+/// For how long nothing else is sent ahead of its body after an id that makes the own tree grow: nobody may have adopted this node
+/// before that. A guess: twice the way there and back around the world.
+const GROWING: Duration = Duration::from_millis(500);
 /// How many ids a peer may send ahead of their bodies beyond those that came.
 const AHEAD_MAX: u32 = 64;
 
@@ -39,6 +47,9 @@ impl Engine {
         let Some(item) = self.held.get(index) else { return };
         let (from, hop, trees_max) = (item.from, item.message.hop().clone(), trees_max(&item.policy));
         let is_first_word = item.heard.is_none();
+        if from.is_some() {
+            self.came_while_watched(index, hop.kind, now);
+        }
         let way = hop.root.and_then(Way::of).filter(|_| from.is_some());
         match (from, way) {
             (Some(from), Some(way)) => {
@@ -64,6 +75,13 @@ impl Engine {
             return;
         }
         let nearest = self.rooms.tree.nearest();
+        let tree = self.rooms.tree.get_or_make(own, trees_max, now);
+        if tree.grows_since.is_some_and(|since| now.since(since) < GROWING) {
+            // One id at a time makes it grow: with many, each would turn over what the one before has built.
+            let way = nearest.map_or(Way { root: own, is_foreign: false }, |root| Way { root, is_foreign: true });
+            return self.lead_along(index, way, None, now);
+        }
+        tree.grows_since = Some(now);
         self.send_ahead(index, Way { root: own, is_foreign: nearest.is_some() }, now);
         match nearest {
             Some(root) => self.lead_along(index, Way { root, is_foreign: true }, None, now),
@@ -159,7 +177,10 @@ impl Engine {
     pub(in crate::engine) fn tree_copy_again(&mut self, index: u32, from: Slot, hop: &Hop, now: Timestamp) {
         let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
         let first = self.held.get(index).filter(|item| item.message.hop().kind == HopKind::Answer);
-        let heard = first.and_then(|item| item.heard);
+        let (was_asked_for, heard) = (first.is_some(), first.and_then(|item| item.heard));
+        if was_asked_for {
+            self.was_under_way(index);
+        }
         let tree = self.rooms.tree.get_mut(way.root);
         let tree = tree.filter(|tree| if way.is_foreign { tree.is_link(from) } else { tree.parent == Some(from) });
         let Some(tree) = tree else { return self.say_drop(from, way.root) };
@@ -187,7 +208,8 @@ impl Engine {
         state.timing.per_source = trees.answer.bound(ANSWER_LEAST);
         let wait = match way {
             Some(Way { is_foreign: false, .. }) if !state.is_learning => {
-                trees.own_gap.bound(GAP_LEAST).min(GAP_MOST).max(lag)
+                let usual = trees.own_gap.bound(GAP_LEAST).min(GAP_MOST).max(lag);
+                if self.rooms.announcers.is_calm(heard.topic) { usual.max(GAP_CALM) } else { usual }
             }
             Some(_) if heard.is_ahead => trees.foreign_gap.bound(GAP_LEAST).saturating_mul(2),
             Some(_) => trees.foreign_gap.bound(GAP_LEAST),

@@ -32,6 +32,8 @@ pub(super) struct Tree {
     pub(super) learned_from: Option<ItemId>,
     /// The last item that its root published, as far as this node has relayed it.
     pub(super) last: Option<ItemId>,
+    /// When this node, as its root, last sent an id ahead.
+    pub(super) grows_since: Option<Timestamp>,
     usual: Usual,
     used: Timestamp,
 }
