@@ -20,7 +20,7 @@ use request_response::{OutboundFailure, OutboundRequestId, ProtocolSupport};
 
 use crate::{
     Config, ConfigError, Departure, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello,
-    HelloFailure, Origin, Output, PeerView, SlotClass, ValidConfig,
+    HelloFailure, Origin, Output, PeerView, SeedStage, SlotClass, ValidConfig,
 };
 
 type Messages = request_response::Behaviour<BoundedCodec<pb::PeeringRequest, pb::PeeringResponse>>;
@@ -106,6 +106,11 @@ impl Behaviour {
     /// Names an address to start from.
     pub fn add_seed(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> bool {
         self.tell(|engine, now| engine.add_seed(endpoint, peer, now))
+    }
+
+    /// Says that a source of seed addresses has none.
+    pub fn seeds_lacking(&mut self, stage: SeedStage) {
+        self.tell(|engine, _| engine.seeds_lacking(stage));
     }
 
     /// Says that a peer has told what it knows.

@@ -190,7 +190,7 @@ pub enum Bootstrap {
     /// Names first, then the list, then what comes with the settings; each only if those before did not help.
     #[default]
     Staged,
-    /// All at once, and of all their addresses one by chance after the other.
+    /// Names and the list at once, then what comes with the settings; of all their addresses one by chance after the other.
     OneRandom,
 }
 

@@ -158,7 +158,7 @@ pub enum SeedStage {
     Dns,
     /// A list, in a file or behind a URL.
     List,
-    /// Addresses that come with the settings.
+    /// Addresses that come with the settings: only where nobody whom this node dialled is connected.
     Fixed,
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Seeding {
     sources: Option<[Source; 3]>,
     /// No candidates were there at the start: the first source need not wait for them to fail.
     is_hasty: bool,
+    /// Sources that have nothing to give: the next one need not wait for them.
+    lacking: [bool; 3],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +43,20 @@ impl Seeding {
         self.is_hasty = true;
     }
 
+    /// A source has nothing to give.
+    pub(super) fn lacks(&mut self, stage: SeedStage) {
+        for (lacking, known) in self.lacking.iter_mut().zip(STAGES) {
+            *lacking |= known == stage;
+        }
+    }
+
     /// When a source is due next.
     pub(super) fn next(&self, shortage: Shortage, config: &Config) -> Option<Timestamp> {
         if shortage == Shortage::None {
             return None;
         }
         let Some(sources) = &self.sources else { return Some(Timestamp::default()) };
-        (0_u32..).zip(sources).map(|(number, source)| self.due_at(number, source, shortage, config)).min()
+        STAGES.into_iter().zip(sources).map(|(stage, source)| self.due_at(stage, source, shortage, config)).min()
     }
 
     /// The sources to use now.
@@ -64,8 +73,8 @@ impl Seeding {
         let mut fresh = |is_used| Source { since: now, is_used, jitter: rng.random_range(0.75..1.25) };
         let mut sources = self.sources.unwrap_or_else(|| [fresh(false), fresh(false), fresh(false)]);
         let mut stages = Vec::new();
-        for ((number, source), stage) in (0_u32..).zip(&mut sources).zip(STAGES) {
-            if self.due_at(number, source, shortage, config) <= now {
+        for (stage, source) in STAGES.into_iter().zip(&mut sources) {
+            if self.due_at(stage, source, shortage, config) <= now {
                 *source = fresh(true);
                 stages.push(stage);
             }
@@ -74,20 +83,27 @@ impl Seeding {
         stages
     }
 
-    fn due_at(&self, number: u32, source: &Source, shortage: Shortage, config: &Config) -> Timestamp {
+    fn due_at(&self, stage: SeedStage, source: &Source, shortage: Shortage, config: &Config) -> Timestamp {
         let wait = match (shortage, source.is_used) {
             (Shortage::Few, false) => {
-                let before = match config.bootstrap {
-                    Bootstrap::Staged => number,
-                    Bootstrap::OneRandom => 0,
-                };
-                let delays = before.saturating_add(u32::from(!self.is_hasty));
+                let delays = self.sources_before(stage, config.bootstrap).saturating_add(u32::from(!self.is_hasty));
                 config.seed_stage_delay.saturating_mul(delays)
             }
             (Shortage::Few, true) => config.reseed_soon,
             (Shortage::Some | Shortage::None, _) => config.reseed_interval,
         };
         source.since.after(jittered(wait, source.jitter))
+    }
+
+    /// How many other sources are given their time before this one. What comes with the settings waits for one in any case: the
+    /// addresses that the operator named.
+    fn sources_before(&self, stage: SeedStage, bootstrap: Bootstrap) -> u32 {
+        let earlier = STAGES.into_iter().zip(self.lacking).filter(|(other, is_lacking)| *other < stage && !is_lacking);
+        let count = match bootstrap {
+            Bootstrap::Staged => earlier.fold(0_u32, |count, _| count.saturating_add(1)),
+            Bootstrap::OneRandom => 0,
+        };
+        count.max(u32::from(stage == SeedStage::Fixed))
     }
 }
 
@@ -140,8 +156,35 @@ mod tests {
     }
 
     #[test]
-    fn all_at_once_where_one_random_seed_is_chosen() {
+    fn all_at_once_where_one_random_seed_is_chosen_but_the_fixed_ones() {
         let config = Config { bootstrap: Bootstrap::OneRandom, ..Config::default() };
-        assert_eq!(uses(Shortage::Few, true, &config, Duration::from_secs(1)).len(), 3);
+        let found = uses(Shortage::Few, true, &config, Duration::from_secs(15));
+        assert!(
+            matches!(found[..], [(SeedStage::Dns, 0), (SeedStage::List, 0), (SeedStage::Fixed, 8..=14)]),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_source_that_has_nothing_to_give_is_not_waited_for() {
+        let due_after = |lacking: &[SeedStage], stage| {
+            let (mut seeding, mut rng) = (Seeding::default(), Seed::from_number(1).rng());
+            let config = Config::default();
+            seeding.exhausted();
+            seeding.due(Shortage::Few, &config, &mut rng, T);
+            lacking.iter().for_each(|stage| seeding.lacks(*stage));
+            let mut seconds = 0..;
+            let is_due = |seconds: &u64| {
+                let now = T.after(Duration::from_secs(*seconds));
+                seeding.due(Shortage::Few, &config, &mut rng, now).contains(&stage)
+            };
+            seconds.find(is_due).unwrap()
+        };
+        use SeedStage::{Dns, Fixed, List};
+        assert!((9..=14).contains(&due_after(&[], List)));
+        assert_eq!(due_after(&[Dns], List), 0);
+        assert!((17..=28).contains(&due_after(&[], Fixed)));
+        assert!((9..=14).contains(&due_after(&[Dns], Fixed)));
+        assert!((9..=14).contains(&due_after(&[Dns, List], Fixed)), "what the operator named goes first");
     }
 }

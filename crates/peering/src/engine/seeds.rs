@@ -4,6 +4,7 @@ use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
 use rand::seq::SliceRandom;
 
 use super::{DialOutcome, Engine, Event, Named, Origin, Peer, Purpose, SlotClass, State, is_connected};
+use crate::SeedStage;
 
 /// How far a seed address has been asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,11 @@ impl<C: Copy + Ord> Engine<C> {
         if started != Some(DialOutcome::Started) {
             self.tell(Event::Starved);
         }
+    }
+
+    /// Says that a source of seed addresses has none: the next source is not kept waiting for it.
+    pub fn seeds_lacking(&mut self, stage: SeedStage) {
+        self.seeding.lacks(stage);
     }
 
     /// Says that a peer has told what it knows: if it is a seed, it has been asked.

@@ -6,7 +6,7 @@ use bruit_core::{Endpoint, PeerId, Timestamp};
 use rand::{RngExt, seq::IteratorRandom};
 
 use super::{Engine, State, budget::Budget, dialling::Named, dialling::Purpose, seeding::Shortage};
-use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mode, SlotClass};
+use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mode, SeedStage, SlotClass};
 
 /// One in so many outbound peers is remembered for the next start. 4: of Bitcoin Core's eight outbound peers that is as many as it
 /// remembers.
@@ -129,6 +129,8 @@ impl<C: Copy + Ord> Engine<C> {
         }
         let shortage = self.shortage();
         let stages = self.seeding.due(shortage, &self.valid.config, &mut self.rng, now);
+        let is_wanted = |stage: &SeedStage| *stage != SeedStage::Fixed || self.has_reached_nobody();
+        let stages: Vec<SeedStage> = stages.into_iter().filter(is_wanted).collect();
         stages.into_iter().for_each(|stage| self.tell(Event::SeedsWanted { stage }));
     }
 
@@ -140,6 +142,11 @@ impl<C: Copy + Ord> Engine<C> {
             self.stay_away_from(peer, away, now);
             self.part(peer, Goodbye::because(GoodbyeReason::Rotated), now);
         }
+    }
+
+    /// Whoever dialled this node does not count, or a stranger could keep the last source away.
+    fn has_reached_nobody(&self) -> bool {
+        [SlotClass::Outbound, SlotClass::Quiet, SlotClass::Manual].into_iter().all(|class| self.held(class) == 0)
     }
 
     fn shortage(&self) -> Shortage {

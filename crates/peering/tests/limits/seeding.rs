@@ -76,3 +76,22 @@ fn below_so_many_peers_seeds_are_wanted_soon() {
     };
     assert_eq!([9, 10, 11].map(are_wanted), [true, false, false]);
 }
+
+#[test]
+fn fixed_seeds_come_last_and_only_while_nobody_was_reached() {
+    let are_wanted = |engine: &mut Engine<u32>| {
+        engine.handle_timeout(T);
+        outputs(engine);
+        later(engine, T.after(SECOND * 42)).iter().any(is_wanted(SeedStage::Fixed))
+    };
+    assert!(are_wanted(&mut engine(looking())));
+    assert!(!are_wanted(&mut with_outbound(looking(), 1, 1)));
+    let mut dialled_by_a_stranger = engine(looking());
+    assert!(came(&mut dialled_by_a_stranger, 1, T));
+    assert!(are_wanted(&mut dialled_by_a_stranger), "whoever comes cannot keep the last source away");
+    let mut left = with_outbound(looking(), 1, 1);
+    assert!(!are_wanted(&mut left));
+    left.connection_closed(1, peer(1), T.after(SECOND * 42));
+    let next = T.after(SECOND * 42).after(looking().reseed_soon * 2);
+    assert!(later(&mut left, next).iter().any(is_wanted(SeedStage::Fixed)), "who was reached is gone");
+}

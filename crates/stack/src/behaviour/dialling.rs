@@ -2,7 +2,7 @@
 
 use bruit_address_book::{Heard, Hearsay, Source};
 use bruit_core::{Endpoint, PeerId};
-use bruit_peering::{ConfigError, DialOutcome};
+use bruit_peering::{ConfigError, DialOutcome, SeedStage};
 
 use super::Behaviour;
 
@@ -18,6 +18,12 @@ impl Behaviour {
         self.children.peering.addresses_learned();
         self.wake();
         count
+    }
+
+    /// Says that a source of seeds is not configured: the next one is not kept waiting for it.
+    pub fn seeds_lacking(&mut self, stage: SeedStage) {
+        self.children.peering.seeds_lacking(stage);
+        self.wake();
     }
 
     /// The peers to dial first after a restart.
