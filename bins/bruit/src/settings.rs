@@ -40,6 +40,9 @@ pub(crate) struct SettingsArgs {
     /// A DNS name whose records are nodes, as seed.example.org, with :PORT unless it is 4171, or /dnsaddr/seed.example.org
     #[arg(long, value_name = "NAME")]
     dns_seed: Vec<String>,
+    /// Where a list as in a seed file is fetched when peers are wanting, as https://seeds.example.org/bruit.txt
+    #[arg(long, value_name = "URL")]
+    seed_list: Option<String>,
     /// A peer to be connected to for ever, with or without /p2p/ID
     #[arg(long, value_name = "ADDR")]
     addnode: Vec<String>,
@@ -125,6 +128,7 @@ impl SettingsArgs {
             named(many("seed_addrs", &self.seed_addr), "--seed-addr"),
             one("seed_file", &self.seed_file),
             named(many("dns_seeds", &self.dns_seed), "--dns-seed"),
+            one("seed_list", &self.seed_list),
             named(many("addnodes", &self.addnode), "--addnode"),
             is("allow_private_addrs", self.allow_private_addrs, "true"),
             one("outbound", &self.outbound),

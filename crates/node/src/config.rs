@@ -14,12 +14,15 @@ mod layers;
 mod print;
 mod schema;
 mod seed_name;
+mod seed_url;
 mod seeds;
 mod stack;
 
 pub use error::{ADDR_EXAMPLE, ConfigError};
 pub use layers::{Effective, Layers, Setting, Source};
 pub use seed_name::{SeedName, SeedNameError};
+pub use seed_url::{SeedUrl, SeedUrlError};
+pub(crate) use seeds::{BadLine, seed_lines};
 pub use seeds::{SeedFileError, read_seed_file};
 
 /// The names of all policies by which messages spread.
@@ -63,6 +66,12 @@ pub struct Config {
     /// The name server that `dns_seeds` are asked of. `None` (empty): the system's.
     #[serde(with = "schema::empty_is_none")]
     pub dns_server: Option<SocketAddr>,
+    /// An https URL of a list of more seed addresses, as in `seed_file`, fetched when peers are wanting and the names brought too few.
+    /// At most 64 KiB and 256 addresses are taken. `None` (empty): none.
+    #[serde(with = "schema::empty_is_none")]
+    pub seed_list: Option<SeedUrl>,
+    /// Addresses that are tried at last: when seeds, names and list brought nobody.
+    pub fixed_seeds: Vec<Multiaddr>,
     /// Peers that the node dials for ever, with or without `/p2p/..`.
     pub addnodes: Vec<Multiaddr>,
     /// Whether private addresses are stored, shared and dialled, as on a local test network.
@@ -174,6 +183,8 @@ impl Default for Config {
             seed_file: None,
             dns_seeds: Vec::new(),
             dns_server: None,
+            seed_list: None,
+            fixed_seeds: Vec::new(),
             addnodes: Vec::new(),
             allow_private_addrs: false,
             outbound: 32,

@@ -49,6 +49,7 @@ mod node;
 mod objects;
 mod randomness;
 mod runtime;
+mod seed_list;
 mod status;
 mod storage;
 mod transport;
@@ -64,7 +65,7 @@ pub use bruit_stack::{
 };
 pub use config::{
     ADDR_EXAMPLE, Carry, Config, ConfigError, Effective, FILES_TOPIC, FileSettings, Layers, POLICIES, PORT, PROFILES,
-    SeedFileError, SeedName, SeedNameError, Setting, Source, TopicSettings, read_seed_file,
+    SeedFileError, SeedName, SeedNameError, SeedUrl, SeedUrlError, Setting, Source, TopicSettings, read_seed_file,
 };
 pub use crawl::{CrawlConfig, CrawlProgress, Crawled, CrawledLink, CrawledNode, crawl};
 pub use data_dir::{DataDir, DataDirError};

@@ -217,6 +217,7 @@ impl StartAddrs {
             seeds.extend(read_seed_file(file)?);
         }
         let policy = config.addr_policy();
+        checked_addrs("fixed_seeds", policy, &config.fixed_seeds)?;
         Ok(Self {
             seeds: checked_addrs("seed_addrs", policy, &seeds)?,
             addnodes: checked_addrs("addnodes", policy, &config.addnodes)?,

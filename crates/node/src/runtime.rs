@@ -33,9 +33,10 @@ use crate::{
     data_dir::DataDir,
     dns_seeds::{self, Found},
     files::SharedFiles,
-    handle::{CallEvent, Request, Served},
+    handle::{CallEvent, Request, Served, endpoint_of},
     holding::Holding,
     intake::Incoming,
+    seed_list,
     storage::{Storage, StorageStatus},
     transport::Traffic,
 };
@@ -80,8 +81,14 @@ pub(crate) struct Runtime {
     storage: Option<Storage>,
     changed: watch::Sender<u64>,
     anchors: Anchors,
-    /// The search for seeds by name, of which there is one at a time; it ends with the node.
-    search: JoinSet<Found>,
+    searches: Searches,
+}
+
+/// The searches for seeds, one at a time of each kind; they end with the node.
+#[derive(Default)]
+struct Searches {
+    by_name: JoinSet<Found>,
+    by_list: JoinSet<Found>,
 }
 
 /// Endpoints that are known from outside of the network.
@@ -171,7 +178,8 @@ impl Runtime {
                     queued.drain(..).for_each(|command| command(&mut self));
                 }
                 event = self.swarm.select_next_some() => self.swarm_told(event),
-                Some(found) = self.search.join_next() => self.seeds_found(found.unwrap_or_default()),
+                Some(found) = self.searches.by_name.join_next() => self.seeds_found(found.unwrap_or_default()),
+                Some(found) = self.searches.by_list.join_next() => self.seeds_found(found.unwrap_or_default()),
                 _ = save.tick() => self.save(),
                 _ = health.tick() => self.log_health(),
                 () = at(deadline) => self.stopping = Stopping::Done,
@@ -249,23 +257,36 @@ impl Runtime {
             Event::Gossip(GossipEvent::PeerSubscribed { .. }) => self.has_changed(),
             Event::Gossip(event) => tracing::trace!(?event, "gossip"),
             Event::Rpc(event) => self.rpc_told(event),
-            Event::SeedsWanted { stage: SeedStage::Dns } => self.search_seeds(),
+            Event::SeedsWanted { stage } => self.search_seeds(stage),
             Event::Drained => self.stopping = Stopping::Done,
             _ => {}
         }
     }
 
-    fn search_seeds(&mut self) {
-        let names = &self.config.dns_seeds;
-        if !names.is_empty() && self.search.is_empty() {
-            self.search.spawn(dns_seeds::search(names.clone(), self.config.dns_server));
+    fn search_seeds(&mut self, stage: SeedStage) {
+        let Config { dns_seeds, dns_server, seed_list, fixed_seeds, .. } = &self.config;
+        match stage {
+            SeedStage::Dns if !dns_seeds.is_empty() => {
+                if self.searches.by_name.is_empty() {
+                    self.searches.by_name.spawn(dns_seeds::search(dns_seeds.clone(), *dns_server));
+                }
+            }
+            SeedStage::List if seed_list.is_some() => {
+                let url = seed_list.clone().filter(|_| self.searches.by_list.is_empty());
+                url.map(|url| self.searches.by_list.spawn(seed_list::search(url)));
+            }
+            SeedStage::Fixed if !fixed_seeds.is_empty() => {
+                tracing::info!(count = fixed_seeds.len(), "nobody was reached; the fixed seeds are tried");
+                self.seeds_found(fixed_seeds.iter().filter_map(|addr| endpoint_of(addr).ok()).collect());
+            }
+            SeedStage::Dns | SeedStage::List | SeedStage::Fixed => self.swarm.behaviour_mut().seeds_lacking(stage),
         }
     }
 
     fn seeds_found(&mut self, found: Found) {
         if !found.is_empty() {
             let added = self.swarm.behaviour_mut().seeds_found(found);
-            tracing::info!(added, "seed names were resolved");
+            tracing::info!(added, "seeds were found");
             self.has_changed();
         }
     }
@@ -414,7 +435,7 @@ impl Runtime {
             storage,
             changed,
             anchors,
-            search: JoinSet::new(),
+            searches: Searches::default(),
         }
     }
 }

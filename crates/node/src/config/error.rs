@@ -68,7 +68,7 @@ pub enum ConfigError {
 pub const ADDR_EXAMPLE: &str = "an address looks like /ip4/192.0.2.7/tcp/4171 or /dns4/seed.example.org/tcp/4171";
 
 fn example_of(key: &str) -> String {
-    let is_addr = ["listen", "seed_addrs", "addnodes"].contains(&key);
+    let is_addr = ["listen", "seed_addrs", "fixed_seeds", "addnodes"].contains(&key);
     if is_addr { format!("; {ADDR_EXAMPLE}") } else { String::new() }
 }
 

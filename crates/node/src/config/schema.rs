@@ -148,6 +148,8 @@ pub(super) mod empty_is_none {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
+    use crate::config::{SeedUrl, SeedUrlError};
+
     /// A value that can be written as text that is not empty.
     pub(in crate::config) trait Text: Sized {
         fn to_text(&self) -> String;
@@ -181,6 +183,16 @@ pub(super) mod empty_is_none {
 
         fn from_text(text: &str) -> Result<Self, String> {
             text.parse().map_err(|_| "an IP address and a port are wanted, as 127.0.0.1:9100".to_owned())
+        }
+    }
+
+    impl Text for SeedUrl {
+        fn to_text(&self) -> String {
+            self.to_string()
+        }
+
+        fn from_text(text: &str) -> Result<Self, String> {
+            text.parse().map_err(|error: SeedUrlError| error.to_string())
         }
     }
 

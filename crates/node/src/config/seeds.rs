@@ -32,25 +32,34 @@ pub enum SeedFileError {
     },
 }
 
+/// A line of a list of seed addresses that is none.
+#[derive(Debug)]
+pub(crate) struct BadLine {
+    /// The line, counted from 1.
+    pub(crate) line: usize,
+    /// What stands there.
+    pub(crate) text: String,
+    /// Why it is none.
+    pub(crate) reason: String,
+}
+
+/// The lines of a list that shall be addresses, each with its number and what it says; `#` begins a comment.
+pub(crate) fn seed_lines(text: &str) -> impl Iterator<Item = (usize, &str, Result<Multiaddr, multiaddr::Error>)> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty()).map(|(number, line)| (number, line, line.parse()))
+}
+
 /// Reads seed addresses, one a line; `#` begins a comment.
 ///
 /// # Errors
 /// The file cannot be read, or a line is no multiaddr.
 pub fn read_seed_file(path: &Path) -> Result<Vec<Multiaddr>, SeedFileError> {
     let text = fs::read_to_string(path).map_err(|error| SeedFileError::Unreadable { path: path.to_owned(), error })?;
-    let mut addrs = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if line.is_empty() {
-            continue;
-        }
-        let addr = line.parse().map_err(|error: multiaddr::Error| SeedFileError::NoAddress {
-            path: path.to_owned(),
-            line: index + 1,
-            text: line.to_owned(),
-            reason: error.to_string(),
-        })?;
-        addrs.push(addr);
-    }
-    Ok(addrs)
+    let no_address = |line, text: &str, error: multiaddr::Error| SeedFileError::NoAddress {
+        path: path.to_owned(),
+        line,
+        text: text.to_owned(),
+        reason: error.to_string(),
+    };
+    seed_lines(&text).map(|(line, text, addr)| addr.map_err(|error| no_address(line, text, error))).collect()
 }

@@ -161,7 +161,7 @@ fn times_say_their_unit_in_one_of_two_words() {
 
 #[test]
 fn an_address_that_is_none_is_answered_with_one() {
-    for key in ["listen", "seed_addrs", "addnodes"] {
+    for key in ["listen", "seed_addrs", "fixed_seeds", "addnodes"] {
         let text = refusal(&layers(None, &[], &[(key, "192.0.2.7:4171")]));
         assert!(text.contains("192.0.2.7:4171") && text.ends_with(ADDR_EXAMPLE), "{text}");
     }

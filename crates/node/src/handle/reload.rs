@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Keys beside those of peering that take effect at once.
-const AT_ONCE: [&str; 6] = ["addnodes", "dns_seeds", "dns_server", "inbound_max", "outbound", "seed_addrs"];
+const AT_ONCE: [&str; 8] =
+    ["addnodes", "dns_seeds", "dns_server", "fixed_seeds", "inbound_max", "outbound", "seed_addrs", "seed_list"];
 /// Keys of peering that size what is made at the start.
 const OF_THE_START: [&str; 2] = ["peering.backoff_entries_max", "peering.history_max"];
 
@@ -56,6 +57,7 @@ impl Handle {
         let policy = self.config().addr_policy();
         let addnodes = checked_addrs("addnodes", policy, &config.addnodes)?;
         let seeds = checked_addrs("seed_addrs", policy, &config.seed_addrs)?;
+        checked_addrs("fixed_seeds", policy, &config.fixed_seeds)?;
         self.ask(move |runtime| runtime.reload(config, &addnodes, &seeds)).await?
     }
 }
@@ -98,6 +100,7 @@ impl Runtime {
             self.config.seed_addrs = new.seed_addrs;
         }
         (self.config.dns_seeds, self.config.dns_server) = (new.dns_seeds, new.dns_server);
+        (self.config.seed_list, self.config.fixed_seeds) = (new.seed_list, new.fixed_seeds);
         self.has_changed();
         Ok(report)
     }

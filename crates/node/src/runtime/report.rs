@@ -1,6 +1,7 @@
 use bruit_stack::{gossip::ROUNDS_MAX, peering::SlotClass};
 
 use crate::{
+    config::Config,
     runtime::{Runtime, hint::left_alone},
     status::{BookCounts, DialCounts, GoodbyeInfo, GossipCounts, OwnAddr, PeerCounts, PeerInfo, RpcCounts, Status},
 };
@@ -52,7 +53,10 @@ impl Runtime {
     }
 
     fn hint(&self, book_entries: usize, peers: usize) -> Option<String> {
-        if self.known.seeds.is_empty() && self.known.addnodes.is_empty() && book_entries == 0 {
+        let Config { dns_seeds, seed_list, fixed_seeds, .. } = &self.config;
+        let is_led_nowhere = dns_seeds.is_empty() && seed_list.is_none() && fixed_seeds.is_empty();
+        let names_nobody = self.known.seeds.is_empty() && self.known.addnodes.is_empty() && is_led_nowhere;
+        if names_nobody && book_entries == 0 {
             let text = "no seed address is configured and the address book is empty: this node can only wait to be dialled; \
                         name a first peer with --seed-addr /ip4/ADDRESS/tcp/PORT";
             return Some(text.to_owned());

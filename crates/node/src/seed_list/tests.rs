@@ -1,0 +1,128 @@
+use std::net::Ipv4Addr;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use super::*;
+use crate::{Config, Node, WaitFor};
+
+/// A server on loopback that says the same to everybody, for as long as the test's runtime lives.
+async fn serve(head: &str, body: &str) -> SeedUrl {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}/seeds.txt", listener.local_addr().unwrap()).parse().unwrap();
+    let answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut asked, mut buffer) = (Vec::new(), [0; 1_024]);
+            while !asked.ends_with(b"\r\n\r\n") {
+                let count = stream.read(&mut buffer).await.unwrap_or_default();
+                if count == 0 {
+                    break;
+                }
+                asked.extend_from_slice(&buffer[..count]);
+                if !asked.starts_with(b"GET ") {
+                    break;
+                }
+            }
+            // Who wants no more of it may hang up.
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+async fn why_not(url: SeedUrl) -> String {
+    fetch(url, FETCH_TIME_MAX).await.unwrap_err().to_string()
+}
+
+fn addrs(count: usize) -> String {
+    (0..count).map(|number| format!("/ip4/1.2.{}.{}/tcp/7\n", number / 256, number % 256)).collect()
+}
+
+#[tokio::test]
+async fn a_list_is_read_as_a_seed_file_and_a_bad_line_costs_that_line() {
+    let text = "# ours\n/ip4/192.0.2.1/tcp/7 # one\n\n<html>\n/dns4/seed.example.org/tcp/8\n/ip4/192.0.2.2/tcp/0\n";
+    let url = serve("200 OK", text).await;
+    assert_eq!(fetch(url.clone(), FETCH_TIME_MAX).await.unwrap(), text);
+    let (found, bad) = read(text);
+    assert_eq!(search(url).await, found);
+    let found: Vec<_> = found.iter().map(|(endpoint, _)| endpoint.to_multiaddr().to_string()).collect();
+    assert_eq!(found, ["/ip4/192.0.2.1/tcp/7", "/dns4/seed.example.org/tcp/8"]);
+    assert_eq!(
+        bad.iter().map(|bad| (bad.line, bad.text.as_str())).collect::<Vec<_>>(),
+        [(4, "<html>"), (6, "/ip4/192.0.2.2/tcp/0")]
+    );
+}
+
+#[tokio::test]
+async fn fault_a_list_without_end_fills_neither_memory_nor_book() {
+    let limit = usize::try_from(BODY_BYTES_MAX).unwrap();
+    for (length, is_taken) in [(limit - 1, true), (limit, true), (limit + 1, false)] {
+        let url = serve("200 OK", &"#".repeat(length)).await;
+        assert_eq!(fetch(url, FETCH_TIME_MAX).await.is_ok(), is_taken, "{length}");
+    }
+    for (count, taken) in [(FOUND_MAX - 1, FOUND_MAX - 1), (FOUND_MAX, FOUND_MAX), (FOUND_MAX + 1, FOUND_MAX)] {
+        assert_eq!(search(serve("200 OK", &addrs(count)).await).await.len(), taken);
+    }
+}
+
+#[tokio::test]
+async fn fault_a_server_that_has_no_list_is_named_with_what_it_said() {
+    assert!(why_not(serve("404 Not Found", "/ip4/192.0.2.1/tcp/7").await).await.contains("404"));
+    assert!(why_not(serve("204 No Content", "").await).await.contains("204"));
+    let moved = serve("200 OK", "/ip4/192.0.2.1/tcp/7").await;
+    let mover = serve(&format!("302 Found\r\nLocation: {moved}"), "").await;
+    assert!(why_not(mover).await.contains("302"), "by http nothing leads further");
+    let plain = serve("200 OK", "").await.to_string().replace("http:", "https:");
+    assert!(!why_not(plain.parse().unwrap()).await.is_empty(), "who speaks no TLS has no list");
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+    let error = why_not(format!("http://{closed}/").parse().unwrap()).await;
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn fault_a_server_that_says_nothing_is_given_up() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url: SeedUrl = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
+    let error = fetch(url, Duration::from_millis(100)).await.unwrap_err().to_string();
+    assert!(error.contains("timeout"), "{error}");
+}
+
+fn config(listen: &str) -> Config {
+    let mut config = Config { listen: vec![listen.parse().unwrap()], allow_private_addrs: true, ..Config::default() };
+    config.peering.seed_stage_delay = Duration::from_millis(50);
+    config
+}
+
+async fn joins(newcomer: Config, others: Vec<crate::Handle>) {
+    let newcomer = Node::start(newcomer).await.unwrap();
+    let wanted = WaitFor { peers: Some(others.len()), ..WaitFor::default() };
+    let waited = newcomer.wait(&wanted, Duration::from_secs(30)).await.unwrap();
+    assert!(waited.held, "{:?}", waited.missing);
+    for node in others.into_iter().chain([newcomer]) {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_knows_only_a_url_finds_its_peers() {
+    let first = Node::start(config("/ip4/127.0.81.1/tcp/0")).await.unwrap();
+    let second = Node::start(config("/ip4/127.0.82.1/tcp/0")).await.unwrap();
+    let list = format!("{}\n{}\n", first.listen()[0], second.listen()[0]);
+    let newcomer = Config { seed_list: Some(serve("200 OK", &list).await), ..config("/ip4/127.0.83.1/tcp/0") };
+    joins(newcomer, vec![first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_other_seeds_are_dead_tries_the_fixed_ones() {
+    let first = Node::start(config("/ip4/127.0.84.1/tcp/0")).await.unwrap();
+    let newcomer = Config {
+        seed_addrs: vec!["/ip4/127.0.85.1/tcp/9".parse().unwrap()],
+        seed_list: Some(serve("404 Not Found", "").await),
+        fixed_seeds: vec![first.listen()[0].clone()],
+        ..config("/ip4/127.0.86.1/tcp/0")
+    };
+    joins(newcomer, vec![first]).await;
+}
