@@ -77,6 +77,30 @@ fn so_many_of_one_ip_are_kept() {
     assert_eq!([1, 2, 3].map(kept), [1, 2, 2]);
 }
 
+/// How many of three are kept that come from one host, and each says that it listens there and elsewhere in the internet.
+fn kept_of_those_who_claim(from: [u8; 4], claimed: impl Fn(u16) -> Option<[u8; 4]>) -> usize {
+    let mut engine = engine(quiet());
+    let is_kept = |number: &u16| {
+        let elsewhere = claimed(*number).map(|ip| Endpoint::tcp(ip.into(), 4_001));
+        let listen = [at(*number)].into_iter().chain(elsewhere).collect();
+        let origin = Origin::Accepted(Endpoint::tcp(from.into(), 50_000 + number));
+        engine.connection_established((*number).into(), peer(*number), origin, T);
+        engine.hello_received(peer(*number), Hello { listen, ..hello(*number) }, T);
+        engine.is_held(&peer(*number))
+    };
+    (1..=3).filter(is_kept).count()
+}
+
+#[test]
+fn on_loopback_a_peer_counts_for_the_address_of_this_machine_that_it_claims() {
+    let own = |number| Some([127, 0, 0, u8::try_from(number).unwrap() + 1]);
+    let loopback = [127, 0, 0, 1];
+    assert_eq!(kept_of_those_who_claim(loopback, own), 3);
+    assert_eq!(kept_of_those_who_claim(loopback, |_| Some([127, 0, 0, 9])), 2);
+    assert_eq!(kept_of_those_who_claim(loopback, |_| None), 2, "what lies elsewhere is nobody's word for this machine");
+    assert_eq!(kept_of_those_who_claim([9, 9, 9, 9], own), 2, "a host cannot claim to be several");
+}
+
 /// Of one group with all others of this function.
 fn neighbour(number: u16) -> Endpoint {
     Endpoint::tcp([99, 9, number as u8, 1].into(), 4_001)
