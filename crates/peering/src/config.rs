@@ -219,8 +219,8 @@ pub struct ValidConfig {
     pub(crate) config: Config,
 }
 
-/// How many peers the settings may make room for. All slots but 8: a guess; manual peers that are dialled come on top.
-const PEERS_MAX: usize = bruit_core::SLOTS_MAX - 8;
+/// How many peers the settings may make room for. All slots: the engines hold no more.
+const PEERS_MAX: usize = bruit_core::SLOTS_MAX;
 /// How many bytes of an agent's name are told. 64: as many as a hello holds.
 const AGENT_BYTES_MAX: usize = 64;
 
@@ -232,12 +232,12 @@ impl Config {
         self.outbound_target.saturating_add(extra)
     }
 
-    /// How many peers may be connected at once, those included that are only greeted, refused or visited. Manual peers that are
-    /// dialled come on top.
+    /// How many peers may be connected at once, those included that are only greeted, refused or visited, and as many manual ones
+    /// as may be named.
     pub const fn places(&self) -> usize {
         let dialled = self.outbound_max().saturating_add(self.quiet_target).saturating_add(self.dials_max);
         let come = self.inbound_max.saturating_add(self.inbound_slack).saturating_add(self.reserved);
-        dialled.saturating_add(come)
+        dialled.saturating_add(come).saturating_add(self.manual_max)
     }
 
     /// Checks the configuration. `agent` is what a hello says of the software, cut at 64 bytes.

@@ -164,8 +164,8 @@ mod tests {
             config.rpc.peers_max = room;
             config.validate(NetworkId::new("test").unwrap(), "test").map(|_| ())
         };
-        assert_eq!(check(244), Ok(()));
-        assert_eq!(check(243), Err(ConfigError::TooFewSlots { engine: "rpc", room: 243, peers: 244 }));
+        assert_eq!(check(500), Ok(()));
+        assert_eq!(check(499), Err(ConfigError::TooFewSlots { engine: "rpc", room: 499, peers: 500 }));
     }
 
     #[test]
