@@ -107,7 +107,7 @@ fn of_crate(
     let prefix = format!("{folder}/src/");
     let mut sources = Sources::default();
     for path in files.iter().filter(|path| path.starts_with(&prefix) && path.ends_with(".rs")) {
-        sources.add(&workspace.read(path)?);
+        sources.add(path, &workspace.read(path)?).with_context(|| path.clone())?;
     }
     let manifest: toml::Table = workspace.read(&format!("{folder}/limits.toml"))?.parse()?;
     let manifest = serde_json::to_value(manifest)?;

@@ -126,7 +126,7 @@ pub enum Admission {
 pub enum AnswersPerConnection {
     /// Once.
     Once,
-    /// Once in so many seconds.
+    /// Once in so many seconds. 120 and 40: two thirds of the pauses after which Factom and Iron Fish ask again.
     EverySecs(u64),
 }
 
@@ -158,9 +158,10 @@ pub enum AskWhom {
 pub enum OwnAnnounce {
     /// Never.
     Never,
-    /// To each peer when it is served, and then with exponentially distributed pauses of so many seconds on average.
+    /// To each peer when it is served, and then with exponentially distributed pauses of so many seconds on average. 24 hours:
+    /// Bitcoin Core.
     MeanSecs(u64),
-    /// To each peer when it is served, and then after so many seconds, a fifth more or less.
+    /// To each peer when it is served, and then after so many seconds, a fifth more or less. 120: Casper.
     EverySecs(u64),
 }
 
@@ -174,7 +175,8 @@ pub enum Confirm {
     Mark,
     /// Yes, and a peer that cannot be dialled in time is not kept.
     Require {
-        /// In how many seconds after the dial began, or after its hello when it names no place where it could be dialled.
+        /// In how many seconds after the dial began, or after its hello when it names no place where it could be dialled. 60:
+        /// Casper.
         within_secs: u64,
     },
 }

@@ -1,6 +1,8 @@
-//! The numbers that a crate's sources declare: fields of `Config` and constants.
+//! The numbers that a crate's sources declare: fields of `Config`, choices among its settings that hold a number, and constants.
 
 use std::collections::BTreeMap;
+
+use anyhow::{bail, ensure};
 
 /// A number of the source.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub(super) struct Declared {
     pub(super) value: String,
 }
 
-/// All numbers of one crate, by `Config::field` or the name of the constant.
+/// All numbers of one crate, by `Config::field`, `Choice::Variant`, `Choice::field` or the name of the constant.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     found: BTreeMap<String, Declared>,
@@ -30,15 +32,20 @@ impl Sources {
     }
 
     /// Reads one file, up to its unit tests.
-    pub(super) fn add(&mut self, text: &str) {
+    ///
+    /// # Errors
+    /// A name stands for two numbers: the page could tell of one only.
+    pub(super) fn add(&mut self, path: &str, text: &str) -> anyhow::Result<()> {
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
         if text.contains("#[test]") {
-            return;
+            return Ok(());
         }
+        let are_settings = path.ends_with("config.rs");
         let mut doc = String::new();
         let mut inside = None;
-        let mut lines = text.lines().map(str::trim);
-        while let Some(line) = lines.next() {
+        let mut lines = text.lines();
+        while let Some(whole) = lines.next() {
+            let line = whole.trim();
             if let Some(part) = line.strip_prefix("///") {
                 doc.push(' ');
                 doc.push_str(part.trim());
@@ -47,34 +54,37 @@ impl Sources {
             match line {
                 "pub struct Config {" => inside = Some(Inside::Fields),
                 "impl Default for Config {" => inside = Some(Inside::Defaults),
-                "}" => inside = None,
+                _ if whole == "}" => inside = None,
+                _ if are_settings => inside = choice_of(line).map(Inside::Choice).or(inside),
                 _ => {}
             }
             if line.starts_with("#[") || line.starts_with("#![") {
                 continue;
             }
-            match inside {
-                Some(Inside::Fields) => self.field(line, &doc),
+            match &inside {
+                Some(Inside::Fields) => self.field(line, &doc)?,
                 Some(Inside::Defaults) => self.default_of(line),
+                Some(Inside::Choice(name)) => self.choice(name, line, &doc)?,
                 None => {
                     let mut whole = line.to_owned();
                     while is_constant(line) && !whole.ends_with(';') {
-                        let Some(more) = lines.next() else { break };
+                        let Some(more) = lines.next() else { bail!("{path}: `{line}` does not end") };
                         whole.push(' ');
-                        whole.push_str(more);
+                        whole.push_str(more.trim());
                     }
-                    self.constant(&whole, &doc);
+                    self.constant(&whole, &doc)?;
                 }
             }
             doc.clear();
         }
+        Ok(())
     }
 
-    fn field(&mut self, line: &str, doc: &str) {
+    fn field(&mut self, line: &str, doc: &str) -> anyhow::Result<()> {
         let field = line.strip_prefix("pub ").and_then(|rest| rest.trim_end_matches(',').split_once(": "));
-        if let Some((name, kind)) = field.filter(|(_, kind)| is_number(kind)) {
-            self.found.entry(format!("Config::{name}")).or_default().doc = doc.trim().to_owned();
-            let _ = kind;
+        match field.filter(|(_, kind)| is_number(kind)) {
+            Some((name, _)) => self.declare(format!("Config::{name}"), doc, ""),
+            None => Ok(()),
         }
     }
 
@@ -86,22 +96,49 @@ impl Sources {
         }
     }
 
-    fn constant(&mut self, line: &str, doc: &str) {
+    /// A variant `Name(u64),`, or a field `name: u64,` of one.
+    fn choice(&mut self, choice: &str, line: &str, doc: &str) -> anyhow::Result<()> {
+        let line = line.trim_end_matches(',');
+        let held = line.split_once(": ").or_else(|| line.strip_suffix(')').and_then(|line| line.split_once('(')));
+        match held.filter(|(_, kind)| is_number(kind)) {
+            Some((name, _)) => self.declare(format!("{choice}::{name}"), doc, ""),
+            None => Ok(()),
+        }
+    }
+
+    fn constant(&mut self, line: &str, doc: &str) -> anyhow::Result<()> {
         if !is_constant(line) {
-            return;
+            return Ok(());
         }
-        let Some((head, value)) = line.trim_end_matches(';').split_once(" = ") else { return };
-        let Some((name, kind)) = head.rsplit("const ").next().and_then(|rest| rest.split_once(": ")) else { return };
-        if is_number(kind) {
-            self.found.insert(name.to_owned(), Declared { doc: doc.trim().to_owned(), value: value.to_owned() });
+        let declared = line.trim_end_matches(';').split_once(" = ");
+        let parts = declared.and_then(|(head, value)| {
+            let (name, kind) = head.rsplit("const ").next()?.split_once(": ")?;
+            is_number(kind).then_some((name, value))
+        });
+        match parts {
+            Some((name, value)) => self.declare(name.to_owned(), doc, value),
+            None => Ok(()),
         }
+    }
+
+    fn declare(&mut self, name: String, doc: &str, value: &str) -> anyhow::Result<()> {
+        let declared = Declared { doc: doc.trim().to_owned(), value: value.to_owned() };
+        ensure!(!self.found.contains_key(&name), "`{name}` is declared twice; a limit needs a name of its own");
+        self.found.insert(name, declared);
+        Ok(())
     }
 }
 
-#[derive(Clone, Copy)]
+/// The name of a choice among settings that begins here.
+fn choice_of(line: &str) -> Option<String> {
+    let name = line.strip_prefix("pub enum ")?.strip_suffix(" {")?;
+    (!name.ends_with("Error")).then(|| name.to_owned())
+}
+
 enum Inside {
     Fields,
     Defaults,
+    Choice(String),
 }
 
 fn is_constant(line: &str) -> bool {
@@ -122,15 +159,35 @@ mod tests {
     #[test]
     fn fields_and_constants_are_found_with_doc_and_value() {
         let mut sources = Sources::default();
-        sources.add(
-            "pub struct Config {\n    /// How many. 7: a guess.\n    #[serde(skip)]\n    pub count_max: usize,\n    pub name: String,\n}\n\
+        let text = "pub struct Config {\n    /// How many. 7: a guess.\n    #[serde(skip)]\n    pub count_max: usize,\n    pub name: String,\n}\n\
              impl Default for Config {\n    fn default() -> Self {\n        Self {\n            count_max: 7,\n        }\n    }\n}\n\
              /// How long.\nconst PAUSE: Duration =\n    Duration::from_secs(2);\nconst TEXT: &str = \"\";\n\
-             #[cfg(test)]\nmod tests {\n    const OTHER: u8 = 1;\n}\n",
-        );
+             #[cfg(test)]\nmod tests {\n    const OTHER: u8 = 1;\n}\n";
+        sources.add("src/config.rs", text).unwrap();
         assert_eq!(sources.names().collect::<Vec<_>>(), ["Config::count_max", "PAUSE"]);
         let declared = |doc: &str, value: &str| Declared { doc: doc.to_owned(), value: value.to_owned() };
         assert_eq!(sources.find("Config::count_max"), Some(&declared("How many. 7: a guess.", "7")));
         assert_eq!(sources.find("PAUSE"), Some(&declared("How long.", "Duration::from_secs(2)")));
+    }
+
+    #[test]
+    fn numbers_that_choices_hold_are_found() {
+        let text = "pub enum Pause {\n    /// None.\n    None,\n    /// So long. 9: a guess.\n    MeanSecs(u64),\n    /// In time.\n    \
+                    Within {\n        /// So many. 3: a guess.\n        secs: u64,\n    },\n}\npub enum OfError {\n    Many(usize),\n}\n\
+                    /// How many.\nconst MAX: u8 = 1;\n";
+        let names = |path| {
+            let mut sources = Sources::default();
+            sources.add(path, text).unwrap();
+            sources.names().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(names("src/config.rs"), ["MAX", "Pause::MeanSecs", "Pause::secs"]);
+        assert_eq!(names("src/event.rs"), ["MAX"], "what is told is no limit");
+    }
+
+    #[test]
+    fn two_numbers_of_one_name_are_refused() {
+        let mut sources = Sources::default();
+        sources.add("src/one.rs", "/// How many.\nconst MAX: u8 = 1;\n").unwrap();
+        assert!(sources.add("src/other.rs", "/// How long.\nconst MAX: u8 = 2;\n").is_err());
     }
 }

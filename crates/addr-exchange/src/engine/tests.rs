@@ -151,6 +151,7 @@ fn answers_by_interval_and_to_those_we_dialled_are_settings() {
     assert_eq!(exchange.sampled(1, addrs(129), at(0)).len(), 128);
     assert_eq!(exchange.asked(1, 0, at(179)), Asked::Refused(AskRefusal::Answered));
     assert_eq!(exchange.asked(1, 0, at(180)), Asked::Cached(addrs(128)));
+    assert_eq!(exchange.asked(1, 0, at(361)), Asked::Cached(addrs(128)));
 }
 
 #[test]
