@@ -17,7 +17,7 @@ use crate::{scan::Source, workspace::Workspace};
 
 const PAGE: &str = "docs/limits.md";
 /// Beside the program that shows it, which is published without the other crates' folders.
-const LIST: &str = "bins/bruit/src/limits.json";
+const LIST: &str = "crates/node/src/limits.json";
 const HEADER: &str = "<!-- Written by `cargo xtask limits`. Do not edit. -->\n\n# Limits\n\n\
 Every cap, interval and quota, with its default, where the number comes from, and the tests that hold it. One test holds a\n\
 limit at one below, at and one above it; where three stand, they do so in this order. `Type::field` is a setting, a name in\n\

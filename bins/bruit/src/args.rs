@@ -405,6 +405,9 @@ pub(crate) enum ConfigAction {
 pub(crate) struct LimitsArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// As the node has them that runs with these settings, also those that were changed since its start
+    #[arg(long)]
+    pub(crate) running: bool,
 }
 
 /// Whether a text could be the subject of a ban; the node knows best.

@@ -33,7 +33,7 @@ pub(crate) fn dispatch(command: Command, output: &Output) -> Result<Exit, Failur
         Command::Run(args) => run::run(&args, output),
         Command::Key(args) => key::key(&args, output),
         Command::Config(args) => config::config(&args.action, output),
-        Command::Limits(args) => limits::limits(&args.settings, output),
+        Command::Limits(args) => limits::limits(&args, output),
         Command::Status(api) => look::status(&api, output),
         Command::Peers(args) => look::peers(&args, output),
         Command::Book(args) => book::book(&args, output),

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     files::{Manifest, ManifestId, SharedFiles},
     holding::Holding,
+    limits::Limit,
     runtime::{Command, Runtime},
     status::{BanInfo, BookEntry, BookShape, BookWhy, GoodbyeInfo, ImportReport, PeerInfo, Status},
     storage::StorageStatus,
@@ -212,6 +213,14 @@ impl Handle {
     /// The node has stopped.
     pub async fn goodbyes(&self) -> Result<Vec<GoodbyeInfo>, StoppedError> {
         self.ask(|runtime| runtime.goodbyes()).await
+    }
+
+    /// What bounds the node, as the settings in force make it.
+    ///
+    /// # Errors
+    /// The node has stopped.
+    pub async fn limits(&self) -> Result<Vec<Limit>, StoppedError> {
+        self.ask(|runtime| crate::limits::limits(&runtime.config)).await
     }
 
     /// All bans that hold.

@@ -43,6 +43,7 @@ mod holding;
 mod intake;
 mod item_why;
 mod key;
+mod limits;
 mod methods;
 mod metrics;
 mod node;
@@ -79,6 +80,7 @@ pub use handle::{
 };
 pub use item_why::{ItemNumbers, ItemStep, ItemWhy};
 pub use key::{KeyError, create_key, create_shared_key, read_key, read_shared_key};
+pub use limits::{Limit, limits};
 pub use methods::{
     BUILTIN_METHODS, ECHO, OBJECT, PEERS, PING, RECENT, chunk_answer, object_arguments, read_object_arguments,
     recent_arguments,

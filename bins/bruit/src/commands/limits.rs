@@ -1,56 +1,23 @@
-//! What bounds a node: the caps, intervals and quotas of the crates that list theirs, as the settings make them.
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use bruit::{Limit, admin::message::Limits};
 
 use crate::{
+    args::LimitsArgs,
+    commands::block_on,
     exit::{Exit, Failure},
     output::Output,
-    settings::SettingsArgs,
     table::Table,
 };
 
-/// `cargo xtask limits` writes it from the crates' sources, and fails when it is out of date.
-const LIMITS: &str = include_str!("../limits.json");
-
-/// A limit as it is unless set.
-#[derive(Deserialize)]
-struct Declared {
-    #[serde(rename = "crate")]
-    of: String,
-    name: String,
-    default: String,
-    bounds: String,
-    source: String,
-}
-
-#[derive(Serialize)]
-struct Limits {
-    limits: Vec<Limit>,
-}
-
-/// A limit as it is.
-#[derive(Serialize)]
-struct Limit {
-    #[serde(rename = "crate")]
-    of: String,
-    name: String,
-    /// The key of the setting, if it is one.
-    setting: Option<String>,
-    /// As people read it.
-    value: String,
-    /// What the crate takes by itself.
-    default: String,
-    bounds: String,
-    /// Where the default comes from.
-    source: String,
-}
-
-pub(super) fn limits(settings: &SettingsArgs, output: &Output) -> Result<Exit, Failure> {
-    let config = serde_json::to_value(settings.resolve()?.config).map_err(Failure::failed)?;
-    let declared: Vec<Declared> = serde_json::from_str(LIMITS).map_err(Failure::failed)?;
-    let limits = declared.into_iter().map(|declared| limit(declared, &config)).collect();
-    output.table(&Limits { limits }, |limits| {
+/// As the settings make them, or as the node has them that runs with these settings.
+pub(super) fn limits(args: &LimitsArgs, output: &Output) -> Result<Exit, Failure> {
+    let config = args.settings.resolve()?.config;
+    let limits = if args.running {
+        let api = config.api_path().ok_or_else(|| Failure::configuration("--running: no --api and no --data-dir"))?;
+        block_on(async { Ok(bruit::admin::Client::new(api).limits().await?) })?
+    } else {
+        Limits { limits: bruit::limits(&config) }
+    };
+    output.table(&limits, |limits| {
         let mut table = Table::new(&["LIMIT", "VALUE", "DEFAULT", "WHERE THE DEFAULT COMES FROM"]);
         for Limit { of, name, setting, value, default, source, bounds: _ } in &limits.limits {
             let name = setting.clone().unwrap_or_else(|| format!("{of} {name}"));
@@ -59,98 +26,4 @@ pub(super) fn limits(settings: &SettingsArgs, output: &Output) -> Result<Exit, F
         table
     });
     Ok(Exit::Held)
-}
-
-fn limit(declared: Declared, config: &Value) -> Limit {
-    let Declared { of, name, default, bounds, source } = declared;
-    let set = name.strip_prefix("Config::").and_then(|field| set(&of, field, config));
-    let value = set.as_ref().map_or_else(|| default.clone(), |(key, value)| shown(key, value));
-    Limit { of, name, setting: set.map(|(key, _)| key), value, default, bounds, source }
-}
-
-/// The key of a setting of a crate, and its value.
-fn set<'a>(of: &str, field: &str, config: &'a Value) -> Option<(String, &'a Value)> {
-    let section = match of {
-        "address-book" => "book",
-        "addr-exchange" => "exchange",
-        other => other,
-    };
-    let keys = match (section, field) {
-        // They stand above the sections, and what the section says does not count.
-        ("peering", "outbound_target") => vec!["outbound".to_owned()],
-        ("peering", "inbound_max") => vec!["inbound_max".to_owned()],
-        _ => vec![format!("{section}.{field}"), format!("{section}.{field}_ms")],
-    };
-    keys.into_iter().find_map(|key| {
-        let value = config.pointer(&format!("/{}", key.replace('.', "/")))?;
-        Some((key, value))
-    })
-}
-
-/// A value as people read it; the unit is in the key's name.
-fn shown(key: &str, value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::Number(number) => match (number.as_i64(), key) {
-            (Some(millis), key) if key.ends_with("_ms") => span(millis),
-            (Some(secs), key) if key.contains("_secs") => span(secs.saturating_mul(1_000)),
-            (Some(count), _) => grouped(count),
-            (None, _) => number.to_string(),
-        },
-        Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-    }
-}
-
-/// A span in the largest unit that leaves no rest.
-fn span(millis: i64) -> String {
-    if millis == 0 {
-        return "0 s".to_owned();
-    }
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
-    let unit = units.into_iter().find(|(size, _)| millis >= *size && millis % size == 0);
-    let (size, name) = unit.unwrap_or((1, "ms"));
-    format!("{} {name}", grouped(millis / size))
-}
-
-/// A number with commas between its thousands.
-fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (place, digit) in (0..digits.len()).rev().zip(digits.chars()) {
-        text.push(digit);
-        if place > 0 && place % 3 == 0 {
-            text.push(',');
-        }
-    }
-    if number < 0 { format!("-{text}") } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use bruit::Config;
-
-    use super::*;
-
-    fn of_profile(name: &str) -> Vec<Limit> {
-        let config = serde_json::to_value(Config::of_profile(name).unwrap()).unwrap();
-        let declared: Vec<Declared> = serde_json::from_str(LIMITS).unwrap();
-        declared.into_iter().map(|declared| limit(declared, &config)).collect()
-    }
-
-    #[test]
-    fn every_limit_that_can_be_set_is_found_among_the_settings() {
-        let limits = of_profile("bruit");
-        assert!(limits.len() > 100);
-        for limit in limits {
-            assert_eq!(limit.name.starts_with("Config::"), limit.setting.is_some(), "{}", limit.name);
-        }
-    }
-
-    #[test]
-    fn defaults_are_those_that_the_crates_have() {
-        let limits = of_profile("bruit").into_iter();
-        let others = limits.filter(|limit| limit.value != limit.default);
-        let others: Vec<_> = others.map(|limit| (limit.setting.unwrap(), limit.value, limit.default)).collect();
-        assert_eq!(others, []);
-    }
 }

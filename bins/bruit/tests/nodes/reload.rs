@@ -23,6 +23,9 @@ fn a_hangup_reads_the_settings_anew_and_says_what_waits_for_a_restart() {
     let report = json!({ "applied": ["addnodes", "inbound_max", "peering.quiet_target"], "needs_restart": ["fanout"],
         "refused": [] });
     assert_eq!((&line["event"], &line["report"]), (&json!("reloaded"), &report));
+    let bounds = node.ask(&["limits", "--running"]);
+    let inbound = bounds["limits"].as_array().unwrap().iter().find(|limit| limit["setting"] == "inbound_max").unwrap();
+    assert_eq!([&inbound["value"], &inbound["default"]], ["30", "150"], "as the running node has it");
     node.ask(&["wait", "--peers", "1"]);
     assert_eq!(node.ask(&["peers"])["peers"][0]["origin"], "addnode");
 

@@ -22,8 +22,8 @@ use tokio::net::UnixStream;
 use crate::{
     admin::message::{
         AddNode, AnswerRequest, BanRequest, Bans, Book, CallOutcome, CallRequest, Done, ExplainRequest, FetchRequest,
-        FetchResult, Files, Goodbyes, Line, OfPeer, OfTopic, PartLine, Peers, Plan, PublishTo, PublishedItem, Recent,
-        RecentWish, Refused, SendRequest, Sent, ServeLine, ServeRequest, WaitRequest,
+        FetchResult, Files, Goodbyes, Limits, Line, OfPeer, OfTopic, PartLine, Peers, Plan, PublishTo, PublishedItem,
+        Recent, RecentWish, Refused, SendRequest, Sent, ServeLine, ServeRequest, WaitRequest,
     },
     files::{FileView, ManifestId},
     handle::Waited,
@@ -127,6 +127,11 @@ impl Client {
     /// Who left and why.
     pub async fn goodbyes(&self) -> Result<Goodbyes, ClientError> {
         self.get("/v1/goodbyes").await
+    }
+
+    /// What bounds the node.
+    pub async fn limits(&self) -> Result<Limits, ClientError> {
+        self.get("/v1/limits").await
     }
 
     /// All bans that hold.

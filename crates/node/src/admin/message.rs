@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     files::{FetchReport, FetchWish, FileView, ManifestId},
     handle::WaitFor,
+    limits,
     status::{BanInfo, BookEntry, BookShape, GoodbyeInfo, PeerInfo},
 };
 
@@ -37,6 +38,13 @@ pub struct Book {
     pub shape: BookShape,
     /// The first entries.
     pub entries: Vec<BookEntry>,
+}
+
+/// What bounds the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Every cap, interval and quota that is listed.
+    pub limits: Vec<limits::Limit>,
 }
 
 /// Who left and why.

@@ -21,8 +21,8 @@ use crate::{
     admin::{
         calls,
         message::{
-            AddNode, BanRequest, Bans, Book, Done, FetchRequest, Files, Goodbyes, Limit, OfPeer, OfTopic, Peers,
-            PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest,
+            AddNode, BanRequest, Bans, Book, Done, FetchRequest, Files, Goodbyes, Limit, Limits, OfPeer, OfTopic,
+            Peers, PublishTo, PublishedItem, Recent, RecentWish, Refused, WaitRequest,
         },
         serving::{self, Sessions},
         stream,
@@ -66,6 +66,7 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/v1/book/import", post(book_import))
         .route("/v1/goodbyes", get(goodbyes))
         .route("/v1/bans", get(bans))
+        .route("/v1/limits", get(limits))
         .route("/v1/items/{item}/why", get(item_why))
         .route("/v1/files", get(files))
         .route("/v1/files/{manifest}", get(file))
@@ -127,6 +128,10 @@ async fn goodbyes(State(handle): State<Handle>) -> Answer<Goodbyes> {
 
 async fn bans(State(handle): State<Handle>) -> Answer<Bans> {
     Ok(Json(Bans { bans: handle.bans().await? }))
+}
+
+async fn limits(State(handle): State<Handle>) -> Answer<Limits> {
+    Ok(Json(Limits { limits: handle.limits().await? }))
 }
 
 async fn files(State(handle): State<Handle>) -> Json<Files> {
