@@ -264,3 +264,45 @@ async fn requests_know_the_quality_of_a_peer_that_comes_back() {
     };
     assert_eq!((candidate.peer, candidate.quality > 0.7), (server.peer, true));
 }
+
+/// Which of the strangers a node has heard of, as soon as it has heard of so many.
+async fn heard_of(node: &Node, strangers: &[Endpoint], count: usize) -> Vec<Endpoint> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut heard = BTreeSet::new();
+    loop {
+        let changes = node.ask(|behaviour| behaviour.book_changes().into_records()).await;
+        heard.extend(changes.entries.into_iter().map(|entry| entry.endpoint).filter(|it| strangers.contains(it)));
+        if heard.len() >= count {
+            return heard.into_iter().collect();
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it heard of {} only", heard.len());
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_whom_the_operator_names_is_in_no_answer_that_was_kept() {
+    let (sender, _events) = mpsc::unbounded_channel();
+    let dialling = |outbound_target| {
+        let mut config = config();
+        (config.peering.outbound_target, config.peering.quiet_target) = (outbound_target, 0);
+        config.exchange.answer_percent = 100;
+        config
+    };
+    let server = start(0, dialling(0), sender.clone()).await;
+    let strangers: Vec<Endpoint> = (1..=40).map(|last| Endpoint::tcp([127, 200, 0, last].into(), 9)).collect();
+    let seeds: Vec<_> = strangers.iter().map(|endpoint| (endpoint.clone(), None)).collect();
+    assert_eq!(server.ask(move |behaviour| behaviour.seeds_found(seeds)).await, 40);
+    let asker = async |number| {
+        let node = start(number, dialling(1), sender.clone()).await;
+        let seed = server.endpoint.clone();
+        node.ask(move |behaviour| behaviour.add_seed(seed, None)).await;
+        node
+    };
+    let first = asker(1).await;
+    assert_eq!(heard_of(&first, &strangers, 40).await, strangers);
+    let named = strangers[7].clone();
+    assert!(server.ask(move |behaviour| behaviour.add_node(named, None)).await);
+    let second = asker(2).await;
+    assert!(!heard_of(&second, &strangers, 39).await.contains(&strangers[7]));
+}
