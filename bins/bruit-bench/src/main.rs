@@ -4,6 +4,7 @@ mod address_book;
 mod codec;
 mod duel;
 mod gossip;
+mod join;
 mod link;
 mod pair;
 mod report;
@@ -32,6 +33,8 @@ enum Bench {
     Rpc(rpc::Args),
     /// Messages through a whole network, beside gossipsub or floodsub on the same graph under the same load.
     Gossip(gossip::Args),
+    /// A newcomer with one seed address until it has all its peers, and a network that forms.
+    Join(join::Args),
     /// The simulator: how much happens in a second, and how much memory a node takes.
     Sim(sim::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Bench::AddressBook(args) => address_book::run(&args)?,
         Bench::Rpc(args) => rpc::run(&args)?,
         Bench::Gossip(args) => gossip::run(&args)?,
+        Bench::Join(args) => join::run(&args)?,
         Bench::Sim(args) => sim::run(&args)?,
     };
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
