@@ -1,4 +1,5 @@
 mod items;
+mod life;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,13 +11,13 @@ use bruit_core::{Endpoint, PeerId, Seed, Timestamp};
 use bruit_stack::{
     Coupler, ValidConfig,
     addr_exchange::{self, Asked, Link},
-    address_book::Records,
     coupling::{self, Command},
     gossip, peering,
     peering::{DialFailure, HelloFailure, Origin},
     rpc,
 };
 
+pub(super) use self::life::Kept;
 use super::{
     Content, Letter, Parts, Place, Signal,
     node::{NetworkNode, dial, send},
@@ -56,14 +57,6 @@ pub struct Host {
     started: Timestamp,
     /// After how long it had eight honest outbound peers.
     settled_after: Option<Duration>,
-}
-
-/// What a node finds again when it starts again.
-#[derive(Clone, Debug)]
-pub(super) struct Kept {
-    book: Records,
-    /// Whom it dials first.
-    anchors: Vec<(Endpoint, PeerId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -124,38 +117,6 @@ impl Host {
     /// After how long since its last start it had eight honest outbound peers.
     pub const fn settled_after(&self) -> Option<Duration> {
         self.settled_after
-    }
-
-    /// Ends at once: the system closes its connections. What is returned is what its storage holds.
-    pub(super) fn killed(&mut self, net: &mut Around) -> Kept {
-        self.is_up = false;
-        let anchors = self.parts.peering.anchors();
-        for (connection, Connection { node, .. }) in std::mem::take(&mut self.connections) {
-            send(node, connection, Content::Close, net);
-        }
-        Kept { book: self.coupler.book_mut().changes().into_records(), anchors }
-    }
-
-    /// Starts again, with the same identity and other chance, and with what its storage holds or without.
-    pub(super) fn rise(&mut self, kept: Option<Kept>, net: &mut Around) {
-        let seed = self.seed.derive("start", net.now().as_micros());
-        self.parts = Parts::new(&self.config, self.place.peer, &seed);
-        self.coupler = Coupler::new(&self.config, self.place.peer, &seed, self.seed.derive("book", 0));
-        self.seeds.append(&mut self.later_seeds);
-        self.dialling.clear();
-        self.probes.clear();
-        self.pending.clear();
-        self.peers.clear();
-        self.asked.clear();
-        self.waiting.clear();
-        if let Some(Kept { book, anchors }) = kept {
-            self.coupler.book_mut().restore(book, net.now());
-            for (endpoint, peer) in anchors {
-                _ = self.parts.peering.dial_anchor(endpoint, peer, net.now());
-            }
-        }
-        self.join(net);
-        self.settle(net);
     }
 
     pub(super) fn next_timeout(&self) -> Option<Timestamp> {
@@ -242,22 +203,6 @@ impl Host {
             }
         }
         self.settle(net);
-    }
-
-    fn join(&mut self, net: &mut Around) {
-        let now = net.now();
-        (self.is_up, self.started, self.settled_after) = (true, now, None);
-        if let Some(topic) = self.topic.clone() {
-            _ = self.parts.gossip.subscribe(topic);
-        }
-        let endpoint = self.place.endpoint.clone();
-        self.coupler.book_mut().own_endpoint(endpoint.clone());
-        self.parts.peering.presented(vec![endpoint.clone()], Vec::new());
-        self.parts.exchange.own_listens(vec![endpoint.clone()]);
-        for seed in self.seeds.iter().filter(|seed| **seed != endpoint) {
-            self.parts.peering.add_seed(seed.clone(), None, now);
-        }
-        self.parts.peering.addresses_learned(now);
     }
 
     // connections
