@@ -61,12 +61,12 @@ impl Unmasking {
         let named: Vec<(u32, Option<u32>)> = named.collect();
         let mut blamed: BTreeMap<u32, u32> = BTreeMap::new();
         named.iter().filter_map(|(_, suspect)| *suspect).for_each(|suspect| *blamed.entry(suspect).or_default() += 1);
-        let mut unmasking = Self::default();
-        for (origin, _) in named.iter().filter(|(origin, suspect)| *suspect == Some(*origin)) {
-            unmasking.recall += 1.0 / named.len() as f64;
-            unmasking.precision += 1.0 / (named.len() as f64 * f64::from(blamed[origin]));
-        }
-        unmasking
+        let right: Vec<u32> =
+            named.iter().filter(|(origin, suspect)| *suspect == Some(*origin)).map(|(origin, _)| *origin).collect();
+        let shares: f64 = right.iter().map(|origin| 1.0 / f64::from(blamed[origin])).sum();
+        // In whole messages until the end, so that all of them are exactly 1.
+        let all = named.len().max(1) as f64;
+        Self { precision: shares / all, recall: right.len() as f64 / all }
     }
 }
 
@@ -94,6 +94,8 @@ mod tests {
 
     #[test]
     fn precision_is_shared_by_all_that_one_node_is_blamed_for() {
+        let all = Unmasking::of((0..50).map(|node| (node, Some(node))));
+        assert_eq!((all.recall, all.precision), (1.0, 1.0));
         let unmasking = Unmasking::of([(1, Some(1)), (2, Some(1)), (3, None), (4, Some(4))].into_iter());
         assert_eq!((unmasking.recall, unmasking.precision), (0.5, (0.5 + 1.0) / 4.0));
     }
