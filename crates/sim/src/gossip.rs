@@ -7,6 +7,7 @@ mod message;
 mod node;
 mod section;
 mod spies;
+mod taps;
 
 pub use attack::{Attack, AttackKind, Hostile};
 pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};

@@ -11,6 +11,7 @@ use super::{
     message::{sealer, the_topic},
     node::{GossipNode, Reach, Rules, Spreads},
     spies::Spies,
+    taps::Taps,
 };
 use crate::{Fault, Figures, Links, Overlay, START, TraceLines, Wire, World, conditions::Marks, optimum::flood_micros};
 
@@ -51,6 +52,8 @@ pub struct Experiment {
     pub faults: Vec<(Duration, Fault)>,
     /// Who is not honest; nodes beyond the end are.
     pub roles: Vec<Role>,
+    /// Which share of the links an eavesdropper taps.
+    pub tapped_share: f64,
     /// What attackers do, from the beginning of the load on.
     pub attack: Option<Attack>,
     /// Whether times are compared with those of a flood.
@@ -141,6 +144,7 @@ impl Experiment {
             verdict_delay: Duration::ZERO,
             faults: Vec::new(),
             roles: Vec::new(),
+            tapped_share: 0.0,
             attack: None,
             has_optimum: false,
             wire: Wire::default(),
@@ -176,6 +180,8 @@ impl Experiment {
         let likelihood = spies
             .as_ref()
             .map(|spies| Unmasking::of(honest().map(|spread| (spread.origin, spies.likeliest(&spread.sightings)))));
+        let overheard =
+            (self.tapped_share > 0.0).then(|| Unmasking::of(honest().map(|spread| (spread.origin, spread.overheard))));
         let pushes = world.nodes().iter().map(|node| node.engine().stats().pushes_per_item_max);
         Ok(Measures {
             nodes: self.overlay.nodes(),
@@ -184,6 +190,7 @@ impl Experiment {
             hostile: self.attack.as_ref().map(|_| self.hostile(&world)),
             unmasking,
             likelihood,
+            overheard,
             pushes_per_item_max: pushes.max().unwrap_or(0),
             round_max: world.tally().round_max,
             traffic: world.net().traffic().clone(),
@@ -273,6 +280,7 @@ impl Experiment {
             seed: self.seed.clone(),
             sealer: sealer(),
             roles: self.roles.clone(),
+            taps: Taps::of(self.tapped_share, &self.seed),
             short_ids: Rules::short_ids(nodes),
         });
         let node = |number| GossipNode::new(Arc::clone(&rules), number, self.role(number));
@@ -303,6 +311,7 @@ impl Experiment {
             copies: reach.copies,
             first_rounds: reach.first_rounds,
             suspect: reach.suspect,
+            overheard: reach.overheard,
             sightings: reach.sightings.into_iter().collect(),
             delays,
             optimum,

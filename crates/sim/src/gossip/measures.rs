@@ -23,6 +23,8 @@ pub struct Measures {
     pub unmasking: Option<Unmasking>,
     /// How well they name them by the moments at which each of them was told first; `None` without spies.
     pub likelihood: Option<Unmasking>,
+    /// How well an eavesdropper names them by whom it saw telling of an item first; `None` without one.
+    pub overheard: Option<Unmasking>,
     /// The most peers that one node pushed one message to.
     pub pushes_per_item_max: u64,
     /// The largest round of any copy sent.
@@ -61,6 +63,8 @@ pub struct Spread {
     pub first_rounds: Rounds,
     /// The first honest node that told a spy of it: whom the spies take for its origin.
     pub suspect: Option<u32>,
+    /// Whom an eavesdropper saw telling of it first.
+    pub overheard: Option<u32>,
     /// Each spy that was told of it by an honest node, and how many microseconds after the first copy was sent.
     pub sightings: Vec<(u32, u32)>,
     /// How many microseconds after publishing each receiver got it, ascending.
@@ -150,6 +154,10 @@ impl Measures {
         if let Some(Unmasking { precision, recall }) = self.likelihood {
             figures.mean("precision_likelihood", precision);
             figures.mean("recall_likelihood", recall);
+        }
+        if let Some(Unmasking { precision, recall }) = self.overheard {
+            figures.mean("precision_eavesdropper", precision);
+            figures.mean("recall_eavesdropper", recall);
         }
         self.hostile.iter().for_each(|hostile| figures.pool(hostile.clone()));
         self.count_curves(&mut figures);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{
     Role,
     attack::{Attack, Attacker, Hostile, INVALID},
+    taps::Taps,
 };
 use crate::{Net, Node, Port};
 
@@ -27,6 +28,7 @@ pub struct Rules {
     pub seed: Seed,
     pub(crate) sealer: Sealer,
     pub(crate) roles: Vec<Role>,
+    pub(crate) taps: Option<Taps>,
     /// What nodes call each other in their lists of neighbours.
     pub(crate) short_ids: Vec<ShortId>,
 }
@@ -78,6 +80,8 @@ pub struct Reach {
     pub suspect: Option<u32>,
     /// Each spy that an honest node told of it, and when first: in microseconds after the first copy was sent.
     pub sightings: BTreeMap<u32, u32>,
+    /// Whom an eavesdropper saw telling of it first.
+    pub overheard: Option<u32>,
     /// Who got it, and after how many microseconds, in the order of getting it.
     pub receivers: Vec<(u32, u32)>,
 }
@@ -168,6 +172,7 @@ impl GossipNode {
             net.tally.round_max = net.tally.round_max.max(item.round());
             net.tally.reach_mut(item.id(), now).copies += 1;
         }
+        self.be_overheard(Port(to.index() as u32), &message, net);
         net.send(Port(to.index() as u32), message);
     }
 }
@@ -182,6 +187,17 @@ impl GossipNode {
         }
     }
 
+    /// Lets whoever taps a link see that this node tells of items over it.
+    fn be_overheard(&self, port: Port, message: &Message, net: &mut Net<Self>) {
+        let Some(taps) = &self.rules.taps else { return };
+        let (here, now) = (net.here(), net.true_now());
+        if net.peer(port).is_some_and(|peer| taps.hear(here, peer)) {
+            for id in told(message) {
+                net.tally.reach_mut(id, now).overheard.get_or_insert(here);
+            }
+        }
+    }
+
     /// Remembers which honest node told of an item first.
     fn spy(&self, from: Port, message: &Message, net: &mut Net<Self>) {
         if self.role != Role::Spy {
@@ -191,13 +207,8 @@ impl GossipNode {
         if self.rules.roles.get(peer as usize) == Some(&Role::Spy) {
             return;
         }
-        let ids: Vec<ItemId> = match message {
-            Message::Item(item) => vec![item.id()],
-            Message::Announce(announcement) => announcement.items.iter().map(|item| item.id).collect(),
-            Message::Control(_) => return,
-        };
         let (here, now) = (net.here(), net.true_now());
-        for id in ids {
+        for id in told(message) {
             let reach = net.tally.reach_mut(id, now);
             reach.suspect.get_or_insert(peer);
             let micros = now.since(reach.since).as_micros();
@@ -301,6 +312,15 @@ impl Rules {
     }
 }
 
+/// The items that a message tells of.
+fn told(message: &Message) -> Vec<ItemId> {
+    match message {
+        Message::Item(item) => vec![item.id()],
+        Message::Announce(announcement) => announcement.items.iter().map(|item| item.id).collect(),
+        Message::Control(_) => Vec::new(),
+    }
+}
+
 const fn slot(port: Port) -> Slot {
     Slot::new(port.0, 0)
 }
@@ -341,6 +361,7 @@ impl Reach {
             copies: 0,
             first_rounds: Rounds::default(),
             suspect: None,
+            overheard: None,
             sightings: BTreeMap::new(),
             receivers: Vec::new(),
         }

@@ -40,6 +40,8 @@ const FIGURES: &[Known] = &[
     Known::mean("recall").share().asked_by("gossip.spy_share"),
     Known::mean("precision_likelihood").share().asked_by("gossip.spy_share"),
     Known::mean("recall_likelihood").share().asked_by("gossip.spy_share"),
+    Known::mean("precision_eavesdropper").share().asked_by("gossip.tapped_share"),
+    Known::mean("recall_eavesdropper").share().asked_by("gossip.tapped_share"),
     Known::mean("hostile_reached").share().asked_by("gossip.attack"),
     Known::mean("hostile_copies_per_node").asked_by("gossip.attack"),
     Known::mean("hostile_wants_per_node").asked_by("gossip.attack"),
@@ -54,6 +56,7 @@ pub(crate) fn asks(scenario: &Scenario, key: &str) -> bool {
     match key {
         "gossip.optimum" => section.optimum,
         "gossip.spy_share" => section.spy_share > 0.0,
+        "gossip.tapped_share" => section.tapped_share > 0.0,
         "gossip.attack" => section.attack.is_some(),
         "gossip.overlay_metrics" => section.overlay_metrics,
         _ => false,
@@ -80,6 +83,8 @@ pub struct GossipSection {
     pub forger_share: f64,
     /// The share of nodes that look, together, who told them of each item first.
     pub spy_share: f64,
+    /// The share of links that an eavesdropper taps, on no node.
+    pub tapped_share: f64,
     /// What some nodes do beside what their engines do.
     pub attack: Option<AttackSection>,
     /// Whether times are compared with those of a flood over the same links.
@@ -186,6 +191,7 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Invalid> {
     ] {
         scenario.share_of_nodes(path, share)?;
     }
+    scenario.share("gossip.tapped_share", section.tapped_share)?;
     scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?;
     scenario.span("load.interval_ms", load.interval_ms)?;
     scenario.span("load.tail_ms", load.tail_ms)?;
@@ -280,6 +286,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
         verdict_delay: scenario.span("gossip.verdict_delay_ms", section.verdict_delay_ms)?,
         faults: scenario.faults(seed)?,
         roles,
+        tapped_share: section.tapped_share,
         attack,
         has_optimum: section.optimum,
         wire: scenario.wire(),

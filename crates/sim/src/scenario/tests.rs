@@ -124,7 +124,7 @@ fn claims_that_can_never_be_judged_are_refused_before_anything_is_run() {
 
 #[test]
 fn a_run_prints_the_figures_that_are_known_before_it_and_no_others() {
-    let all = "[gossip]\noptimum = true\noverlay_metrics = true\nspy_share = 0.2\n[gossip.attack]\n\
+    let all = "[gossip]\noptimum = true\noverlay_metrics = true\nspy_share = 0.2\ntapped_share = 0.2\n[gossip.attack]\n\
         kind = \"unique\"\nshare = 0.1\ninterval_ms = 1000\ncount = 1\n[gossip.topic]";
     let gossip = parse(&GOOD.replace("[gossip.topic]", all)).unwrap();
     let rpc =
