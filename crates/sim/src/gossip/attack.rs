@@ -1,8 +1,11 @@
 //! Nodes that attack gossip: what they send beside what their engines do.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use bruit_core::ChaCha8Rng;
+use bruit_core::{ChaCha8Rng, Timestamp};
 use bruit_gossip::{Announced, Announcement, ControlMessage, Hop, ItemId, ItemMessage, Message, Moment};
 use bytes::Bytes;
 use rand::RngExt;
@@ -56,8 +59,9 @@ pub(super) struct Attacker {
 /// What came of all attacks together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hostile {
-    /// The items and ids that attackers made up.
-    ids: BTreeSet<ItemId>,
+    /// Items and ids that nobody should pass on, and since when: those that attackers made up, and those that they sent again when
+    /// they had expired.
+    ids: BTreeMap<ItemId, Timestamp>,
     /// How many copies of them others sent on.
     copies: u64,
     /// How often others asked for one.
@@ -110,19 +114,26 @@ impl GossipNode {
         match attacker.attack.kind {
             AttackKind::Announce => {
                 let items: Vec<Announced> = (0..count).map(|_| attacker.made_up()).collect();
-                net.tally.hostile.ids.extend(items.iter().map(|announced| announced.id));
+                let now = net.true_now();
+                net.tally.hostile.ids.extend(items.iter().map(|announced| (announced.id, now)));
                 let announcement = Announcement { topic: the_topic(), items, is_ahead: false };
                 to_all(&Message::Announce(Box::new(announcement)), net);
             }
             AttackKind::Replay => {
                 for _ in 0..count {
-                    attacker.replayed().into_iter().for_each(|item| push(&item, net));
+                    let Some(item) = attacker.replayed() else { break };
+                    let now = net.true_now();
+                    if item.item().expires_at <= now {
+                        net.tally.hostile.ids.entry(item.id()).or_insert(now);
+                    }
+                    push(&item, net);
                 }
             }
             AttackKind::Invalid | AttackKind::Unique => {
                 for _ in 0..count {
                     let item = self.compose(attacker.payload(), net);
-                    net.tally.hostile.ids.extend(item.as_ref().map(ItemMessage::id));
+                    let now = net.true_now();
+                    net.tally.hostile.ids.extend(item.as_ref().map(|item| (item.id(), now)));
                     item.into_iter().for_each(|item| push(&item, net));
                 }
             }
@@ -155,10 +166,10 @@ impl Hostile {
             return;
         }
         match message {
-            Message::Item(item) => self.copies += u64::from(self.ids.contains(&item.id())),
+            Message::Item(item) => self.copies += u64::from(self.ids.contains_key(&item.id())),
             Message::Control(control) => {
                 let ControlMessage { want, .. } = &**control;
-                self.wants += want.iter().filter(|id| self.ids.contains(*id)).count() as u64;
+                self.wants += want.iter().filter(|id| self.ids.contains_key(*id)).count() as u64;
             }
             Message::Announce(_) => {}
         }
@@ -174,8 +185,9 @@ impl Hostile {
             let receivers = reach.receivers.iter().map(|(node, _)| *node).filter(|node| !is_attacker(*node));
             let repeated = receivers.filter(|node| !seen.insert(*node)).count();
             again += repeated as u64;
-            if self.ids.contains(&reach.id) {
-                taken += seen.len();
+            if let Some(since) = self.ids.get(&reach.id) {
+                taken +=
+                    reach.receivers_since(*since).filter(|node| !is_attacker(*node)).collect::<BTreeSet<_>>().len();
             }
         }
         let each = self.ids.len().max(1) as f64;

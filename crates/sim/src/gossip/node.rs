@@ -367,6 +367,12 @@ impl Reach {
         }
     }
 
+    /// Who got it at a moment or after it.
+    pub(super) fn receivers_since(&self, moment: Timestamp) -> impl Iterator<Item = u32> + '_ {
+        let is_later = move |micros: u32| self.since.after(Duration::from_micros(micros.into())) >= moment;
+        self.receivers.iter().filter(move |(_, micros)| is_later(*micros)).map(|(node, _)| *node)
+    }
+
     fn count_first(&mut self, node: u32, round: u32, now: Timestamp) {
         self.first_rounds.count(round);
         let micros = now.since(self.since).as_micros();
