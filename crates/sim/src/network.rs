@@ -4,21 +4,27 @@
 //! each other is carried out by `bruit_stack::Coupler`, the same as in a real node; nothing of it is decided here.
 
 mod bot;
+mod churn;
 mod experiment;
 mod host;
 mod internet;
 mod letter;
 mod measures;
 mod node;
+mod observers;
 mod parts;
 mod section;
 
 pub use bot::Attack;
+pub use churn::Churn;
 pub use experiment::{Experiment, Load};
 pub use host::Host;
 pub use internet::{Internet, Place};
 pub use letter::{Content, Letter};
 pub use node::{NetworkNode, Signal};
+pub use observers::Observers;
 pub use parts::Parts;
-pub use section::{AttackSection, AttackWord, LoadSection, NetworkSection, RestartSection};
+pub use section::{
+    AttackSection, AttackWord, ChurnSection, LoadSection, NetworkSection, ObserversSection, RestartSection,
+};
 pub(crate) use section::{KNOWN, asks, check, run};

@@ -55,6 +55,8 @@ fn what_is_published_after_a_crash_reaches_those_that_are_left() {
     let run = run(&text, 1, false);
     let printed = run.figures.printed();
     assert!(printed["delivered_after_0ms"] > 0.9, "{printed:?}");
+    assert!(printed["prompt_after_0ms"] <= printed["delivered_after_0ms"], "{printed:?}");
+    assert_eq!(printed["prompt_after_20000ms"], 1.0);
     assert_eq!(printed["delivered_after_20000ms"], 1.0);
     assert_eq!(run.broken, Vec::<String>::new());
 }
@@ -79,6 +81,76 @@ fn a_network_that_cannot_be_is_refused_with_its_line() {
         ("dead_share = 0.2", "dead_shear = 0.2", "unknown field `dead_shear`"),
     ] {
         let refused = Scenario::parse("attacked", &ATTACKED.replacen(from, to, 1), Options::default()).unwrap_err();
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
+}
+
+/// Forty nodes that are left alone.
+const QUIET: &str = r#"
+kind = "network"
+nodes = 40
+
+[links.latency]
+uniform_ms = [10, 50]
+
+[network]
+seeds = 4
+join_within_ms = 10_000
+grow_ms = 30_000
+"#;
+
+fn printed(nodes: u32, section: &str) -> std::collections::BTreeMap<String, f64> {
+    let quiet = QUIET.replace("nodes = 40", &format!("nodes = {nodes}"));
+    let run = run(&format!("{quiet}{section}"), 1, false);
+    assert_eq!(run.broken, Vec::<String>::new());
+    run.figures.printed()
+}
+
+#[test]
+fn those_that_are_left_have_peers_again_after_a_time() {
+    let crashed = printed(100, "[network.restart]\ndead_share = 0.9\nwatch_ms = 90_000\n");
+    assert_eq!(crashed["unrepaired"], 0.0, "{crashed:?}");
+    assert!(crashed["repair_seconds_max"] > 0.0 && crashed["repair_seconds_max"] < 90.0, "{crashed:?}");
+    assert!(!printed(40, "[network.restart]\nwatch_ms = 1_000\n").contains_key("unrepaired"));
+}
+
+#[test]
+fn nodes_that_go_and_come_back_find_peers_and_the_others_hear_everything() {
+    let churn = "[network.restart]\nwatch_ms = 90_000\n[network.churn]\nshare = 0.2\nfor_ms = 60_000\n\
+        [network.load]\nmessages = 3\nat_ms = [30_000, 80_000]\n";
+    let churned = printed(40, churn);
+    assert_eq!((churned["victims"], churned["unsettled"]), (8.0, 0.0), "{churned:?}");
+    assert_eq!((churned["delivered_after_30000ms"], churned["delivered_after_80000ms"]), (1.0, 1.0));
+    assert_eq!(printed(40, "[network.restart]\nwatch_ms = 1_000\n")["victims"], 0.0);
+}
+
+#[test]
+fn observers_know_nothing_at_first_and_what_they_know_grows_old_where_peers_are_exchanged() {
+    let observed = |rotation: &str| {
+        let text = format!(
+            "{rotation}[network.restart]\nwatch_ms = 300_000\n[network.observers]\nnodes = 2\nat_ms = [0, 300_000]\n"
+        );
+        let printed = printed(100, &text);
+        ["graph_known_after_0s", "graph_known_after_300s", "graph_outdated_after_300s"].map(|name| printed[name])
+    };
+    let [first, known, outdated] = observed("");
+    assert!(first == 0.0 && known > 0.0, "{first} {known}");
+    let [_, _, outdated_by_rotation] = observed("rotation_ms = 30_000\n");
+    assert!(outdated_by_rotation > outdated, "{outdated_by_rotation} {outdated}");
+}
+
+#[test]
+fn a_watch_that_cannot_be_is_refused_with_its_line() {
+    for (section, reason) in [
+        ("[network.churn]\nshare = 0.1\nfor_ms = 118_000\n", "line 14: network.churn.for_ms: nobody watches any more"),
+        ("[network.churn]\nshare = 1.1\n", "line 13: network.churn.share: 1.1 is no share"),
+        ("[network.observers]\nnodes = 37\n", "line 13: network.observers.nodes: 37 observers, but only 36 nodes"),
+        ("[network.observers]\nnodes = 1\nat_ms = [120_001]\n", "line 14: network.observers.at_ms: nobody watches"),
+        ("[network.observers]\nat_ms = [1]\n", "line 13: network.observers.at_ms: nobody observes"),
+        ("rotation_ms = -1\n", "line 12: network.rotation_ms: -1 is no number of milliseconds"),
+        ("[[claim]]\nfigure = \"unrepaired\"\nmax = 0\n", "measured only where `network.restart.dead_share` is set"),
+    ] {
+        let refused = Scenario::parse("quiet", &format!("{QUIET}{section}"), Options::default()).unwrap_err();
         assert!(refused.to_string().contains(reason), "{refused}");
     }
 }

@@ -1,6 +1,10 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use bruit_core::{Endpoint, Seed};
+use bruit_core::{Endpoint, Seed, Timestamp};
 use bruit_stack::ValidConfig;
 use rand::{
     RngExt,
@@ -8,10 +12,11 @@ use rand::{
 };
 
 use super::{
-    Attack, Host, Internet, NetworkNode, Place, Signal,
+    Attack, Churn, Host, Internet, NetworkNode, Observers, Place, Signal,
     bot::{Bot, Gang},
     host::Kept,
-    measures::{count_books, count_items, count_victims, honest_tried, overlay},
+    measures::{count_books, count_items, count_repair, count_victims, honest_tried, overlay},
+    observers::count_known,
 };
 use crate::{Fault, Figures, Links, Overlay, START, TraceHash, TraceLines, Wire, World, gossip::the_topic};
 
@@ -48,6 +53,10 @@ pub struct Experiment {
     pub keeps_book: bool,
     /// For how long they are watched then.
     pub watch: Duration,
+    /// Who goes and comes back meanwhile.
+    pub churn: Churn,
+    /// Who looks meanwhile who is connected to whom.
+    pub observers: Observers,
     /// What the others publish meanwhile.
     pub load: Load,
     /// What is done to letters beside carrying them.
@@ -84,6 +93,15 @@ pub struct Shown {
 struct Struck {
     victims: Vec<u32>,
     others: Vec<u32>,
+    /// Who goes for a while later, and after how long.
+    churned: Vec<(u32, Duration)>,
+}
+
+/// What is done while a network is watched.
+enum Step {
+    Ends(u32),
+    Rises(u32),
+    Compares(Duration),
 }
 
 impl Experiment {
@@ -111,8 +129,12 @@ impl Experiment {
         world.run_until(world.now().after(self.attack_lasts));
         count_books(&world, &tried, &mut figures);
 
-        let Struck { victims, others } = self.restart(&mut world);
-        world.run_until(world.now().after(self.watch));
+        let Struck { mut victims, others, churned } = self.restart(&mut world);
+        self.watch(&mut world, &churned, &mut figures);
+        victims.extend(churned.iter().map(|(node, _)| *node));
+        if self.dead_share > 0.0 {
+            count_repair(&world, &others, self.watch, &mut figures);
+        }
         count_victims(&world, &victims, self.watch, &mut figures);
         count_items(&world, &others, &self.load.moments, &mut figures);
         world.net().traffic().count_in(&mut figures);
@@ -137,6 +159,8 @@ impl Experiment {
         let attack = self.attack.clone().unwrap_or(idle);
         let victims = endpoints(0, attack.victims.min(self.honest));
         let bots = places.get(self.honest as usize..).unwrap_or_default();
+        let mut internet = internet;
+        internet.notes.observers_from = (self.observers.nodes > 0).then_some(self.residents());
         let gang = Arc::new(Gang::new(attack, self.config.network.as_str(), bots, victims, &self.seed));
         let topic = (!self.load.moments.is_empty()).then(the_topic);
         let node = |number: u32| {
@@ -158,7 +182,7 @@ impl Experiment {
     /// Seeds join first, the others within a time.
     fn join(&self, world: &mut World<NetworkNode>) {
         let mut rng = self.seed.derive("joins", 0).rng();
-        for node in 0..self.honest {
+        for node in 0..self.residents() {
             let wait = if node < self.seeds { Duration::ZERO } else { self.join_within.mul_f64(rng.random()) };
             world.with(node, |_, net| net.call_at(START.after(wait), Signal::Join));
         }
@@ -170,43 +194,86 @@ impl Experiment {
     }
 
     fn measure_growth(&self, world: &World<NetworkNode>, figures: &mut Figures) {
-        let hosts = world.nodes().iter().filter_map(NetworkNode::host);
+        let residents = self.residents();
+        let hosts = world.nodes().iter().take(residents as usize).filter_map(NetworkNode::host);
         let is_full = |host: &&Host| {
-            let target = host.parts().peering.settings().outbound_target.min(self.honest as usize - 1);
+            let target = host.parts().peering.settings().outbound_target.min(residents as usize - 1);
             host.outbound().count() >= target
         };
         let full = hosts.clone().filter(is_full).count();
-        figures.share("grown", full as u64, u64::from(self.honest));
+        figures.share("grown", full as u64, u64::from(residents));
         figures.mean(
             "grown_outbound",
-            hosts.map(|host| host.outbound().count() as f64).sum::<f64>() / f64::from(self.honest),
+            hosts.map(|host| host.outbound().count() as f64).sum::<f64>() / f64::from(residents),
         );
+    }
+
+    /// Those that are there from the beginning: the others only look on.
+    const fn residents(&self) -> u32 {
+        self.honest - self.observers.nodes
+    }
+
+    /// What happens after the restart: nodes go and come back, others look who is connected to whom.
+    fn watch(&self, world: &mut World<NetworkNode>, churned: &[(u32, Duration)], figures: &mut Figures) {
+        let begin = world.now();
+        for node in self.residents()..self.honest {
+            world.with(node, |_, net| net.call_at(begin, Signal::Join));
+        }
+        let mut steps: Vec<(Timestamp, Step)> = Vec::new();
+        for (node, after) in churned {
+            let at = begin.after(*after);
+            steps.extend([(at, Step::Ends(*node)), (at.after(self.churn.away), Step::Rises(*node))]);
+        }
+        steps.extend(self.observers.moments.iter().map(|after| (begin.after(*after), Step::Compares(*after))));
+        steps.sort_by_key(|(at, _)| *at);
+        let mut kept: BTreeMap<u32, Kept> = BTreeMap::new();
+        for (at, step) in steps {
+            world.run_until(at);
+            match step {
+                Step::Ends(node) => kept.extend(kill(world, node).map(|kept| (node, kept))),
+                Step::Rises(node) => rise(world, node, kept.remove(&node).filter(|_| self.keeps_book)),
+                Step::Compares(after) => count_known(world, after, figures),
+            }
+        }
+        world.run_until(begin.after(self.watch));
     }
 
     /// Some die, some start again, and the others publish.
     fn restart(&self, world: &mut World<NetworkNode>) -> Struck {
-        let mut order: Vec<u32> = (self.seeds..self.honest).collect();
+        let residents = self.residents();
+        let mut order: Vec<u32> = (self.seeds..residents).collect();
         order.shuffle(&mut self.seed.derive("victims", 0).rng());
-        let count = |share: f64| (f64::from(self.honest) * share).round() as usize;
+        let count = |share: f64| (f64::from(residents) * share).round() as usize;
         let dead: Vec<u32> = order.drain(..count(self.dead_share).min(order.len())).collect();
         let others = order.split_off(count(self.restart_share).min(order.len()));
-        let others: Vec<u32> = (0..self.seeds).chain(others).collect();
+        let churned = self.churn.plan(others.clone(), residents, &self.seed);
+        let stays = |node: &u32| churned.iter().all(|(other, _)| other != node);
+        let others: Vec<u32> = (0..self.seeds).chain(others.into_iter().filter(stays)).collect();
         for node in &dead {
             kill(world, *node);
         }
+        world.tally_mut().gone.extend(&dead);
+        Self::await_repair(world, &others);
         world.fault(&Fault::Crash { nodes: dead, notice: Duration::ZERO });
         let mut kept: Vec<Option<Kept>> = order.iter().map(|node| kill(world, *node)).collect();
         self.publish(&others, world);
         world.run_until(world.now().after(Duration::from_secs(5)));
         for (node, kept) in order.iter().zip(&mut kept) {
             let kept = kept.take().filter(|_| self.keeps_book);
+            rise(world, *node, kept);
+        }
+        Struck { victims: order, others, churned }
+    }
+
+    /// From now on it is seen when those that are left have some living peers.
+    fn await_repair(world: &mut World<NetworkNode>, left: &[u32]) {
+        for node in left {
             world.with(*node, |node, net| {
                 if let Some(host) = node.host_mut() {
-                    host.rise(kept, net);
+                    host.await_repair(left.len(), net);
                 }
             });
         }
-        Struck { victims: order, others }
     }
 
     /// Nodes drawn by chance publish at each moment.
@@ -245,6 +312,14 @@ impl Experiment {
         }
         broken
     }
+}
+
+fn rise(world: &mut World<NetworkNode>, node: u32, kept: Option<Kept>) {
+    world.with(node, |node, net| {
+        if let Some(host) = node.host_mut() {
+            host.rise(kept, net);
+        }
+    });
 }
 
 fn kill(world: &mut World<NetworkNode>, node: u32) -> Option<Kept> {

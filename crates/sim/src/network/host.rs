@@ -1,5 +1,6 @@
 mod items;
 mod life;
+mod repair;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,6 +19,7 @@ use bruit_stack::{
 };
 
 pub(super) use self::life::Kept;
+use self::repair::Repair;
 use super::{
     Content, Letter, Parts, Place, Signal,
     node::{NetworkNode, dial, send},
@@ -57,6 +59,7 @@ pub struct Host {
     started: Timestamp,
     /// After how long it had eight honest outbound peers.
     settled_after: Option<Duration>,
+    repair: Option<Repair>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +99,7 @@ impl Host {
             is_up: false,
             started: Timestamp::default(),
             settled_after: None,
+            repair: None,
         }
     }
 
@@ -139,6 +143,9 @@ impl Host {
     }
 
     pub(super) fn called(&mut self, signal: Signal, net: &mut Around) {
+        if !self.is_up && !matches!(signal, Signal::Join) {
+            return;
+        }
         match signal {
             Signal::Join => self.join(net),
             Signal::DialOverdue { connection } => self.dial_failed(connection, DialFailure::Unreachable, net),
@@ -355,6 +362,7 @@ impl Host {
                 self.reply(connection, Content::Neighbours(Arc::new(neighbours)), net);
             }
             Content::Neighbours(neighbours) => {
+                net.tally.neighbours_told(net.here(), &peer, &neighbours);
                 self.parts.exchange.neighbours_received(peer, neighbours.to_vec(), now);
             }
             Content::DialBack(endpoint) => _ = self.parts.exchange.dial_back_asked(peer, endpoint, now),
@@ -464,6 +472,7 @@ impl Host {
                 self.coupler.peering_said(&event, &mut self.parts, now);
                 if let peering::Event::PeerUp { .. } = event {
                     self.note_if_settled(net);
+                    self.note_if_repaired(net);
                 }
             }
         }
@@ -510,10 +519,9 @@ impl Host {
     }
 
     fn note_if_settled(&mut self, net: &Around) {
-        const HONEST_WANTED: usize = 8;
         if self.settled_after.is_none() {
             let honest = self.outbound().filter(|peer| net.tally.is_honest(peer)).count();
-            self.settled_after = (honest >= HONEST_WANTED).then(|| net.now().since(self.started));
+            self.settled_after = (honest >= repair::PEERS_WANTED).then(|| net.now().since(self.started));
         }
     }
 

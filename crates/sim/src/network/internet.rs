@@ -1,11 +1,12 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
 };
 
 use bruit_stack::gossip::ItemId;
 
-use bruit_core::{Endpoint, LookupMap, PeerId, Scope, Seed, scope_of};
+use super::observers::Notes;
+use bruit_core::{Endpoint, LookupMap, PeerId, Scope, Seed, Timestamp, scope_of};
 
 /// Who lives where.
 #[derive(Debug, Default)]
@@ -15,11 +16,25 @@ pub struct Internet {
     by_peer: LookupMap<PeerId, u32>,
     /// How many of the nodes, from node 0 on, are honest.
     honest: u32,
+    /// Nodes that are gone for ever.
+    pub(super) gone: BTreeSet<u32>,
+    /// What observers were told.
+    pub(super) notes: Notes,
     pub(crate) connections: u64,
-    /// Items that were published: at which moment, and who got them.
-    pub(crate) items: BTreeMap<ItemId, (u32, Vec<u32>)>,
+    /// Items that were published.
+    pub(super) items: BTreeMap<ItemId, Published>,
     /// How many dials went to addresses that the public internet does not have.
     pub(crate) reserved_dials: u64,
+}
+
+/// An item that was published.
+#[derive(Debug)]
+pub(super) struct Published {
+    /// At which of the moments at which some are.
+    pub(super) moment: u32,
+    pub(super) at: Timestamp,
+    /// Who got it, and when, its origin included.
+    pub(super) receivers: Vec<(u32, Timestamp)>,
 }
 
 /// Who a node is, and where.
@@ -70,6 +85,11 @@ impl Internet {
     /// How many of the nodes, from node 0 on, are honest.
     pub const fn honest(&self) -> u32 {
         self.honest
+    }
+
+    /// Whether a peer is not gone for ever.
+    pub(super) fn is_living(&self, peer: &PeerId) -> bool {
+        self.node_of(peer).is_some_and(|node| !self.gone.contains(&node))
     }
 
     fn settle(&mut self, node: u32, ip: IpAddr, port: u16) {

@@ -3,8 +3,11 @@ use std::{collections::BTreeSet, time::Duration};
 use bruit_core::{Endpoint, Timestamp};
 use bruit_stack::{address_book::Table, peering::SlotClass};
 
-use super::{Host, Internet, NetworkNode};
+use super::{Host, Internet, NetworkNode, internet::Published};
 use crate::{Figures, Overlay, World};
+
+/// Who has an item after so long got it over the links that were there, and not because something was mended.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// The endpoints of honest nodes that a node has reached.
 pub(super) fn honest_tried(host: &Host, internet: &Internet, now: Timestamp) -> BTreeSet<Endpoint> {
@@ -58,14 +61,27 @@ pub(super) fn count_victims(world: &World<NetworkNode>, victims: &[u32], watched
     figures.share("eclipsed", eclipsed, victims.len() as u64);
 }
 
-/// Which share of some nodes got what others of them published, for each moment.
+/// How long those that are left had few living peers.
+pub(super) fn count_repair(world: &World<NetworkNode>, left: &[u32], watched: Duration, figures: &mut Figures) {
+    for host in left.iter().filter_map(|node| world.nodes().get(*node as usize)?.host()) {
+        let took = host.repaired_after();
+        figures.count("unrepaired", u64::from(took.is_none()));
+        figures.spread("repair_seconds", [took.unwrap_or(watched).as_secs_f64()]);
+    }
+}
+
+/// Which share of some nodes got what others of them published, in the end and within a second, for each moment.
 pub(super) fn count_items(world: &World<NetworkNode>, nodes: &[u32], moments: &[Duration], figures: &mut Figures) {
-    for (moment, receivers) in world.tally().items.values() {
+    for Published { moment, at, receivers } in world.tally().items.values() {
         let Some(after) = moments.get(*moment as usize) else { continue };
-        let receivers: BTreeSet<u32> = receivers.iter().copied().collect();
-        let reached = nodes.iter().filter(|node| receivers.contains(node)).count();
-        let name = format!("delivered_after_{}ms", after.as_millis());
-        figures.share(&name, reached as u64, nodes.len() as u64);
+        let reached = |until: Option<Timestamp>| {
+            let in_time = receivers.iter().filter(|(_, got)| until.is_none_or(|until| *got <= until));
+            let in_time: BTreeSet<u32> = in_time.map(|(node, _)| *node).collect();
+            nodes.iter().filter(|node| in_time.contains(node)).count() as u64
+        };
+        for (name, until) in [("delivered", None), ("prompt", Some(at.after(PROMPT)))] {
+            figures.share(&format!("{name}_after_{}ms", after.as_millis()), reached(until), nodes.len() as u64);
+        }
     }
 }
 

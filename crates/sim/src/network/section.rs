@@ -1,10 +1,12 @@
 //! The keys of a scenario of kind `network`, and how it is run.
 
+use std::time::Duration;
+
 use bruit_core::{NetworkId, Seed};
 use bruit_stack::{Config, Profile, ValidConfig};
 use serde::Deserialize;
 
-use super::{Attack, Experiment, Load};
+use super::{Attack, Churn, Experiment, Load, Observers};
 use crate::{
     Wire,
     gossip::the_topic,
@@ -39,6 +41,12 @@ pub struct NetworkSection {
     pub restart: RestartSection,
     /// What is published from then on.
     pub load: LoadSection,
+    /// Who goes and comes back meanwhile.
+    pub churn: ChurnSection,
+    /// Who looks meanwhile who is connected to whom.
+    pub observers: ObserversSection,
+    /// How often each node exchanges some outbound peers for others; as the profile says, unless given. 0 for never.
+    pub rotation_ms: Option<f64>,
     /// Whether bytes are counted by kind.
     pub count_bytes: bool,
 }
@@ -104,6 +112,34 @@ pub struct LoadSection {
     pub at_ms: Vec<f64>,
 }
 
+/// Nodes that go and come back while the network is watched.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChurnSection {
+    /// The share of nodes that goes each minute; no seed goes, and no node twice.
+    pub share: f64,
+    /// For how long each is away.
+    pub away_ms: f64,
+    /// For how long nodes go.
+    pub for_ms: f64,
+}
+
+/// Nodes that look who is connected to whom.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObserversSection {
+    /// How many of the nodes; they join when the others are watched.
+    pub nodes: u32,
+    /// When what they know is compared with what is so, after they joined.
+    pub at_ms: Vec<f64>,
+}
+
+impl Default for ChurnSection {
+    fn default() -> Self {
+        Self { share: 0.0, away_ms: 5_000.0, for_ms: 60_000.0 }
+    }
+}
+
 impl Default for NetworkSection {
     fn default() -> Self {
         Self {
@@ -115,6 +151,9 @@ impl Default for NetworkSection {
             attack: None,
             restart: RestartSection::default(),
             load: LoadSection::default(),
+            churn: ChurnSection::default(),
+            observers: ObserversSection::default(),
+            rotation_ms: None,
             count_bytes: false,
         }
     }
@@ -145,11 +184,21 @@ const FIGURES: &[Known] = &[
     Known::plain("unsettled"),
     Known::spread("seconds_to_8_honest"),
     Known::family("delivered_after_").share(),
+    Known::family("prompt_after_").share(),
+    Known::plain("unrepaired").asked_by("network.restart.dead_share"),
+    Known::spread("repair_seconds").asked_by("network.restart.dead_share"),
+    Known::family("graph_known_after_").share(),
+    Known::family("graph_outdated_after_").share(),
 ];
 
 /// Whether a key says that something is to be measured.
 pub(crate) fn asks(scenario: &Scenario, key: &str) -> bool {
-    key == "network.count_bytes" && scenario.file().network.as_ref().is_some_and(|section| section.count_bytes)
+    let Some(section) = &scenario.file().network else { return false };
+    match key {
+        "network.count_bytes" => section.count_bytes,
+        "network.restart.dead_share" => section.restart.dead_share > 0.0,
+        _ => false,
+    }
 }
 
 /// Refuses what cannot be, before anything is run.
@@ -206,7 +255,8 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
         let reason = format!("nobody watches any more after {} ms", late.as_millis());
         return invalid("network.load.at_ms", reason);
     }
-    let config = settings(section.profile).map_err(|reason| scenario.invalid("network.profile", reason))?;
+    let rotation = section.rotation_ms.map(|ms| scenario.span("network.rotation_ms", ms)).transpose()?;
+    let config = settings(section.profile, rotation).map_err(|reason| scenario.invalid("network.profile", reason))?;
     if !moments.is_empty() && config.gossip.topic(&the_topic()).is_none() {
         return invalid("network.load", "the profile relays no topics but its own".to_owned());
     }
@@ -226,6 +276,8 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
         restart_share: restart.share,
         keeps_book: restart.keeps_book,
         watch,
+        churn: churn(scenario, &section.churn, watch)?,
+        observers: observers(scenario, &section, watch)?,
         load: Load { messages: load.messages, moments },
         wire: Wire { is_counted: section.count_bytes, ..scenario.wire() },
         lines: scenario.lines(),
@@ -233,8 +285,42 @@ fn experiment(scenario: &Scenario, seed: &Seed) -> Result<Experiment, Invalid> {
     })
 }
 
-fn settings(profile: Profile) -> Result<ValidConfig, String> {
-    let config: Config = profile.config();
+fn churn(scenario: &Scenario, section: &ChurnSection, watch: Duration) -> Result<Churn, Invalid> {
+    let churn = Churn {
+        share: scenario.share("network.churn.share", section.share)?,
+        away: scenario.span("network.churn.away_ms", section.away_ms)?,
+        lasts: scenario.span("network.churn.for_ms", section.for_ms)?,
+    };
+    if churn.share > 0.0 && churn.lasts + churn.away > watch {
+        let reason = format!("nobody watches any more after {} ms, and some would still be away", watch.as_millis());
+        return Err(scenario.invalid("network.churn.for_ms", reason));
+    }
+    Ok(churn)
+}
+
+fn observers(scenario: &Scenario, section: &NetworkSection, watch: Duration) -> Result<Observers, Invalid> {
+    let ObserversSection { nodes, at_ms } = &section.observers;
+    let left = scenario.file().nodes.saturating_sub(section.seeds.max(2));
+    if *nodes > left {
+        let reason =
+            format!("{nodes} observers, but only {left} nodes are neither seeds nor the two that a network needs");
+        return Err(scenario.invalid("network.observers.nodes", reason));
+    }
+    let moments =
+        at_ms.iter().map(|at| scenario.span("network.observers.at_ms", *at)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(late) = moments.iter().find(|at| **at > watch) {
+        let reason = format!("nobody watches any more after {} ms", late.as_millis());
+        return Err(scenario.invalid("network.observers.at_ms", reason));
+    }
+    if *nodes == 0 && !moments.is_empty() {
+        return Err(scenario.invalid("network.observers.at_ms", "nobody observes"));
+    }
+    Ok(Observers { nodes: *nodes, moments })
+}
+
+fn settings(profile: Profile, rotation: Option<Duration>) -> Result<ValidConfig, String> {
+    let mut config: Config = profile.config();
+    rotation.into_iter().for_each(|interval| config.peering.rotation_interval = interval);
     let network = NetworkId::new(NETWORK).map_err(|error| error.to_string())?;
     config.validate(network, "bruit-sim").map_err(|error| error.to_string())
 }

@@ -4,7 +4,10 @@ use bruit_stack::gossip::{Event, Moment, Output, Verdict};
 use bytes::Bytes;
 
 use super::{Around, Host};
-use crate::{gossip::sealer, network::Content};
+use crate::{
+    gossip::sealer,
+    network::{Content, internet::Published},
+};
 
 impl Host {
     pub(super) fn publish(&mut self, moment: u32, net: &mut Around) {
@@ -12,7 +15,8 @@ impl Host {
         let payload = Bytes::copy_from_slice(&net.here().to_le_bytes());
         let Ok(item) = self.parts.gossip.compose(topic, payload, now) else { return };
         let message = sealer().seal(item, Moment { now, wall: now });
-        net.tally.items.insert(message.id(), (moment, vec![net.here()]));
+        let at = net.true_now();
+        net.tally.items.insert(message.id(), Published { moment, at, receivers: vec![(net.here(), at)] });
         let _ = self.parts.gossip.publish(message, now);
     }
 
@@ -29,9 +33,9 @@ impl Host {
                 }
             }
             Output::Event(Event::Item { id, deadline, .. }) => {
-                let here = net.here();
-                if let Some((_, receivers)) = net.tally.items.get_mut(&id) {
-                    receivers.push(here);
+                let (here, now) = (net.here(), net.true_now());
+                if let Some(published) = net.tally.items.get_mut(&id) {
+                    published.receivers.push((here, now));
                 }
                 if deadline.is_some() {
                     let _ = self.parts.gossip.report(id, Verdict::Accept, net.now());

@@ -1,0 +1,47 @@
+//! How long a node has few living peers after others are gone.
+
+use std::time::Duration;
+
+use bruit_core::Timestamp;
+use bruit_stack::peering::SlotClass;
+
+use super::{Around, Host};
+use crate::network::Internet;
+
+/// With how many living peers a node is no longer in danger to be alone.
+pub(super) const PEERS_WANTED: usize = 8;
+
+/// A wait for living peers.
+#[derive(Clone, Debug)]
+pub(super) struct Repair {
+    since: Timestamp,
+    /// How many are enough.
+    wanted: usize,
+    took: Option<Duration>,
+}
+
+impl Host {
+    /// Looks from now on when it has eight living peers, or all others of so many nodes.
+    pub(in crate::network) fn await_repair(&mut self, left: usize, net: &Around) {
+        let wanted = PEERS_WANTED.min(left.saturating_sub(1));
+        self.repair = Some(Repair { since: net.now(), wanted, took: None });
+        self.note_if_repaired(net);
+    }
+
+    /// How long it had fewer; `None` if it still has.
+    pub(in crate::network) fn repaired_after(&self) -> Option<Duration> {
+        self.repair.as_ref().and_then(|repair| repair.took)
+    }
+
+    pub(super) fn note_if_repaired(&mut self, net: &Around) {
+        let living = self.living(&net.tally);
+        if let Some(repair) = self.repair.as_mut().filter(|repair| repair.took.is_none() && living >= repair.wanted) {
+            repair.took = Some(net.now().since(repair.since));
+        }
+    }
+
+    fn living(&self, internet: &Internet) -> usize {
+        let classes = [SlotClass::Outbound, SlotClass::Inbound];
+        classes.into_iter().flat_map(|class| self.held(class)).filter(|peer| internet.is_living(peer)).count()
+    }
+}
