@@ -21,7 +21,7 @@ struct Chart {
 
 type Line = (String, Vec<(f64, f64)>);
 
-const CHARTS: [Chart; 12] = [
+const CHARTS: [Chart; 14] = [
     Chart {
         id: "policies",
         title: "Coverage by round",
@@ -70,6 +70,20 @@ const CHARTS: [Chart; 12] = [
         text: "By least squares over the overlay.",
         axes: ["share of spies", "recall"],
         lines: |made| by_last(made, 0, 1, "recall_likelihood"),
+    },
+    Chart {
+        id: "eavesdropper",
+        title: "Recall of an eavesdropper",
+        text: "By whom it saw telling of an item first.",
+        axes: ["share of links tapped", "recall"],
+        lines: |made| by_last(made, 0, 1, "recall_eavesdropper"),
+    },
+    Chart {
+        id: "observers",
+        title: "What observers know of the network",
+        text: "The share of the live connections, by how many milliseconds lie between two exchanges of peers.",
+        axes: ["seconds", "share known"],
+        lines: |made| made.rows.iter().map(known).collect(),
     },
     Chart {
         id: "crash",
@@ -163,9 +177,20 @@ fn by_last(made: &Made, name: usize, x: usize, figure: &str) -> Vec<Line> {
     lines
 }
 
-/// A line for each figure of the table.
+/// What observers know after each time.
+fn known(row: &Row) -> Line {
+    let moments = row.printed.iter().filter_map(|(name, share)| {
+        let secs = name.strip_prefix("graph_known_after_")?.strip_suffix('s')?;
+        Some((secs.parse().ok()?, *share))
+    });
+    let mut moments: Vec<(f64, f64)> = std::iter::once((0.0, 0.0)).chain(moments).collect();
+    moments.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    (row.values.first().cloned().unwrap_or_default(), moments)
+}
+
+/// A line for each figure of the table that is a share.
 fn repaired(made: &Made) -> Vec<Line> {
-    let figures = made.table.figures.iter();
+    let figures = made.table.figures.iter().filter(|figure| figure.starts_with("prompt_"));
     figures.map(|figure| ((*figure).to_owned(), points(made.rows.iter(), 0, figure))).collect()
 }
 
