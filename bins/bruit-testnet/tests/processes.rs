@@ -73,6 +73,18 @@ fn a_demo_of_three_nodes_is_ok() {
 }
 
 #[test]
+fn a_demo_is_ok_by_every_profile() {
+    for profile in ["bruit", "casper", "factom", "horizen", "ironfish"] {
+        let (code, report) = demo(&["--nodes", "10", "--profile", profile]);
+        assert_eq!(
+            (code, &report["ok"], &report["coverage"]),
+            (Some(0), &true.into(), &1.0.into()),
+            "{profile}: {report}"
+        );
+    }
+}
+
+#[test]
 fn a_tree_carries_at_most_a_third_of_the_duplicates_of_a_flood() {
     let duplicates = |policy: &str| {
         let (code, report) = demo(&["--nodes", "9", "--policy", policy]);
