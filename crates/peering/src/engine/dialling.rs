@@ -171,8 +171,8 @@ impl Dialling {
         self.backoff.stay_away(endpoint, span.min(max).max(config.backoff_base), now);
     }
 
-    /// Somebody was at an endpoint with whom nothing can be begun. A named address that was silent may only have been busy,
-    /// and a node that has no other would be alone for as long as it stays away.
+    /// Somebody was at an endpoint with whom nothing can be begun. Who was silent may only have been busy, as all are while many
+    /// nodes start at once, so it is tried again as one that could not be reached; who is of another network stays that.
     pub(super) fn strange(
         &mut self,
         endpoint: &Endpoint,
@@ -182,8 +182,8 @@ impl Dialling {
         now: Timestamp,
     ) {
         match reason {
-            Strangeness::Silent if self.is_named(endpoint) => self.failed(endpoint, config, rng, now),
-            Strangeness::Silent | Strangeness::WrongNetwork | Strangeness::OtherProtocol => {
+            Strangeness::Silent => self.failed(endpoint, config, rng, now),
+            Strangeness::WrongNetwork | Strangeness::OtherProtocol => {
                 self.stay_away(endpoint, config.backoff_max, config, now);
             }
         }

@@ -137,3 +137,19 @@ fn who_was_exchanged_is_not_dialled_for_a_while() {
     let outcomes = [DialOutcome::BackingOff, DialOutcome::Started, DialOutcome::Started];
     assert_eq!(around(exchanged_at.after(MINUTE * 5)).map(outcome), outcomes);
 }
+
+#[test]
+fn fault_a_peer_that_said_no_hello_is_tried_again_soon_and_one_of_another_network_is_not() {
+    let tried_again = |failure: HelloFailure, after: Duration| {
+        let mut engine = engine(Config { outbound_target: 1, ..quiet() });
+        assert_eq!(dial(&mut engine, 1, T), DialOutcome::Started);
+        engine.connection_established(1, peer(1), Origin::Dialled(at(1)), T);
+        engine.hello_failed(peer(1), failure, T);
+        engine.connection_closed(1, peer(1), T);
+        outputs(&mut engine);
+        dial(&mut engine, 1, T.after(after))
+    };
+    assert_eq!(tried_again(HelloFailure::TimedOut, SECOND / 10), DialOutcome::BackingOff);
+    assert_eq!(tried_again(HelloFailure::TimedOut, MINUTE), DialOutcome::Started);
+    assert_eq!(tried_again(HelloFailure::Unsupported, MINUTE), DialOutcome::BackingOff);
+}
