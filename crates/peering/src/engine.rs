@@ -377,7 +377,11 @@ impl<C: Copy + Ord> Engine<C> {
         if self.stopping {
             return deadline;
         }
-        let manual = self.dialling.manual_waiting(|named| is_connected(&self.peers, named)).map(|(at, _)| at).min();
+        let manual = self
+            .dialling
+            .manual_waiting(|named| is_connected(&self.peers, &named.endpoint, named.peer))
+            .map(|(at, _)| at)
+            .min();
         let pulse = self.pulses.first().map(|(due, _)| *due);
         [deadline, look, manual, pulse, self.next_upkeep()].into_iter().flatten().min()
     }
@@ -503,22 +507,17 @@ impl<C: Copy + Ord> Engine<C> {
         }
     }
 
+    /// Whether a proposal to dial would be taken, if one more dial may begin at all: nobody is proposed in vain who is connected,
+    /// is being dialled, has to be left alone for a while, or is not wanted.
+    pub fn may_dial(&self, endpoint: &Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
+        self.hindrance(endpoint, peer, Purpose::Fill, now).is_none()
+            && (self.dialling.is_named(endpoint) || self.budget.admits(endpoint, &self.valid.config, now))
+    }
+
     fn start_dial(&mut self, named: Named, purpose: Purpose, now: Timestamp) -> DialOutcome {
-        let Named { endpoint, peer, .. } = named.clone();
-        if peer == Some(self.local) || self.listen.contains(&endpoint) || is_connected(&self.peers, &named) {
-            return DialOutcome::Connected;
-        }
-        if self.dialling.is_under_way(&endpoint, peer) {
-            return DialOutcome::UnderWay;
-        }
-        if purpose != Purpose::Manual && self.config().mode != Mode::Open {
-            return DialOutcome::Forbidden;
-        }
-        if !self.is_admitted(peer.as_ref(), endpoint.ip()) {
-            return DialOutcome::Forbidden;
-        }
-        if !self.dialling.backoff.is_due(&endpoint, now) {
-            return DialOutcome::BackingOff;
+        let Named { endpoint, peer, .. } = named;
+        if let Some(hindrance) = self.hindrance(&endpoint, peer, purpose, now) {
+            return hindrance;
         }
         if !self.dialling.is_named(&endpoint) {
             match self.budget.ask(&endpoint, &self.valid.config, now) {
@@ -531,6 +530,29 @@ impl<C: Copy + Ord> Engine<C> {
         self.tell(Event::DialStarted { endpoint: endpoint.clone(), peer });
         self.outputs.push_back(Output::Dial { endpoint, peer });
         DialOutcome::Started
+    }
+
+    /// What speaks against a dial, but for how many there may be.
+    fn hindrance(
+        &self,
+        endpoint: &Endpoint,
+        peer: Option<PeerId>,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Option<DialOutcome> {
+        if peer == Some(self.local) || self.listen.contains(endpoint) || is_connected(&self.peers, endpoint, peer) {
+            return Some(DialOutcome::Connected);
+        }
+        if self.dialling.is_under_way(endpoint, peer) {
+            return Some(DialOutcome::UnderWay);
+        }
+        if purpose != Purpose::Manual && self.config().mode != Mode::Open {
+            return Some(DialOutcome::Forbidden);
+        }
+        if !self.is_admitted(peer.as_ref(), endpoint.ip()) {
+            return Some(DialOutcome::Forbidden);
+        }
+        (!self.dialling.backoff.is_due(endpoint, now)).then_some(DialOutcome::BackingOff)
     }
 
     fn look_for_peers(&mut self, now: Timestamp) {
@@ -551,10 +573,10 @@ fn add(list: &mut Vec<Named>, named: Named, max: usize) -> bool {
     true
 }
 
-fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, named: &Named) -> bool {
-    if let Some(peer) = named.peer {
+fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, endpoint: &Endpoint, peer: Option<PeerId>) -> bool {
+    if let Some(peer) = peer {
         return peers.contains_key(&peer);
     }
-    let at = |(_, origin): &(C, Origin)| matches!(origin, Origin::Dialled(endpoint) if *endpoint == named.endpoint);
+    let at = |(_, origin): &(C, Origin)| matches!(origin, Origin::Dialled(dialled) if dialled == endpoint);
     peers.values().any(|known| known.connections.iter().any(at))
 }

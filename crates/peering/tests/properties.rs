@@ -9,6 +9,7 @@
 //! 6. No peer stays without a slot longer than `hello_timeout` and `refused_linger` allow, if closing it works.
 //! 7. The history is bounded.
 //! 8. Equal inputs give equal outputs.
+//! 9. What may be dialled is said beforehand, but for how many dials there may be.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 use std::{
@@ -19,8 +20,8 @@ use std::{
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Mode, Origin, Output, SlotClass,
-    Subject,
+    Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Mode, Origin, Output,
+    SlotClass, Subject,
 };
 use libp2p_identity::Keypair;
 use proptest::prelude::*;
@@ -211,7 +212,10 @@ impl World {
                 self.engine.reconfigure(Config { mode, deny, ..config() }, now).unwrap();
             }
             Step::Propose(n, known) => {
-                let _ = self.engine.dial(endpoint(n), known.then(|| peer(n)), now);
+                let (endpoint, peer) = (endpoint(n), known.then(|| peer(n)));
+                let may_dial = self.engine.may_dial(&endpoint, peer, now);
+                let outcome = self.engine.dial(endpoint, peer, now);
+                assert!(outcome == DialOutcome::Enough || may_dial == (outcome == DialOutcome::Started), "{outcome:?}");
             }
             Step::Exhausted => self.engine.candidates_exhausted(now),
             Step::AddSeed(n) => {

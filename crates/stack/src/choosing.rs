@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bruit_address_book::{AddressBook, Candidate, Choice, Table, Wanted};
-use bruit_core::{Endpoint, NetGroup, PeerId, Timestamp};
+use bruit_core::{NetGroup, PeerId, Timestamp};
 
 use crate::{Lineage, Root};
 
@@ -19,8 +19,6 @@ const UNPROVEN_ONE_IN: usize = 8;
 /// How many of those are compared by how long they are known. 4: a guess; who came to own half of them is one in sixteen of the
 /// chosen, and nobody is asked by everybody.
 const COMPARED_BY_AGE: usize = 4;
-/// How many endpoints that peering refused are remembered while candidates are sought.
-const REFUSED_MIN: usize = 16;
 /// Of how many outbound peers one may go back to one teller while others can be chosen or asked. 8: a guess; half of many seeds may
 /// lie, and still one in 256 newcomers only asks none but liars.
 const PER_ROOT: usize = 8;
@@ -34,7 +32,6 @@ pub struct Choosing<'a> {
     /// How many go back to each root.
     rooted: BTreeMap<Root, usize>,
     target: usize,
-    refused: Vec<Endpoint>,
     /// How many a root may have now, and at most.
     root_max: usize,
     root_last: usize,
@@ -64,31 +61,26 @@ impl<'a> Choosing<'a> {
     /// While `may_ask` somebody else what he knows, no more than an eighth of the peers go back to one teller; after that more only
     /// as far as there are no others.
     pub fn new(target: usize, may_ask: bool, lineage: &'a Lineage, held: impl IntoIterator<Item = Held>) -> Self {
-        let (mut taken, mut rooted): (BTreeMap<NetGroup, usize>, BTreeMap<Root, usize>) = Default::default();
-        for Held { group, root } in held {
-            *taken.entry(group).or_default() += 1;
-            *rooted.entry(root).or_default() += 1;
-        }
         let root_max = target.div_ceil(PER_ROOT).max(1);
         let root_last = if may_ask { root_max } else { usize::MAX };
-        Self { lineage, taken, rooted, target, refused: Vec::new(), root_max, root_last, share: None }
+        let (taken, rooted) = Default::default();
+        let mut choosing = Self { lineage, taken, rooted, target, root_max, root_last, share: None };
+        held.into_iter().for_each(|held| choosing.takes(held));
+        choosing
     }
 
-    /// The next endpoint to propose; `None` when there is none, or too many were refused.
+    /// The next endpoint to propose; `None` when there is none.
     ///
-    /// `holders` says how many peers are known to hold a peer.
+    /// `may_dial` says whom peering would dial now, `holders` how many peers are known to hold a peer.
     pub fn next(
         &mut self,
         book: &mut AddressBook,
-        is_connected: impl Fn(&PeerId) -> bool,
+        may_dial: impl Fn(&Candidate<'_>) -> bool,
         holders: impl Fn(&PeerId) -> usize,
         now: Timestamp,
     ) -> Option<Choice> {
-        if self.refused.len() >= self.refused_max() {
-            return None;
-        }
         loop {
-            if let Some(choice) = self.best(book, &is_connected, &holders, now) {
+            if let Some(choice) = self.best(book, &may_dial, &holders, now) {
                 return Some(choice);
             }
             if self.share.is_none() {
@@ -101,10 +93,6 @@ impl<'a> Choosing<'a> {
         }
     }
 
-    fn refused_max(&self) -> usize {
-        REFUSED_MIN.max(self.target)
-    }
-
     /// A root cannot be refused for more than this.
     fn most_rooted(&self) -> usize {
         self.rooted.values().max().map_or(0, |most| most.saturating_add(1))
@@ -112,13 +100,13 @@ impl<'a> Choosing<'a> {
 
     /// Peering dials what was proposed.
     pub fn started(&mut self, choice: &Choice) {
-        *self.taken.entry(choice.group).or_default() += 1;
-        *self.rooted.entry(self.lineage.root_of(choice.source)).or_default() += 1;
+        self.takes(Held { group: choice.group, root: self.lineage.root_of(choice.source) });
     }
 
-    /// Peering does not dial what was proposed now.
-    pub fn refused(&mut self, choice: Choice) {
-        self.refused.push(choice.endpoint);
+    /// One more is held.
+    pub(crate) fn takes(&mut self, Held { group, root }: Held) {
+        *self.taken.entry(group).or_default() += 1;
+        *self.rooted.entry(root).or_default() += 1;
     }
 
     /// Whether somebody may be dialled beside those that are held, while others can still be asked.
@@ -129,15 +117,14 @@ impl<'a> Choosing<'a> {
     fn best(
         &self,
         book: &mut AddressBook,
-        is_connected: &impl Fn(&PeerId) -> bool,
+        may_dial: &impl Fn(&Candidate<'_>) -> bool,
         holders: &impl Fn(&PeerId) -> usize,
         now: Timestamp,
     ) -> Option<Choice> {
         let eligible = |candidate: &Candidate<'_>| {
             self.has_room(candidate.group)
                 && self.root_has_room(self.lineage.root_of(candidate.source))
-                && candidate.peer.is_none_or(|peer| !is_connected(peer))
-                && !self.refused.contains(candidate.endpoint)
+                && may_dial(candidate)
         };
         if self.is_settling() {
             let reached = (0..COMPARED_BY_AGE).map_while(|_| book.select(Wanted::Only(Table::Tried), eligible, now));
@@ -156,12 +143,9 @@ impl<'a> Choosing<'a> {
         std::iter::once(first).chain(others).min_by_key(count)
     }
 
-    /// Whether so few slots are taken that the proven come first, as after a restart, and not too many of those were refused: they
-    /// may all be gone or full.
+    /// Whether so few slots are taken that the proven come first, as after a restart.
     fn is_settling(&self) -> bool {
-        let is_hopeful = self.refused.len() < self.refused_max() / 2;
-        is_hopeful
-            && self.taken.values().sum::<usize>() < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
+        self.taken.values().sum::<usize>() < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
     }
 
     fn root_has_room(&self, root: Root) -> bool {

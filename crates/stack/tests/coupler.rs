@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bruit_addr_exchange::{PeerAddr, PeerHello};
-use bruit_address_book::{Ban, BanSubject};
-use bruit_core::{Conduct, Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_address_book::{Ban, BanSubject, Source};
+use bruit_core::{Conduct, Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, Engine, GoodbyeReason, Hello, Origin, Output, SlotClass};
 use bruit_stack::{
     Config, Coupler, Engines,
@@ -259,4 +259,27 @@ fn fault_contested_places_are_decided_where_no_feelers_go_out() {
     node.now = node.now.after(Duration::from_secs(61));
     ended(&mut node, Command::BookDialFailed(third.0));
     assert_eq!((holder(&node), node.coupler.book().collisions()), (Some(second.0), 0));
+}
+
+#[test]
+fn fault_many_who_rest_do_not_hide_the_few_who_do_not() {
+    let mut node = Node::new();
+    // All but eight were dialled and turned out to be of another network: they are left alone for an hour.
+    for number in 0..112 {
+        node.now = node.now.after(Duration::from_secs(1));
+        let peering = &mut node.engines.peering;
+        assert_eq!(peering.dial(at(number), None, node.now), DialOutcome::Started);
+        peering.connection_established(number.into(), peer(number + 1), Origin::Dialled(at(number)), node.now);
+        let hello = Hello { network: "other".into(), ..Hello::default() };
+        peering.hello_answered(peer(number + 1), hello, node.now);
+        peering.connection_closed(number.into(), peer(number + 1), node.now);
+        while peering.poll_output().is_some() {}
+    }
+    node.now = node.now.after(Duration::from_secs(10));
+    let told = (0..120).map(|number| PeerAddr::new(None, vec![at(number)], None)).collect();
+    let source = Source::Peer { peer: peer(200), group: NetGroup::V4(1) };
+    node.coupler.order(Command::BookHeard { addrs: told, source, relay: false });
+    node.drain();
+    let dialled: Vec<_> = node.engines.peering.dials().map(|(endpoint, _)| endpoint.clone()).collect();
+    assert_eq!(dialled, (112..120).map(at).collect::<Vec<_>>());
 }

@@ -46,21 +46,25 @@ impl Budget {
         let Some(ip) = public_ip(endpoint) else {
             return if self.rate.take(1, now) { Allowance::Granted } else { Allowance::NotNow };
         };
-        if !config.dial_low_ports && port_of(endpoint).is_some_and(|port| port < FIRST_FREE_PORT) {
+        if !self.admits(endpoint, config, now) {
             return Allowance::NotThere;
-        }
-        if let Some(times) = self.by_ip.get_mut(&ip) {
-            times.retain(|at| now.since(*at) < COUNTED_FOR);
-            if times.len() >= config.dials_per_ip_per_hour {
-                return Allowance::NotThere;
-            }
         }
         if !self.rate.take(1, now) {
             return Allowance::NotNow;
         }
         self.make_room(ip);
-        self.by_ip.entry(ip).or_default().push_back(now);
+        let times = self.by_ip.entry(ip).or_default();
+        times.retain(|at| now.since(*at) < COUNTED_FOR);
+        times.push_back(now);
         Allowance::Granted
+    }
+
+    /// Whether a dial there may begin, if any may.
+    pub(super) fn admits(&self, endpoint: &Endpoint, config: &Config, now: Timestamp) -> bool {
+        let Some(ip) = public_ip(endpoint) else { return true };
+        let is_low = || port_of(endpoint).is_some_and(|port| port < FIRST_FREE_PORT);
+        let counted = || self.by_ip.get(&ip).into_iter().flatten().filter(|at| now.since(**at) < COUNTED_FOR).count();
+        (config.dial_low_ports || !is_low()) && counted() < config.dials_per_ip_per_hour
     }
 
     /// Somebody of this network is there: dials to it were not in vain.

@@ -51,7 +51,12 @@ impl<C: Copy + Ord> Engine<C> {
             self.dialling.seeds_rest(now.after(patience));
             return;
         }
-        let seed = self.dialling.next_seed(|named| is_connected(&self.peers, named), patience, &mut self.rng, now);
+        let seed = self.dialling.next_seed(
+            |named| is_connected(&self.peers, &named.endpoint, named.peer),
+            patience,
+            &mut self.rng,
+            now,
+        );
         let purpose = if self.config().seeds_one_shot { Purpose::Visit } else { Purpose::Fill };
         let started = seed.map(|seed| self.start_dial(seed, purpose, now));
         if started != Some(DialOutcome::Started) {

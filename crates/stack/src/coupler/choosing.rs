@@ -19,20 +19,15 @@ impl Coupler {
         let mut choosing = Choosing::new(target, may_ask, &self.lineage, self.held(engines));
         let mut started = 0;
         while started < count {
-            let (peering, holders) = (engines.peering(), |peer: &PeerId| engines.holders(peer));
-            let Some(choice) = choosing.next(&mut self.book, |peer| peering.is_connected(peer), holders, now) else {
+            let holders = |peer: &PeerId| engines.holders(peer);
+            let Some(choice) = choosing.next(&mut self.book, may_dial(engines, now), holders, now) else {
                 return engines.candidates_exhausted(now);
             };
-            match engines.dial(choice.endpoint.clone(), choice.peer, now) {
-                DialOutcome::Started => {
-                    started += 1;
-                    choosing.started(&choice);
-                }
-                DialOutcome::Enough => return,
-                DialOutcome::Connected | DialOutcome::UnderWay | DialOutcome::BackingOff | DialOutcome::Forbidden => {
-                    choosing.refused(choice)
-                }
+            if engines.dial(choice.endpoint.clone(), choice.peer, now) != DialOutcome::Started {
+                return;
             }
+            started += 1;
+            choosing.started(&choice);
         }
     }
 
@@ -49,10 +44,9 @@ impl Coupler {
             return;
         }
         let (target, teller) = (engines.peering().settings().outbound_target, self.book.group_of(by));
-        let mut held = self.held(engines);
-        let mut started = 0;
+        let mut choosing = Choosing::new(target, true, &self.lineage, self.held(engines));
+        let mut started = Vec::new();
         for PeerAddr { peer, endpoints, .. } in named {
-            let choosing = Choosing::new(target, true, &self.lineage, held.iter().copied());
             let of = |endpoint: &Endpoint| {
                 let source = self.book.source_of(endpoint).unwrap_or(teller);
                 Held { group: self.book.group_of(endpoint), root: self.lineage.root_of(source) }
@@ -63,26 +57,23 @@ impl Coupler {
                     && !self.book.is_barred(peer.as_ref(), endpoint.ip(), now)
             };
             let Some(endpoint) = endpoints.iter().find(is_usable).cloned() else { continue };
-            let begun = of(&endpoint);
             if engines.dial(endpoint.clone(), *peer, now) == DialOutcome::Started {
-                self.lineage.nominated(endpoint, teller);
-                held.push(begun);
-                started += 1;
+                choosing.takes(of(&endpoint));
+                started.push(endpoint);
             }
-            if started == ALTERNATIVES_DIALLED {
-                return;
+            if started.len() == ALTERNATIVES_DIALLED {
+                break;
             }
         }
+        started.into_iter().for_each(|endpoint| self.lineage.nominated(endpoint, teller));
     }
 
     /// Tests an address: one that is to leave *tried* for another, or one that was only heard of.
     pub(super) fn feel(&mut self, engines: &mut impl Engines, now: Timestamp) {
         self.book.resolve_collisions(now);
-        let peering = engines.peering();
-        let eligible = |candidate: &Candidate<'_>| candidate.peer.is_none_or(|peer| !peering.is_connected(peer));
         let choice = self.book.select_collision(now);
         if let Some(Choice { endpoint, peer, .. }) =
-            choice.or_else(|| self.book.select(Wanted::Only(Table::New), eligible, now))
+            choice.or_else(|| self.book.select(Wanted::Only(Table::New), may_dial(engines, now), now))
         {
             // What cannot be dialled now is for another time.
             let _ = engines.visit(endpoint, peer, now);
@@ -99,4 +90,9 @@ impl Coupler {
         let source = self.teller_of(endpoint).unwrap_or(group);
         Held { group, root: self.lineage.root_of(source) }
     }
+}
+
+/// Whom peering would dial now.
+fn may_dial(engines: &impl Engines, now: Timestamp) -> impl Fn(&Candidate<'_>) -> bool {
+    move |candidate| engines.peering().may_dial(candidate.endpoint, candidate.peer.copied(), now)
 }
