@@ -7,7 +7,10 @@
 //! announces it to those who asked, and its origin to everybody. So each node is told by as many as it asked, no more and no
 //! less, which reaches everybody with a fraction of the ids. Who missed it all the same pulls.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bruit_core::{Slot, Timestamp};
 
@@ -49,6 +52,8 @@ pub(in crate::engine) struct Choosing {
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     topics: BTreeSet<Topic>,
+    /// Of what it wants no precautions, and since when.
+    pub(super) declined: BTreeMap<Topic, Timestamp>,
     pulled: Timestamp,
 }
 
@@ -177,7 +182,7 @@ impl Engine {
         if message.choose.is_empty() && message.unchoose.is_empty() && message.pull.is_empty() {
             return;
         }
-        self.announcements_declined(from, message);
+        let declined = self.announcements_declined(from, message, now);
         let topics_max = self.config.subscriptions_max;
         let Some(peer) = self.peers.get_mut(from) else { return };
         let wishes = peer.rooms.wishes.get_or_insert_default();
@@ -189,16 +194,24 @@ impl Engine {
         }
         if !message.pull.is_empty() && now.since(wishes.pulled) >= PULL_EVERY {
             wishes.pulled = now;
-            self.tell_all_there_is(from, &message.pull, now);
+            self.tell_all_there_is(from, &message.pull, &declined, now);
         }
     }
 
-    /// Announces to a peer, which asked for it, what is held of some topics and it is not known to have: the newest.
-    fn tell_all_there_is(&mut self, to: Slot, topics: &[Topic], now: Timestamp) {
+    /// Announces to a peer, which asked for it, what is held of some topics and it is not known to have: the newest, and on trees
+    /// what came while it declined announcements.
+    ///
+    /// # Security
+    /// On trees nobody else has missed anything. Whoever has just connected would get all that is held by asking for it.
+    fn tell_all_there_is(&mut self, to: Slot, topics: &[Topic], declined: &BTreeMap<Topic, Timestamp>, now: Timestamp) {
+        let serve_for = self.config.serve_for;
         for index in self.held.newest_spreading(PULLED_MAX) {
             let Some(item) = self.held.get(index) else { continue };
-            let is_told = matches!(item.policy, Policy::Infection(_) | Policy::Tree(_));
-            let is_meant = is_told && topics.contains(&item.message.item().topic);
+            let topic = &item.message.item().topic;
+            let has_missed = || declined.get(topic).is_some_and(|since| item.until >= since.after(serve_for));
+            let is_told =
+                matches!(item.policy, Policy::Infection(_)) || matches!(item.policy, Policy::Tree(_)) && has_missed();
+            let is_meant = is_told && topics.contains(topic);
             if is_meant && !item.told.contains(to) {
                 self.announce_to(index, &[to], now);
             }

@@ -237,16 +237,30 @@ impl Engine {
         topics.into_iter().for_each(|topic| self.ask_to_announce(slot, &topic, false));
     }
 
-    /// A peer asked to be told of topics, or not to be.
-    pub(in crate::engine) fn announcements_declined(&mut self, from: Slot, message: &ControlMessage) {
+    /// A peer asked to be told of topics, or not to be. Says of which it declined announcements until now, and since when.
+    pub(in crate::engine) fn announcements_declined(
+        &mut self,
+        from: Slot,
+        message: &ControlMessage,
+        now: Timestamp,
+    ) -> BTreeMap<Topic, Timestamp> {
         for topic in &message.unchoose {
             let is_ours = self.subscriptions.contains(topic) || self.config.topics.contains_key(topic);
             let policy = self.config.topic(topic).map(|config| config.policy.public());
-            if is_ours && matches!(policy, Some(Policy::Tree(_))) {
+            if is_ours && matches!(policy, Some(Policy::Tree(_))) && self.peers.contains(from) {
                 self.rooms.announcers.declines(from, topic, true);
+                let wishes = self.peers.get_mut(from).map(|peer| peer.rooms.wishes.get_or_insert_default());
+                wishes.into_iter().for_each(|wishes| _ = wishes.declined.entry(topic.clone()).or_insert(now));
             }
         }
-        message.choose.iter().for_each(|topic| self.rooms.announcers.declines(from, topic, false));
+        let mut declined = BTreeMap::new();
+        for topic in &message.choose {
+            self.rooms.announcers.declines(from, topic, false);
+            let wishes = self.peers.get_mut(from).and_then(|peer| peer.rooms.wishes.as_mut());
+            let since = wishes.and_then(|wishes| wishes.declined.remove(topic));
+            since.into_iter().for_each(|since| _ = declined.insert(topic.clone(), since));
+        }
+        declined
     }
 }
 

@@ -238,6 +238,27 @@ fn who_asked_not_to_be_told_is_told_of_what_makes_trees_grow_alone_until_it_asks
 }
 
 #[test]
+fn fault_who_declined_nothing_is_told_nothing_by_asking_for_all() {
+    let mut node = watching();
+    let before = node.item("open", b"1");
+    let _ = receive(&mut node, 0, &before, HopKind::Push, (2, 8));
+    told(&mut node);
+    let newcomer = 12;
+    node.engine.peer_connected(peer(newcomer), node.now);
+    let subscribe = ControlMessage { subscribe: vec![topic("open")], ..ControlMessage::default() };
+    node.engine.control_received(peer(newcomer), subscribe, node.now);
+    say(&mut node, newcomer, true, true);
+    assert_eq!(told(&mut node), []);
+    say(&mut node, newcomer, false, false);
+    let since = node.item("open", b"2");
+    let _ = receive(&mut node, 0, &since, HopKind::Push, (2, 8));
+    told(&mut node);
+    wait(&mut node, 2_000);
+    say(&mut node, newcomer, true, true);
+    assert_eq!(told(&mut node), [newcomer as usize]);
+}
+
+#[test]
 fn fault_nothing_is_remembered_of_topics_that_are_not_carried_or_of_peers_that_are_gone() {
     let mut node = watching();
     let message = ControlMessage { unchoose: vec![topic("other")], ..ControlMessage::default() };
