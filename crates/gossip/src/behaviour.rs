@@ -14,7 +14,7 @@ use libp2p_swarm::{ConnectionDenied, ConnectionId, DialFailure, FromSwarm, Netwo
 
 use crate::{
     ControlMessage, DependencyArrived, Engine, Event, Explanation, Glance, Hop, Item, ItemId, ItemMessage, ItemsFrame,
-    Message, Moment, OpenError, Output, PeerClass, Policy, Precheck, Priority, PublishError, Reported, Sealer,
+    Keypair, Message, Moment, OpenError, Output, PeerClass, Policy, Precheck, Priority, PublishError, Reported, Sealer,
     SeenElsewhere, ShortId, Stats, SubscribeError, Subscribed, Topic, Unsubscribed, ValidConfig, Verdict,
 };
 
@@ -44,6 +44,7 @@ pub struct Behaviour {
     traits: KnownTraits,
     sealer: Sealer,
     precheck: Check,
+    key: Option<Keypair>,
     clock: Clock,
     alarm: Alarm,
     events: VecDeque<Event<PeerId>>,
@@ -76,6 +77,7 @@ impl Behaviour {
             traits: KnownTraits::default(),
             sealer: Sealer::new(network),
             precheck: Check::default(),
+            key: None,
             clock: Clock::start(),
             alarm: Alarm::default(),
             events: VecDeque::new(),
@@ -92,7 +94,7 @@ impl Behaviour {
 
     /// Publishes an item whose fields the caller has chosen. Equal items have equal ids and travel once.
     pub fn publish_item(&mut self, item: Item) -> Result<ItemId, PublishError> {
-        let message = self.sealer.seal(item, self.moment());
+        let message = self.seal(item);
         self.command(|engine, now| engine.publish(message, now))
     }
 
@@ -104,8 +106,23 @@ impl Behaviour {
         policy: Policy,
     ) -> Result<ItemId, PublishError> {
         let item = self.engine.compose(topic, payload.into(), self.clock.now())?;
-        let message = self.sealer.seal(item, self.moment());
+        let message = self.seal(item);
         self.command(|engine, now| engine.publish_by(message, policy, now))
+    }
+
+    /// Gives the key with which items are signed whose topics want it; this node is their author.
+    pub fn sign_as(&mut self, key: Keypair) {
+        self.key = Some(key);
+    }
+
+    fn seal(&self, mut item: Item) -> ItemMessage {
+        let Some(key) = self.key.as_ref().filter(|_| self.engine.is_to_be_signed(&item.topic)) else {
+            return self.sealer.seal(item, self.moment());
+        };
+        item.author.get_or_insert_with(|| key.public().to_peer_id());
+        let message = self.sealer.seal(item, self.moment());
+        // What cannot be signed the engine refuses.
+        message.signed_by(key).unwrap_or(message)
     }
 
     /// Something came that items may be held for: those that lack nothing else can be judged.

@@ -105,6 +105,20 @@ pub struct TopicConfig {
     pub priority: Priority,
     /// Whom policies take that choose some of the peers: `fanout`, `one`, `sqrt_announce`, and the exact `infection`.
     pub choice: Choice,
+    /// Whether authors sign.
+    pub signatures: Signatures,
+}
+
+/// Whether the authors of a topic's items sign them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Signatures {
+    /// Authors are a claim. Signatures are neither made, checked nor relayed.
+    #[default]
+    Off,
+    /// Every item is signed by the author that it names. Who relays it has checked that, once, after looking whether the item
+    /// is known: one check of an Ed25519 signature for each new item.
+    Required,
 }
 
 /// Whom a policy takes that chooses some of the peers.
@@ -235,6 +249,7 @@ impl Default for TopicConfig {
             expiry: Duration::from_secs(10 * 60),
             priority: Priority::default(),
             choice: Choice::default(),
+            signatures: Signatures::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use self::{
     timers::Timers,
 };
 use crate::{
-    Announcement, ControlMessage, Event, Item, ItemId, ItemMessage, Policy, Priority, ShortId, Step, Topic,
+    Announcement, ControlMessage, Event, Item, ItemId, ItemMessage, Policy, Priority, ShortId, Signatures, Step, Topic,
     TopicConfig, ValidConfig, Why, config::ROUNDS_MAX,
 };
 
@@ -281,6 +281,9 @@ impl Engine {
         if self.is_known(&id) {
             return Err(PublishError::AlreadyKnown);
         }
+        if config.signatures == Signatures::Required && !message.is_signed() {
+            return Err(PublishError::Unsigned);
+        }
         let rounds_max = config.policy.rounds_most();
         let mut item = HeldItem::new(message, None, config);
         self.choose_all(&item.message.item().topic, config.carry, &item.known_by);
@@ -310,6 +313,11 @@ impl Engine {
         }
         self.remember(id, Known { state: State::Done, rounds_max: ROUNDS_MAX }, None, now);
         SeenElsewhere::Marked
+    }
+
+    /// Whether the items of a topic are to be signed.
+    pub fn is_to_be_signed(&self, topic: &Topic) -> bool {
+        self.config.topic(topic).is_some_and(|config| config.signatures == Signatures::Required)
     }
 
     /// Whether the id of an item is known, so that a copy of it need not be checked.

@@ -57,7 +57,7 @@ mod topic;
 pub use behaviour::Behaviour;
 pub use config::{
     Carry, Choice, Config, ConfigError, Dandelion, Infection, Inner, NeighbourCast, Policy, PolicyNameError, Priority,
-    Proxy, ROUNDS_MAX, Rate, Rates, SeenEviction, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
+    Proxy, ROUNDS_MAX, Rate, Rates, SeenEviction, Signatures, SqrtAnnounce, TopicConfig, Tree, ValidConfig, Validation,
 };
 pub use engine::{
     AnnouncementReceived, ControlReceived, DependencyArrived, Engine, Finished, Message, Output, PeerClass,
@@ -68,7 +68,7 @@ pub use event::Event;
 pub use explanation::{Explanation, Standing, Step, Why};
 pub use message::{
     Announced, Announcement, ControlMessage, Glance, Hop, HopKind, Item, ItemFrame, ItemId, ItemIdError, ItemMessage,
-    ItemsFrame, MalformedError, Moment, OpenError, RootTag, Sealer, ShortId,
+    ItemsFrame, MalformedError, Moment, OpenError, RootTag, Sealer, ShortId, SignError, Signature,
 };
 pub use topic::{Topic, TopicError};
 
@@ -76,3 +76,4 @@ pub use bruit_core::{Conduct, NetworkId, PeerId, Seed, Timestamp};
 #[cfg(feature = "behaviour")]
 pub use bruit_link::Admission;
 pub use bytes::Bytes;
+pub use libp2p_identity::Keypair;

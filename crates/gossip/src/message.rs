@@ -5,19 +5,24 @@ use std::{fmt, str::FromStr, sync::Arc};
 use bruit_core::{NetworkId, PeerId, Timestamp};
 use bruit_wire::pb;
 use bytes::{BufMut, Bytes, BytesMut};
+use libp2p_identity::Keypair;
 
 use crate::{Topic, TopicError};
 
 mod control;
 mod hop;
+mod signature;
 
 pub use control::{Announced, Announcement, ControlMessage};
 pub use hop::{Hop, HopKind, RootTag, ShortId};
+pub use signature::{SignError, Signature};
 
 /// Bodies up to this size are copied out of the buffer they came in, so that holding one holds no more than itself.
 const COPY_BYTES_MAX: usize = 4_096;
 /// A body is also copied when its frame has more bytes besides it: id, round, kind, root and keys take at most 61.
 const FRAME_BESIDES_MAX: usize = 64;
+/// What a signature adds to that.
+const SIGNATURE_FIELD_BYTES: usize = 66;
 
 /// The domain of item ids; see [`Sealer`].
 const ID_DOMAIN: &str = "bruit item v1";
@@ -59,6 +64,7 @@ struct Content {
     id: ItemId,
     item: Item,
     body: Bytes,
+    signature: Option<Signature>,
 }
 
 /// An item frame, parsed but not checked: its id is a claim.
@@ -69,6 +75,7 @@ pub struct ItemFrame {
     /// What the sender claims about the hop.
     pub hop: Hop,
     body: Bytes,
+    signature: Option<Signature>,
 }
 
 /// What can be seen of a copy before its body is hashed. All of it is the sender's claim.
@@ -110,6 +117,9 @@ pub enum MalformedError {
     /// An id has not 32 bytes.
     #[error("an item id has 32 bytes, not {0}")]
     IdLength(usize),
+    /// A signature has not 64 bytes.
+    #[error("a signature has 64 bytes")]
+    Signature,
     /// The author is no peer id.
     #[error("the author is no peer id")]
     Author,
@@ -236,6 +246,38 @@ impl ItemMessage {
         Self { hop: Arc::new(hop), content: Arc::clone(&self.content) }
     }
 
+    /// The copy with its author's signature.
+    pub fn signed_by(&self, key: &Keypair) -> Result<Self, SignError> {
+        if self.item().author != Some(key.public().to_peer_id()) {
+            return Err(SignError::Author);
+        }
+        let signature = Signature::of(&self.id(), key)?;
+        Ok(self.with_signature(Some(signature)))
+    }
+
+    /// The copy without a signature.
+    #[must_use]
+    pub fn unsigned(&self) -> Self {
+        if self.content.signature.is_some() { self.with_signature(None) } else { self.clone() }
+    }
+
+    pub(crate) fn with_signature(&self, signature: Option<Signature>) -> Self {
+        let Content { id, item, body, .. } = &*self.content;
+        let content = Content { id: *id, item: item.clone(), body: body.clone(), signature };
+        Self { hop: Arc::clone(&self.hop), content: Arc::new(content) }
+    }
+
+    /// The author's signature, unchecked.
+    pub fn signature(&self) -> Option<&Signature> {
+        self.content.signature.as_ref()
+    }
+
+    /// Whether there is a signature, and the author that the item names made it. Costs one check of a signature.
+    pub fn is_signed(&self) -> bool {
+        let Content { id, item, signature, .. } = &*self.content;
+        signature.as_ref().zip(item.author.as_ref()).is_some_and(|(signature, author)| signature.holds(id, author))
+    }
+
     /// How many bytes the frame has, its length prefix included.
     pub fn encoded_len(&self) -> usize {
         self.head().len().saturating_add(self.body().len())
@@ -250,6 +292,7 @@ impl ItemMessage {
             root: self.hop.root.map_or(0, RootTag::number),
             cover: self.hop.cover.clone(),
             announce: None,
+            signature: self.signature().map_or(Bytes::new(), |it| Bytes::copy_from_slice(it.as_bytes())),
             body: Bytes::new(),
         });
         let mut body_key = BytesMut::with_capacity(8);
@@ -282,18 +325,23 @@ impl ItemsFrame {
     /// Fields that this version does not know are skipped, and not kept with the body.
     pub fn decode(frame: Bytes) -> Result<Self, MalformedError> {
         let frame_len = frame.len();
-        let pb::ItemFrame { id, round, kind, root, cover, announce, mut body } = bruit_wire::decode(frame)?;
+        let pb::ItemFrame { id, round, kind, root, cover, announce, signature, mut body } = bruit_wire::decode(frame)?;
         let announcement = announce.as_ref().map(Announcement::of_wire).transpose()?;
         if id.is_empty() && announcement.is_some() {
             return Ok(Self { item: None, announcement });
         }
-        if frame_len.saturating_sub(body.len()) > FRAME_BESIDES_MAX {
+        let signature = match signature.is_empty() {
+            true => None,
+            false => Some(Signature::new(&signature).ok_or(MalformedError::Signature)?),
+        };
+        let besides_max = FRAME_BESIDES_MAX.saturating_add(signature.as_ref().map_or(0, |_| SIGNATURE_FIELD_BYTES));
+        if frame_len.saturating_sub(body.len()) > besides_max {
             body = Bytes::copy_from_slice(&body);
         }
         let id = <[u8; 32]>::try_from(&id[..]).map_err(|_| MalformedError::IdLength(id.len()))?;
         let cover = if cover.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&cover) };
         let hop = Hop::of_wire(round, kind, root, cover);
-        Ok(Self { item: Some(ItemFrame { id: ItemId(id), hop, body }), announcement })
+        Ok(Self { item: Some(ItemFrame { id: ItemId(id), hop, body, signature }), announcement })
     }
 }
 
@@ -349,7 +397,7 @@ impl Sealer {
             expires_at_ms: moment.on_wall_clock(item.expires_at).as_micros() / 1_000,
             payload: item.payload.clone(),
         });
-        let content = Content { id: self.id_of(&body), item, body };
+        let content = Content { id: self.id_of(&body), item, body, signature: None };
         ItemMessage { hop: Arc::new(Hop::on_round(1)), content: Arc::new(content) }
     }
 
@@ -358,7 +406,7 @@ impl Sealer {
     /// # Security
     /// Hashing is what an unknown id costs: ask the engine first whether the id is known.
     pub fn open(&self, frame: ItemFrame, moment: Moment) -> Result<ItemMessage, OpenError> {
-        let ItemFrame { id, hop, mut body } = frame;
+        let ItemFrame { id, hop, mut body, signature } = frame;
         if self.id_of(&body) != id {
             return Err(OpenError::Mismatch);
         }
@@ -366,7 +414,7 @@ impl Sealer {
             body = Bytes::copy_from_slice(&body);
         }
         let item = decode_item(body.clone(), moment)?;
-        Ok(ItemMessage { hop: Arc::new(hop), content: Arc::new(Content { id, item, body }) })
+        Ok(ItemMessage { hop: Arc::new(hop), content: Arc::new(Content { id, item, body, signature }) })
     }
 }
 

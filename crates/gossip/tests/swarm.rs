@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, fmt::Debug, future::poll_fn, task::Context, task::Poll, time::Duration};
 
 use bruit_gossip::{
-    Admission, Behaviour, Bytes, Carry, Conduct, Config, Event, ItemId, Moment, NetworkId, PeerId, Policy, Precheck,
-    PublishError, Refusal, Reported, Sealer, Seed, Topic, TopicConfig, Verdict,
+    Admission, Behaviour, Bytes, Carry, Conduct, Config, Event, ItemId, Keypair, Moment, NetworkId, PeerId, Policy,
+    Precheck, PublishError, Refusal, Reported, Sealer, Seed, Signatures, Topic, TopicConfig, Verdict,
 };
 use bruit_link::{Frame, Links, Protocol, Push};
 use bruit_wire::pb;
@@ -154,6 +154,24 @@ async fn what_one_publishes_the_other_is_delivered() {
     until!([a, b], b.events.iter().filter(|event| **event == praise).count() == sizes.len());
     assert_eq!((a.gossip().stats().published, b.gossip().stats().first_rounds.on(1)), (4, 4));
     assert_eq!(a.events, [wanted]);
+}
+
+#[tokio::test]
+async fn who_has_a_key_signs_what_its_topic_wants_signed() {
+    let mut config = config();
+    config.topics.values_mut().for_each(|topic| topic.signatures = Signatures::Required);
+    let mut a = Peer::new(1, config.clone()).await;
+    let mut b = Peer::new(2, config).await;
+    b.gossip().subscribe(topic("news")).unwrap();
+    a.swarm.connect(&mut b.swarm).await;
+    until!([a, b], a.gossip().topics_of(&b.id()).is_some_and(|topics| !topics.is_empty()));
+    assert_eq!(a.gossip().publish(topic("news"), "by nobody"), Err(PublishError::Unsigned));
+    let key = Keypair::ed25519_from_bytes([7; 32]).unwrap();
+    a.gossip().sign_as(key.clone());
+    let id = a.gossip().publish(topic("news"), "by a").unwrap();
+    until!([a, b], b.item_ids() == [id]);
+    let author = Some(key.public().to_peer_id());
+    assert!(b.events.iter().any(|event| matches!(event, Event::Item { author: by, .. } if *by == author)));
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub const WANTED_MAX: usize = 256;
 pub const ROOTS_MAX: usize = 256;
 /// How many neighbours a list of short ids names: as many as a node has slots.
 pub const NEIGHBOURS_MAX: usize = 4_096;
+/// How many bytes an author's signature has: Ed25519's.
+pub const SIGNATURE_BYTES: usize = 64;
 /// How many bytes a short id has.
 pub const SHORT_ID_BYTES: usize = 3;
 /// How many bytes a root has in a list.
@@ -134,6 +136,7 @@ limits! {
         number(4, "root"),
         bytes(5, "cover", NEIGHBOURS_MAX * SHORT_ID_BYTES, 1),
         message(6, "announce", of::<pb::Announce>(), 1),
+        bytes(7, "signature", SIGNATURE_BYTES, 1),
         bytes(15, "body", ITEM_BYTES_MAX, 1),
     ];
     Announce: 16 * 1024, [

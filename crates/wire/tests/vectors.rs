@@ -124,6 +124,7 @@ fn check_all() -> Vec<&'static str> {
             root: 0x00ff_eedd_ccbb_aa99,
             cover: vec![1, 2, 3, 4, 5, 6].into(),
             announce: Some(announce()),
+            signature: vec![9; 64].into(),
             body: b"body".to_vec().into(),
         }),
         check(announce()),

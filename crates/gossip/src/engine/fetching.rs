@@ -203,7 +203,13 @@ impl Engine {
             | Refusal::ExpiresTooLate
             | Refusal::Rejected
             | Refusal::Precheck => _ = self.end_fetch(index, now),
-            Refusal::Round | Refusal::NoRoom | Refusal::OverRate | Refusal::StalePeer | Refusal::Unchecked => {}
+            Refusal::Round
+            | Refusal::NoRoom
+            | Refusal::OverRate
+            | Refusal::StalePeer
+            | Refusal::Unchecked
+            | Refusal::Unsigned
+            | Refusal::Signature => {}
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     seen::{Known, State},
     timers::Deadline,
 };
-use crate::{Carry, Event, Hop, HopKind, ItemId, ItemMessage, Step, TopicConfig, Validation};
+use crate::{Carry, Event, Hop, HopKind, ItemId, ItemMessage, Signatures, Step, TopicConfig, Validation};
 
 /// The part of what may await a verdict above which the reader of who used most is paused. The room between this and
 /// [`PEER_PART`] takes what was read already when the pause began.
@@ -37,7 +37,9 @@ impl Engine {
         }
         let is_within_rate = self.brought(from, message.body_len(), now);
         let checked = self.check(from, &message, now);
-        match checked.and_then(|topic| if is_within_rate { Ok(topic) } else { Err(Refusal::OverRate) }) {
+        let checked = checked.and_then(|topic| if is_within_rate { Ok(topic) } else { Err(Refusal::OverRate) });
+        // Last, because it costs most.
+        match checked.and_then(|topic| check_signature(&message, topic)) {
             Ok(topic) => self.take_in(from, message, topic, now),
             Err(refusal) => {
                 self.fetch_refused(from, message.id(), refusal, now);
@@ -248,7 +250,7 @@ impl Engine {
         }
         match refusal {
             Refusal::TooLarge => self.conduct(peer, Conduct::BrokeProtocol),
-            Refusal::Rejected => self.conduct(peer, Conduct::DeliveredInvalid),
+            Refusal::Rejected | Refusal::Signature => self.conduct(peer, Conduct::DeliveredInvalid),
             // A round is nobody's signed word, and a limit may differ from node to node: nothing is scored by it.
             Refusal::Round
             | Refusal::StalePeer
@@ -259,12 +261,17 @@ impl Engine {
             | Refusal::NoRoom
             | Refusal::OverRate
             | Refusal::Unchecked
-            | Refusal::Precheck => {}
+            | Refusal::Precheck
+            | Refusal::Unsigned => {}
         }
         Received::Refused(refusal)
     }
 
-    fn take_in(&mut self, from: Slot, message: ItemMessage, topic: TopicConfig, now: Timestamp) -> Received {
+    fn take_in(&mut self, from: Slot, mut message: ItemMessage, topic: TopicConfig, now: Timestamp) -> Received {
+        if topic.signatures == Signatures::Off {
+            // Nobody here has checked it, so nobody is sent it by us.
+            message = message.unsigned();
+        }
         self.stats.first_rounds.count(message.round());
         let is_subscribed = self.subscriptions.contains(&message.item().topic);
         let is_judged = is_subscribed && topic.validation == Validation::Application;
@@ -433,3 +440,14 @@ impl Engine {
         }
     }
 }
+
+fn check_signature(message: &ItemMessage, topic: TopicConfig) -> Result<TopicConfig, Refusal> {
+    match topic.signatures {
+        Signatures::Required if message.signature().is_none() => Err(Refusal::Unsigned),
+        Signatures::Required if !message.is_signed() => Err(Refusal::Signature),
+        Signatures::Required | Signatures::Off => Ok(topic),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,10 @@ pub enum Refusal {
     Unchecked,
     /// The application refused it at a glance.
     Precheck,
+    /// Its topic wants authors' signatures, and it has none: who passed it on may be of a version that knows none.
+    Unsigned,
+    /// The signature beside it is not its author's.
+    Signature,
 }
 
 /// What became of a verdict.
@@ -236,6 +240,9 @@ pub enum PublishError {
     /// The item is known already.
     #[error("the item was published or received before")]
     AlreadyKnown,
+    /// The topic wants its author's signature.
+    #[error("the topic wants its author's signature, which is missing or false")]
+    Unsigned,
     /// The policy that it should be published by cannot work.
     #[error(transparent)]
     Policy(#[from] ConfigError),
@@ -273,6 +280,8 @@ impl fmt::Display for Refusal {
             Self::OverRate => "its bringer brings more than it may",
             Self::Rejected => "it was rejected before",
             Self::Unchecked => "its id is not known and was not checked",
+            Self::Unsigned => "its author's signature is missing",
+            Self::Signature => "the signature is not its author's",
             Self::Precheck => "the application refused it at a glance",
         })
     }

@@ -87,7 +87,7 @@ fn a_small_body_does_not_hold_the_buffer_it_came_in() {
 #[test]
 fn fault_id_of_another_body() {
     let [a, b] = [b"a", b"b"].map(|payload| sealer().seal(item(payload), MOMENT));
-    let forged = ItemFrame { id: a.id(), hop: Hop::on_round(1), body: b.body().clone() };
+    let forged = ItemFrame { id: a.id(), hop: Hop::on_round(1), body: b.body().clone(), signature: None };
     assert_eq!(sealer().open(forged, MOMENT), Err(OpenError::Mismatch));
 }
 
@@ -104,7 +104,9 @@ fn fault_frames_and_bodies_that_are_no_items() {
 
     let open = |item: pb::Item| {
         let body = bruit_wire::encode(&item);
-        sealer().open(ItemFrame { id: sealer().id_of(&body), hop: Hop::on_round(1), body }, MOMENT).map(|_| ())
+        sealer()
+            .open(ItemFrame { id: sealer().id_of(&body), hop: Hop::on_round(1), body, signature: None }, MOMENT)
+            .map(|_| ())
     };
     let good = pb::Item { topic: "blocks".into(), ..pb::Item::default() };
     assert_eq!(open(good.clone()), Ok(()));
@@ -213,4 +215,51 @@ fn an_id_is_read_as_it_is_written() {
     for text in ["", &id.to_string()[1..], &format!("{id}00"), &id.to_string().replace('0', "g")] {
         assert_eq!(text.parse::<ItemId>(), Err(ItemIdError), "{text}");
     }
+}
+
+#[test]
+fn a_signature_is_the_authors_of_this_item_and_travels_beside_the_body() {
+    let [author, other] = [1, 2].map(|byte| Keypair::ed25519_from_bytes([byte; 32]).unwrap());
+    let named = |key: &Keypair| Item { author: Some(key.public().to_peer_id()), ..item(b"signed") };
+    let message = sealer().seal(named(&author), MOMENT);
+    assert!(!message.is_signed());
+    let signed = message.signed_by(&author).unwrap();
+    assert!(signed.is_signed());
+    assert_eq!((signed.id(), signed.body()), (message.id(), message.body()));
+    assert_eq!(message.signed_by(&other), Err(SignError::Author));
+    assert_eq!(sealer().seal(item(b"signed"), MOMENT).signed_by(&author), Err(SignError::Author));
+    // The same signature beside another body, or beside the body of another author.
+    let another = sealer().seal(Item { nonce: 99, ..named(&author) }, MOMENT);
+    let others = sealer().seal(named(&other), MOMENT);
+    // The same item on another network.
+    let abroad = Sealer::new(&NetworkId::new("abroad").unwrap()).seal(named(&author), MOMENT);
+    for message in [another, others, abroad] {
+        assert!(!message.with_signature(signed.signature().cloned()).is_signed());
+    }
+    // Each byte counts.
+    for at in 0..64 {
+        let mut bytes = *signed.signature().unwrap().as_bytes();
+        bytes[at] ^= 1;
+        assert!(!message.with_signature(Signature::new(&bytes)).is_signed(), "byte {at}");
+    }
+
+    let parsed = item_of(without_prefix(&frame_of(&signed)));
+    let opened = sealer().open(parsed, MOMENT).unwrap();
+    assert!(opened.is_signed());
+    assert_eq!(opened.signature(), signed.signature());
+    assert!(opened.unsigned().signature().is_none());
+}
+
+#[test]
+fn a_signature_has_its_length_and_no_other() {
+    let frame = |len: usize| pb::ItemFrame {
+        id: vec![1; 32].into(),
+        signature: vec![7; len].into(),
+        body: vec![1; 5].into(),
+        ..Default::default()
+    };
+    let decode = |len| ItemsFrame::decode(bruit_wire::encode(&frame(len)));
+    assert!(decode(64).is_ok() && decode(0).is_ok());
+    assert_eq!(decode(63), Err(MalformedError::Signature));
+    assert!(matches!(decode(65), Err(MalformedError::Decode(_))));
 }

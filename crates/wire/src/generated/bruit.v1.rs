@@ -142,6 +142,9 @@ pub struct ItemFrame {
     /// Ids of other items that the receiver may ask for.
     #[prost(message, optional, tag = "6")]
     pub announce: ::core::option::Option<Announce>,
+    /// The author's signature of the id, 64 bytes; empty: none. Relayed as it came.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub signature: ::prost::bytes::Bytes,
     /// An encoded `Item`, relayed as it came, byte for byte.
     #[prost(bytes = "bytes", tag = "15")]
     pub body: ::prost::bytes::Bytes,
