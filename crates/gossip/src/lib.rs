@@ -51,6 +51,8 @@ mod engine;
 mod event;
 mod explanation;
 mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod topic;
 
 #[cfg(feature = "behaviour")]
@@ -70,6 +72,8 @@ pub use message::{
     Announced, Announcement, ControlMessage, Glance, Hop, HopKind, Item, ItemFrame, ItemId, ItemIdError, ItemMessage,
     ItemsFrame, MalformedError, Moment, OpenError, RootTag, Sealer, ShortId, SignError, Signature,
 };
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use topic::{Topic, TopicError};
 
 pub use bruit_core::{Conduct, NetworkId, PeerId, Seed, Timestamp};
