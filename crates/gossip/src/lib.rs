@@ -43,6 +43,46 @@
 //! }
 //! # }
 //! ```
+//!
+//! # Coming from gossipsub
+//!
+//! What libp2p's gossipsub calls so is found here under these names. The two protocols do not understand each other: a network
+//! speaks one of them, or a node speaks both and passes items on.
+//!
+//! | gossipsub | here |
+//! |---|---|
+//! | `Behaviour::new(privacy, config)` | [`Behaviour::new`] with the network's id, which is part of the protocol's name and of every item's id (`protocol_id_prefix`), and with a [`Seed`] |
+//! | `IdentTopic`, `Sha256Topic` | [`Topic`]: a name; it is not hashed |
+//! | `subscribe`, `unsubscribe`, `Event::Subscribed` | [`Behaviour::subscribe`], [`Behaviour::unsubscribe`], [`Event::PeerSubscribed`] |
+//! | `publish` | [`Behaviour::publish`]; without peers it fails with [`PublishError::NoPeers`] (`NoPeersSubscribedToTopic`) |
+//! | `fanout_ttl`, publishing without a subscription | [`Carry`]: whether everybody or only subscribers relay a topic |
+//! | `Event::Message` | [`Event::Item`] |
+//! | `validate_messages`, `report_message_validation_result` | [`Validation::Application`], the default, and [`Behaviour::report`]. After [`Config::verdict_timeout`] an item counts as ignored |
+//! | `MessageAcceptance` | [`Verdict`], with [`Verdict::Hold`] for items that depend on what is not there yet |
+//! | `message_id_fn` | none: an id is a hash of network and body ([`Sealer`]), and checked against the body of every item that is taken in. [`Item::nonce`] makes equal payloads different items: [`Behaviour::publish`] draws one, [`Behaviour::publish_item`] takes yours |
+//! | `MessageAuthenticity`, `ValidationMode` | [`TopicConfig::signatures`] and [`Behaviour::sign_as`]; off by default. There are no sequence numbers |
+//! | `mesh_n`, `mesh_n_low`, `mesh_n_high`, GRAFT, PRUNE | none: there is no mesh. Every peer that takes part may be sent to. By [`Policy::Tree`], the default, each root has a tree of its own, and a peer says of which it wants bodies; [`Policy::Fanout`] pushes to so many peers, drawn for each item |
+//! | `heartbeat_interval` | none: every rule has deadlines of its own, and by the default policy an idle node sends nothing |
+//! | `flood_publish` | [`Behaviour::publish_by`] with [`Policy::All`], or [`Policy::Flood`] for a topic |
+//! | IHAVE, IWANT, `gossip_lazy`, `gossip_factor` | announcements and wants, in `Tree`, `SqrtAnnounce`, `NeighbourCast` and `Infection`. They ride on frames of items where they can |
+//! | `iwant_followup_time`, `gossip_retransimission` | [`Config::fetch_for`]: one source is asked after the other; a peer may ask once for what was announced to it |
+//! | `max_ihave_messages_heartbeat`, `max_control_messages_sent` | [`Config::announced_max`], [`Config::wants_max`] |
+//! | IDONTWANT | none: by `Tree` a peer that has a parent is sent ids and no bodies by all others |
+//! | `history_length`, `history_gossip` | [`Config::serve_for`], [`Config::serve_bytes_max`] |
+//! | `duplicate_cache_time` | [`Config::seen_keep`], [`Config::seen_entries_max`] |
+//! | `max_transmit_size` | [`TopicConfig::size_max`], 192 KiB at most |
+//! | `connection_handler_queue_len`, `publish_queue_duration` | [`Config::outbox_bytes_max`]; what waits longer than its item's [`expiry`](TopicConfig::expiry) is dropped |
+//! | `Event::SlowPeer` | [`Event::FrameRefused`], [`Event::AnnouncementNotSent`], [`Event::ControlNotSent`], [`Event::FramesLost`] |
+//! | peer scores and their thresholds | none: the crate tells [`Event::Conduct`], and its owner draws the conclusions ([`Behaviour::dismiss`], a closed connection). `bruit-address-book` makes a bounded quality of it |
+//! | `add_explicit_peer` | [`Behaviour::set_special`] for what is pushed to some peers only; it dials nobody |
+//! | `blacklist_peer` | [`Admission::ByOwner`] with [`Behaviour::admit`] and [`Behaviour::dismiss`] |
+//! | subscription filters | [`Config::topics`], with [`Config::other_topics`] set to `None` |
+//! | `with_metrics` | [`Behaviour::stats`], and `Metrics` with the feature `metrics` |
+//! | peer exchange, `DataTransform`, partial messages, floodsub | none |
+//!
+//! Without a counterpart there: [policies](Policy) by topic and by item, private origins ([`Policy::Dandelion`]), a look at copies
+//! before they are hashed ([`Behaviour::set_precheck`]), rates by peer ([`Config::rates`]), [`Behaviour::explain`], and
+//! [`Event::Finished`].
 
 #[cfg(feature = "behaviour")]
 mod behaviour;
