@@ -203,13 +203,18 @@ impl Engine {
             | Refusal::ExpiresTooLate
             | Refusal::Rejected
             | Refusal::Precheck => _ = self.end_fetch(index, now),
-            Refusal::Round
-            | Refusal::NoRoom
-            | Refusal::OverRate
-            | Refusal::StalePeer
-            | Refusal::Unchecked
-            | Refusal::Unsigned
-            | Refusal::Signature => {}
+            Refusal::Round | Refusal::NoRoom | Refusal::OverRate | Refusal::StalePeer | Refusal::Unchecked => {}
+            Refusal::Unsigned | Refusal::Signature => self.ask_another(index, from, now),
+        }
+    }
+
+    /// The peer that was asked sent what cannot be used, and another one may have better.
+    fn ask_another(&mut self, index: u32, from: Slot, now: Timestamp) {
+        let Some(fetch) = self.fetches.get_mut(index) else { return };
+        if fetch.asked.take_if(|(asked, _)| *asked == from).is_some() {
+            self.wants_no_more(from);
+            self.fetch_due(index, now);
+            self.send_wants();
         }
     }
 
