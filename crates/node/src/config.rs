@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use bruit_core::{AddrPolicy, NetworkId};
+use bruit_gossip::Signatures;
 use bruit_wire::limits::{CHUNK_BYTES_MAX, CHUNKS_MAX};
 use multiaddr::Multiaddr;
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,10 @@ pub struct TopicSettings {
     /// How many hops a message makes at most by the policy `fanout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,
+    /// Whether its items are signed by their authors: `"off"` or `"required"`. All nodes of a network must agree. Who publishes on
+    /// such a topic says who it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<Signatures>,
 }
 
 /// How files are kept and completed.

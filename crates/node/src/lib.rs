@@ -61,7 +61,7 @@ pub const AGENT: &str = concat!("bruit/", env!("CARGO_PKG_VERSION"));
 pub use bruit_stack::{
     address_book::{BanSubject, Severity},
     core::{AddrPolicy, Endpoint, NetworkId, PeerId},
-    gossip::{ItemId, Topic, Verdict},
+    gossip::{ItemId, Signatures, Topic, Verdict},
     rpc::{CancelCause, Candidate, Message, Method, MethodName, Refusal, RefusalKind, TooLargeError, Typed},
 };
 pub use config::{

@@ -8,8 +8,8 @@ use std::{
 };
 
 use bruit::{
-    CallFailure, CallOptions, Config, Delivery, FetchWish, Handle, JudgeError, Method, MethodName, Node, StorageState,
-    Typed, Verdict, WaitFor,
+    CallFailure, CallOptions, Config, Delivery, FetchWish, Handle, JudgeError, Method, MethodName, Node, Signatures,
+    StorageState, TopicSettings, Typed, Verdict, WaitFor,
 };
 use bruit_rpc::{Refusal, StartError, Verdict as AnswerVerdict};
 
@@ -82,6 +82,23 @@ async fn what_a_judge_rejects_goes_no_further() {
     let gossip = middle.status().await.unwrap().gossip;
     assert_eq!((gossip.delivered, gossip.rejected, gossip.relayed), (3, 1, 1));
     assert_eq!(last.status().await.unwrap().gossip.hops_max, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_signs_what_its_topic_wants_signed() {
+    let config = |number, seeds: &[&Handle]| {
+        let mut config = config(number, seeds);
+        let settings = TopicSettings { signatures: Some(Signatures::Required), ..TopicSettings::default() };
+        config.topics.insert("news".to_owned(), settings);
+        config
+    };
+    let first = start(config(171, &[])).await;
+    let second = start(config(172, &[&first])).await;
+    let mut heard = first.subscribe("news").await.unwrap();
+    has_peers(&first, 1).await;
+    second.wait_for_subscriber("news").await.unwrap();
+    let id = second.publish("news", "signed".into()).await.unwrap();
+    assert!(matches!(heard.next().await, Some(Delivery::Item { id: came, .. }) if came == id));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -67,7 +67,8 @@ impl Config {
         let policy = self.policy.unwrap_or(by_profile.policy);
         let is_fanout = settings.fanout.is_some() || matches!(policy, Policy::Fanout { .. });
         let policy = if is_fanout { Policy::Fanout { peers, rounds } } else { policy };
-        TopicConfig { policy, carry, ..by_profile }
+        let signatures = settings.signatures.unwrap_or(by_profile.signatures);
+        TopicConfig { policy, carry, signatures, ..by_profile }
     }
 }
 

@@ -185,7 +185,7 @@ fn built_in_methods_are_named_by_their_names() {
 
 #[test]
 fn messages_spread_as_the_profile_says_unless_the_configuration_does() {
-    use bruit_stack::gossip::{Priority, Topic};
+    use bruit_stack::gossip::{Priority, Signatures, Topic};
 
     let stack = |profile: &str, pairs: &[(&str, &str)]| {
         let flags = [&[("profile", profile)], pairs].concat();
@@ -203,10 +203,13 @@ fn messages_spread_as_the_profile_says_unless_the_configuration_does() {
     assert_eq!(stack("horizen", &[]), ["flood", "dandelion", "diffusion"]);
     assert_eq!(stack("horizen", &[("policy", "infection")]), ["infection"; 3]);
     assert_eq!(stack("horizen", &[("topics.blocks.fanout", "3")]), ["fanout", "dandelion", "diffusion"]);
-    let flags = [("profile", "horizen"), ("topics.blocks.carry", "subscribers")];
+    let flags =
+        [("profile", "horizen"), ("topics.blocks.carry", "subscribers"), ("topics.blocks.signatures", "required")];
     let gossip = layers(None, &[], &flags).resolve().unwrap().config.stack().unwrap().gossip;
     let blocks = &gossip.topics[&Topic::new("blocks").unwrap()];
     assert_eq!((blocks.policy.name(), blocks.priority), ("flood", Priority::High), "the rest stays the profile's");
+    assert_eq!(blocks.signatures, Signatures::Required);
+    assert_eq!(gossip.other_topics.unwrap().signatures, Signatures::Off);
     let error = layers(None, &[], &[("policy", "rumour")]).resolve().unwrap_err().to_string();
     assert!(error.contains("rumour") && error.contains("infection"), "{error}");
 }

@@ -82,8 +82,10 @@ impl Behaviour {
         }
     }
 
-    /// Gives the key with which own addresses are signed when they are told; without it they are hearsay.
+    /// Gives the key with which own addresses are signed when they are told, without it they are hearsay; and with which items are
+    /// signed whose topics want it.
     pub fn sign_as(&mut self, key: Keypair) {
+        self.children.gossip.sign_as(key.clone());
         self.children.exchange.sign_as(key);
     }
 
