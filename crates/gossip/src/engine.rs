@@ -224,6 +224,12 @@ impl Engine {
     pub fn announcement_refused(&mut self, to: Slot, message: &Announcement, _now: Timestamp) {
         self.stats.frames_refused += 1;
         if self.peers.contains(to) {
+            for announced in &message.items {
+                // It may be told once more.
+                let index = self.held_index(&announced.id);
+                let item = index.and_then(|index| self.held.get_mut(index));
+                item.into_iter().for_each(|item| item.told.remove(to));
+            }
             let ids = message.items.len();
             self.outputs.push_back(Output::Event(Event::AnnouncementNotSent { peer: to, ids }));
         }
@@ -235,7 +241,7 @@ impl Engine {
         if self.peers.contains(to) {
             self.outputs.push_back(Output::Event(Event::FramesLost { peer: to, frames }));
             self.repeat_subscriptions(to);
-            self.may_not_have_heard(to);
+            self.ask_again(to);
         }
     }
 

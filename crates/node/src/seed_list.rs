@@ -38,12 +38,16 @@ pub(crate) enum SeedListError {
     Status(StatusCode),
 }
 
+/// How many characters of a bad line are logged: the server chooses them.
+const BAD_TEXT_MAX: usize = 80;
+
 /// Fetches a list. What does not come is logged, and brings nothing.
 pub(crate) async fn search(url: SeedUrl) -> Found {
     match fetch(url.clone(), FETCH_TIME_MAX).await {
         Ok(text) => {
             let (found, bad) = read(&text);
             if let Some(BadLine { line, text, reason }) = bad.first() {
+                let text: String = text.chars().take(BAD_TEXT_MAX).collect();
                 tracing::warn!(%url, lines = bad.len(), line, ?text, reason, "lines of the seed list are no addresses");
             }
             tracing::info!(%url, addresses = found.len(), "fetched the seed list");

@@ -42,8 +42,27 @@ pub(super) struct HeldItem {
     pub(super) has_run_ahead: bool,
     /// When somebody first said that it has it, if that was before it came.
     pub(super) heard: Option<Timestamp>,
+    /// Whether it was lacking.
+    pub(super) lack: Lack,
     /// What its policy remembers of it.
     pub(super) room: ItemRoom,
+}
+
+/// Whether an item had to be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// It came by itself.
+    #[default]
+    None,
+    /// It came because it was asked for.
+    AskedFor,
+    /// The same, and it was counted in this span.
+    Counted {
+        /// The number of the span.
+        span: u32,
+    },
+    /// It was asked for in vain: it came by itself soon after.
+    UnderWay,
 }
 
 impl HeldItem {
@@ -69,6 +88,7 @@ impl HeldItem {
             is_finished: false,
             has_run_ahead: from.is_none(),
             heard: None,
+            lack: Lack::default(),
             room: ItemRoom::default(),
         };
         item.lead_on();

@@ -4,7 +4,8 @@ use bruit_core::{Conduct, Slot, Timestamp};
 
 use super::{
     DEADLINES_PER_CALL, Engine, Output, Precheck, Received, Refusal, Reported, Verdict,
-    held::{HeldItem, Load, Stage},
+    fetches::Source,
+    held::{HeldItem, Lack, Load, Stage},
     latest_expiry,
     outcome::{Finished, Tally},
     seen::{Known, State},
@@ -309,6 +310,10 @@ impl Engine {
         if let Some(from) = from {
             self.tree_fetch_ended(&fetch, from, item.message.hop(), now);
         }
+        let was_asked = |source: &Source| Some(source.slot) == from && source.asked_at.is_some();
+        if item.message.hop().kind == HopKind::Answer && fetch.sources.iter().any(was_asked) {
+            item.lack = Lack::AskedFor;
+        }
         let holders = fetch.sources.iter().filter(|source| source.holds);
         holders.for_each(|source| item.known_by.insert(source.slot));
         item.has_run_ahead |= fetch.ahead_by.is_some();
@@ -381,6 +386,8 @@ impl Engine {
         item.brought.insert(from);
         item.known_by.insert(from);
         item.tally.duplicates = item.tally.duplicates.saturating_add(1);
+        self.pushed_after_all(index, from, hop, now);
+        let item = self.held.get_mut(index)?;
         if item.stage == Stage::Spreading {
             self.spreading_copy_received(index, from, hop, now);
             self.tree_copy_again(index, from, hop, now);

@@ -77,7 +77,7 @@ impl Engine {
     pub fn control_refused(&mut self, to: Slot, message: ControlMessage, now: Timestamp) {
         self.stats.frames_refused += 1;
         if self.peers.contains(to) {
-            self.was_not_asked(to, &message, now);
+            self.not_taken(to, &message, now);
         }
         if let Some(peer) = self.peers.get_mut(to) {
             message.subscribe.iter().for_each(|topic| _ = peer.told.remove(topic));

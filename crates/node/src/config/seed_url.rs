@@ -34,7 +34,9 @@ impl FromStr for SeedUrl {
         let uri: Uri = text.parse().map_err(|_| refused("it is no URL"))?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refused("it names no host"))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(refused("it holds a user's name, which would be logged"));
+            // The password is said nowhere.
+            let text = format!("a URL at {host}");
+            return Err(SeedUrlError { text, reason: "it holds a user's name, which would be logged" });
         }
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match uri.scheme_str() {

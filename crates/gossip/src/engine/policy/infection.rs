@@ -211,7 +211,9 @@ impl Engine {
             let has_missed = || declined.get(topic).is_some_and(|since| item.until >= since.after(serve_for));
             let is_told =
                 matches!(item.policy, Policy::Infection(_)) || matches!(item.policy, Policy::Tree(_)) && has_missed();
-            let is_meant = is_told && topics.contains(topic);
+            let is_carried = item.topic.carry == Carry::Everybody
+                || self.peers.get(to).is_some_and(|peer| peer.topics.contains(topic));
+            let is_meant = is_told && is_carried && topics.contains(topic);
             if is_meant && !item.told.contains(to) {
                 self.announce_to(index, &[to], now);
             }

@@ -48,7 +48,7 @@ impl Engine {
         let (from, hop, trees_max) = (item.from, item.message.hop().clone(), trees_max(&item.policy));
         let is_first_word = item.heard.is_none();
         if from.is_some() {
-            self.came_while_watched(index, hop.kind, now);
+            self.came_while_watched(index, now);
         }
         let way = hop.root.and_then(Way::of).filter(|_| from.is_some());
         match (from, way) {
@@ -177,10 +177,7 @@ impl Engine {
     pub(in crate::engine) fn tree_copy_again(&mut self, index: u32, from: Slot, hop: &Hop, now: Timestamp) {
         let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
         let first = self.held.get(index).filter(|item| item.message.hop().kind == HopKind::Answer);
-        let (was_asked_for, heard) = (first.is_some(), first.and_then(|item| item.heard));
-        if was_asked_for {
-            self.was_under_way(index);
-        }
+        let heard = first.and_then(|item| item.heard);
         let tree = self.rooms.tree.get_mut(way.root);
         let tree = tree.filter(|tree| if way.is_foreign { tree.is_link(from) } else { tree.parent == Some(from) });
         let Some(tree) = tree else { return self.say_drop(from, way.root) };

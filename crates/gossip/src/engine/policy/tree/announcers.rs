@@ -13,10 +13,11 @@ use std::{
 use bruit_core::{Slot, Timestamp};
 
 use super::super::{
-    super::{Engine, known_by::KnownBy, timers::Deadline},
-    keep_random,
+    super::{Engine, held::Lack, known_by::KnownBy, timers::Deadline},
+    LAG_MOST, keep_random,
 };
-use crate::{ControlMessage, HopKind, Policy, Topic};
+use super::trees::Way;
+use crate::{ControlMessage, Hop, HopKind, Policy, Topic};
 
 /// How many peers announce to a busy node. By its request four ids a node reach everybody, also with a tenth of the nodes crashed.
 const ANNOUNCERS: usize = 4;
@@ -24,8 +25,8 @@ const ANNOUNCERS: usize = 4;
 const SPAN: Duration = Duration::from_secs(1);
 /// How many items in a span make a node busy. Below, ids cost next to nothing.
 const BUSY: u32 = 20;
-/// How few let it be busy no longer.
-const BUSY_NO_MORE: u32 = 10;
+/// With fewer it is busy no longer.
+const BUSY_AT_LEAST: u32 = 10;
 /// It lacks too much when more than one in so many items did not come by itself.
 const LACKING_ONE_IN: u32 = 50;
 /// After how many spans without that it asks for fewer ids.
@@ -45,6 +46,9 @@ pub(in crate::engine) struct Announcers {
     next: Option<Timestamp>,
 }
 
+/// What is to be said to each peer at the end of a span.
+type Said = BTreeMap<Slot, ControlMessage>;
+
 /// How the items of one topic come.
 #[derive(Debug, Default)]
 struct Watch {
@@ -52,9 +56,23 @@ struct Watch {
     /// How many of them had to be asked for, and were under way from nobody else.
     lacked: u32,
     calm_spans: u32,
-    spans: u32,
+    /// The number of this span.
+    span: u32,
+    /// How many spans ago somebody last took the turn of another.
+    since_turn: u32,
     /// Who was asked not to announce.
     spared: BTreeSet<Slot>,
+}
+
+/// How a span was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Span {
+    /// Calm, as those before it.
+    Settled,
+    /// Many items came, and nearly all by themselves.
+    Calm,
+    /// Few came, or too many had to be asked for.
+    Other,
 }
 
 impl Announcers {
@@ -97,25 +115,33 @@ impl Watch {
         self.calm_spans >= CALM_SPANS
     }
 
-    /// Whether many items came in the span that is over, and nearly all by themselves.
-    fn is_calm(&mut self) -> bool {
-        let busy = if self.is_settled() { BUSY_NO_MORE } else { BUSY };
+    /// A span is over. Says whether many items came in it, and nearly all by themselves.
+    fn span_over(&mut self) -> Span {
+        let busy = if self.is_settled() { BUSY_AT_LEAST } else { BUSY };
         let is_calm = self.items >= busy && self.lacked.saturating_mul(LACKING_ONE_IN) <= self.items;
         (self.items, self.lacked) = (0, 0);
+        self.span = self.span.wrapping_add(1);
         self.calm_spans = if is_calm { self.calm_spans.saturating_add(1) } else { 0 };
-        is_calm
+        match (is_calm, self.is_settled()) {
+            (true, true) => Span::Settled,
+            (true, false) => Span::Calm,
+            (false, _) => Span::Other,
+        }
     }
 }
 
 impl Engine {
     /// The first copy of an item came from a peer.
-    pub(super) fn came_while_watched(&mut self, index: u32, kind: HopKind, now: Timestamp) {
-        let Some(item) = self.held.get(index) else { return };
+    pub(super) fn came_while_watched(&mut self, index: u32, now: Timestamp) {
+        let Some(item) = self.held.get_mut(index) else { return };
         let topic = &item.message.item().topic;
         let announcers = &mut self.rooms.announcers;
         if let Some(watch) = announcers.watches.get_mut(topic) {
             watch.items = watch.items.saturating_add(1);
-            watch.lacked = watch.lacked.saturating_add(u32::from(kind == HopKind::Answer));
+            if item.lack == Lack::AskedFor {
+                watch.lacked = watch.lacked.saturating_add(1);
+                item.lack = Lack::Counted { span: watch.span };
+            }
             return;
         }
         if announcers.watches.len() < self.config.subscriptions_max {
@@ -126,11 +152,27 @@ impl Engine {
         }
     }
 
-    /// An item that had to be asked for was under way all the same.
-    pub(super) fn was_under_way(&mut self, index: u32) {
-        let Some(item) = self.held.get(index) else { return };
-        let watch = self.rooms.announcers.watches.get_mut(&item.message.item().topic);
-        watch.into_iter().for_each(|watch| watch.lacked = watch.lacked.saturating_sub(1));
+    /// Another copy of a held item came: if its tree brought it in time, it was asked for in vain, and not lacking.
+    ///
+    /// # Security
+    /// Once for each item, and of those to whom this node listens on the tree, so that nobody else hides what is lacking.
+    pub(in crate::engine) fn pushed_after_all(&mut self, index: u32, from: Slot, hop: &Hop, now: Timestamp) {
+        let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
+        let is_link = self.rooms.tree.get(way.root).is_some_and(|tree| tree.is_link(from));
+        let Some(item) = self.held.get_mut(index).filter(|_| is_link) else { return };
+        if item.heard.is_none_or(|heard| now.since(heard) >= LAG_MOST) {
+            return;
+        }
+        match item.lack {
+            Lack::None | Lack::UnderWay => {}
+            Lack::AskedFor => item.lack = Lack::UnderWay,
+            Lack::Counted { span } => {
+                item.lack = Lack::UnderWay;
+                let watch = self.rooms.announcers.watches.get_mut(&item.message.item().topic);
+                let watch = watch.filter(|watch| watch.span == span);
+                watch.into_iter().for_each(|watch| watch.lacked = watch.lacked.saturating_sub(1));
+            }
+        }
     }
 
     fn watch_until(&mut self, at: Timestamp) {
@@ -141,14 +183,13 @@ impl Engine {
     /// A span is over.
     pub(in crate::engine) fn announcers_due(&mut self, now: Timestamp) {
         self.rooms.announcers.next = None;
+        let mut said = Said::new();
         for (topic, mut watch) in std::mem::take(&mut self.rooms.announcers.watches) {
             let had_items = watch.items > 0;
-            if watch.is_calm() {
-                if watch.is_settled() {
-                    self.choose_announcers(&topic, &mut watch);
-                }
-            } else {
-                self.let_all_announce(&topic, &mut watch);
+            match watch.span_over() {
+                Span::Settled => self.choose_announcers(&topic, &mut watch, &mut said),
+                Span::Calm => {}
+                Span::Other => self.let_all_announce(&topic, &mut watch, &mut said),
             }
             if had_items || !watch.spared.is_empty() {
                 self.rooms.announcers.watches.insert(topic, watch);
@@ -157,41 +198,43 @@ impl Engine {
         if !self.rooms.announcers.watches.is_empty() {
             self.watch_until(now.after(SPAN));
         }
+        said.into_iter().for_each(|(slot, message)| self.send_control(slot, message));
     }
 
     /// Sees to it that as many peers announce as there should be, and that they take turns.
-    fn choose_announcers(&mut self, topic: &Topic, watch: &mut Watch) {
+    fn choose_announcers(&mut self, topic: &Topic, watch: &mut Watch, said: &mut Said) {
         let Some(carry) = self.config.topic(topic).map(|config| config.carry) else { return };
         self.choose_all(topic, carry, &KnownBy::default());
         let (spared, mut chosen): (Vec<Slot>, Vec<Slot>) =
             self.targets.iter().copied().partition(|slot| watch.spared.contains(slot));
-        watch.spans = watch.spans.saturating_add(1);
-        let is_turn = watch.spans.is_multiple_of(TURN_SPANS) && chosen.len() == ANNOUNCERS;
+        watch.since_turn = watch.since_turn.saturating_add(1);
+        let is_turn = watch.since_turn >= TURN_SPANS && chosen.len() >= ANNOUNCERS;
         let lacking = ANNOUNCERS.saturating_sub(chosen.len()).max(usize::from(is_turn));
         let fresh = self.draw_outbound_first(spared, lacking);
+        if is_turn && !fresh.is_empty() {
+            watch.since_turn = 0;
+        }
         for slot in fresh.iter().copied() {
             watch.spared.remove(&slot);
-            self.ask_to_announce(slot, topic, true);
+            say_choose(said, slot, topic, true);
         }
         // Who has just come has its turn before it.
         let kept = self.draw_outbound_first(chosen.clone(), ANNOUNCERS.saturating_sub(fresh.len()));
         chosen.retain(|slot| !kept.contains(slot));
         for slot in chosen {
             watch.spared.insert(slot);
-            self.send_control(slot, ControlMessage { unchoose: vec![topic.clone()], ..ControlMessage::default() });
+            said.entry(slot).or_default().unchoose.push(topic.clone());
         }
     }
 
     /// Too much is lacking, or there is nothing to spare any more.
-    fn let_all_announce(&mut self, topic: &Topic, watch: &mut Watch) {
+    fn let_all_announce(&mut self, topic: &Topic, watch: &mut Watch, said: &mut Said) {
         let spared: Vec<Slot> = std::mem::take(&mut watch.spared).into_iter().collect();
         let asked = self.draw_outbound_first(spared.clone(), PULLS);
-        for slot in spared {
-            self.ask_to_announce(slot, topic, asked.contains(&slot));
-        }
+        spared.into_iter().for_each(|slot| say_choose(said, slot, topic, asked.contains(&slot)));
     }
 
-    /// Some of the peers by chance, as many as there are of those that this node dialled.
+    /// Some of the peers by chance: those that this node dialled, and only where these are too few others.
     ///
     /// # Security
     /// Whoever wants to be chosen can dial a node often, but cannot make it dial.
@@ -204,14 +247,8 @@ impl Engine {
         drawn
     }
 
-    fn ask_to_announce(&mut self, slot: Slot, topic: &Topic, and_what_was_missed: bool) {
-        let choose = vec![topic.clone()];
-        let pull = if and_what_was_missed { choose.clone() } else { Vec::new() };
-        self.send_control(slot, ControlMessage { choose, pull, ..ControlMessage::default() });
-    }
-
     /// A full outbox did not take what was said to a peer: it is as before, and is asked again after the next span.
-    pub(in crate::engine) fn was_not_asked(&mut self, slot: Slot, message: &ControlMessage, now: Timestamp) {
+    pub(in crate::engine) fn not_taken(&mut self, slot: Slot, message: &ControlMessage, now: Timestamp) {
         let announcers = &mut self.rooms.announcers;
         for topic in &message.unchoose {
             announcers.watches.get_mut(topic).into_iter().for_each(|watch| _ = watch.spared.remove(&slot));
@@ -225,16 +262,19 @@ impl Engine {
     }
 
     /// Something that was said to a peer may not have arrived: it may announce until it is asked not to, once more.
-    pub(in crate::engine) fn may_not_have_heard(&mut self, slot: Slot) {
+    pub(in crate::engine) fn ask_again(&mut self, slot: Slot) {
         let watches = &mut self.rooms.announcers.watches;
-        let watched = watches.iter_mut().filter(|(_, watch)| !watch.spared.is_empty());
-        let topics: Vec<Topic> = watched
-            .map(|(topic, watch)| {
-                watch.spared.remove(&slot);
-                topic.clone()
-            })
-            .collect();
-        topics.into_iter().for_each(|topic| self.ask_to_announce(slot, &topic, false));
+        watches.values_mut().for_each(|watch| _ = watch.spared.remove(&slot));
+        let topics = self.config.topics.keys().chain(&self.subscriptions);
+        let is_tree = |topic: &&Topic| {
+            let policy = self.config.topic(topic).map(|config| config.policy.public());
+            matches!(policy, Some(Policy::Tree(_)))
+        };
+        let choose: BTreeSet<Topic> = topics.filter(is_tree).cloned().collect();
+        let choose: Vec<Topic> = choose.into_iter().take(bruit_wire::limits::SUBSCRIPTIONS_MAX as usize).collect();
+        if !choose.is_empty() {
+            self.send_control(slot, ControlMessage { choose, ..ControlMessage::default() });
+        }
     }
 
     /// A peer asked to be told of topics, or not to be. Says of which it declined announcements until now, and since when.
@@ -261,6 +301,14 @@ impl Engine {
             since.into_iter().for_each(|since| _ = declined.insert(topic.clone(), since));
         }
         declined
+    }
+}
+
+fn say_choose(said: &mut Said, slot: Slot, topic: &Topic, and_pull: bool) {
+    let message = said.entry(slot).or_default();
+    message.choose.push(topic.clone());
+    if and_pull {
+        message.pull.push(topic.clone());
     }
 }
 

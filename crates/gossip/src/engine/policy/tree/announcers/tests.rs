@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use bruit_core::Timestamp;
+use bruit_core::{Slot, Timestamp};
 
 use crate::{
     ControlMessage, HopKind, ItemMessage, PeerTraits,
@@ -58,7 +58,8 @@ fn second(node: &mut Node, items: u32) -> Asked {
     for _ in 0..items {
         bring(node, HopKind::Push);
     }
-    let end = wait(node, 1_000);
+    let end = node.engine.rooms.announcers.next.unwrap_or(node.now.after(Duration::from_secs(1)));
+    node.now = end;
     let mut outputs = Vec::new();
     while let Some(at) = node.engine.next_timeout().filter(|at| *at <= end) {
         node.engine.handle_timeout(at);
@@ -73,6 +74,20 @@ fn bring(node: &mut Node, kind: HopKind) -> ItemMessage {
     let _ = receive(node, 0, &item, kind, (2, 8));
     node.outputs();
     item
+}
+
+/// So many items come because they were asked for.
+fn lacking(node: &mut Node, payload: &[u8]) -> Vec<ItemMessage> {
+    let items: Vec<ItemMessage> = payload.iter().map(|byte| node.item("open", &[*byte])).collect();
+    items.iter().for_each(|item| hear(node, 3, item.id(), (3, 8), false));
+    let now = wait(node, 250);
+    node.engine.handle_timeout(now);
+    assert!(said(node).contains(&Said::Want(3)));
+    for item in &items {
+        let _ = receive(node, 3, item, HopKind::Answer, (1, 8));
+    }
+    node.outputs();
+    items
 }
 
 /// Who is not asked to be silent, after as many seconds as it takes.
@@ -100,9 +115,6 @@ fn who_gets_few_items_or_has_few_peers_hears_all_announcements() {
     }
     assert_eq!(second(&mut node, 20), Asked::default());
     assert_eq!(second(&mut node, 20).unchoose.len(), 8);
-    for slot in 0..8 {
-        node.engine.peer_disconnected(peer(slot), node.now);
-    }
     let mut few = super::super::tests::node(4);
     for _ in 0..5 {
         assert_eq!(second(&mut few, 40), Asked::default());
@@ -112,9 +124,13 @@ fn who_gets_few_items_or_has_few_peers_hears_all_announcements() {
 #[test]
 fn who_lacks_more_than_one_item_in_fifty_asks_all_to_announce_and_three_what_was_missed() {
     let (mut node, chosen) = settled();
-    bring(&mut node, HopKind::Answer);
+    lacking(&mut node, &[1]);
     assert_eq!(second(&mut node, 49), Asked::default());
+    // An answer that nobody asked for says nothing.
     bring(&mut node, HopKind::Answer);
+    bring(&mut node, HopKind::Answer);
+    assert_eq!(second(&mut node, 40), Asked::default());
+    lacking(&mut node, &[2, 3]);
     let asked = second(&mut node, 48);
     let spared: BTreeSet<usize> = (0..12).filter(|slot| !chosen.contains(slot)).collect();
     assert_eq!((&asked.choose, asked.pull.len()), (&spared, 3));
@@ -122,13 +138,34 @@ fn who_lacks_more_than_one_item_in_fifty_asks_all_to_announce_and_three_what_was
 }
 
 #[test]
-fn an_item_that_came_by_itself_after_it_was_asked_for_was_not_lacking() {
-    let (mut node, _) = settled();
-    for _ in 0..10 {
-        let item = bring(&mut node, HopKind::Answer);
-        let _ = receive(&mut node, 0, &item, HopKind::Push, (2, 8));
+fn an_item_that_its_tree_brings_after_it_was_asked_for_was_not_lacking() {
+    let pushed_by = |from: u32| {
+        let (mut node, _) = settled();
+        let items = lacking(&mut node, &[1]);
+        let _ = receive(&mut node, from, &items[0], HopKind::Push, (2, 8));
+        node.outputs();
+        second(&mut node, 40)
+    };
+    assert_eq!(pushed_by(0), Asked::default());
+    // Who is no part of the tree hides nothing.
+    assert_ne!(pushed_by(5), Asked::default());
+}
+
+#[test]
+fn fault_copies_of_one_item_hide_no_other_and_none_of_a_later_span() {
+    for (is_later, is_hidden) in [(false, true), (true, false)] {
+        let (mut node, _) = settled();
+        let items = lacking(&mut node, &[1]);
+        if is_later {
+            assert_eq!(second(&mut node, 60), Asked::default());
+            lacking(&mut node, &[2]);
+        }
+        for _ in 0..3 {
+            let _ = receive(&mut node, 0, &items[0], HopKind::Push, (2, 8));
+        }
+        node.outputs();
+        assert_eq!(second(&mut node, 40) == Asked::default(), is_hidden);
     }
-    assert_eq!(second(&mut node, 40), Asked::default());
 }
 
 #[test]
@@ -155,6 +192,21 @@ fn announcers_take_turns_and_whoever_comes_tells_what_was_missed() {
         chosen.extend(&asked.choose);
         assert!(chosen.iter().all(|slot| *slot >= 6), "{chosen:?}");
     }
+}
+
+#[test]
+fn fault_newcomers_do_not_keep_turns_from_coming() {
+    let (mut node, _) = settled();
+    let mut pulls = 0;
+    for number in 0..64 {
+        let newcomer = Slot::new(20 + number, 0);
+        node.engine.peer_connected(newcomer, node.now);
+        let subscribe = ControlMessage { subscribe: vec![topic("open")], ..ControlMessage::default() };
+        node.engine.control_received(newcomer, subscribe, node.now);
+        node.outputs();
+        pulls += second(&mut node, 40).pull.len();
+    }
+    assert_eq!(pulls, 4);
 }
 
 #[test]
@@ -189,6 +241,10 @@ fn fault_who_may_not_have_heard_is_asked_to_announce() {
     let any = *chosen.first().unwrap();
     node.engine.frames_lost(peer(any as u32), 3, node.now);
     assert_eq!(Asked::of(node.outputs()).choose, BTreeSet::from([any]));
+    // Also when all have been asked, and this was what was lost.
+    second(&mut node, 0);
+    node.engine.frames_lost(peer(1), 3, node.now);
+    assert_eq!(Asked::of(node.outputs()).choose, BTreeSet::from([1]));
 }
 
 /// Peer `slot` asks to be told of the topic, or not to be.
