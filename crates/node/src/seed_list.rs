@@ -17,7 +17,7 @@ use crate::{
 /// How long a list may be, in bytes. 64 KiB: a guess, 256 bytes for each address that is taken.
 ///
 /// # Security
-/// Whoever answers for the URL makes the node hold no more.
+/// Whoever answers for the URL makes the node hold no more, but for what is said of bad lines, some megabytes until they are logged.
 const BODY_BYTES_MAX: u64 = 64 * 1_024;
 /// How long fetching it may take, with name, connection and redirections. 30 s: a guess.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(30);

@@ -158,6 +158,9 @@ impl Engine {
     /// Once for each item, and of those to whom this node listens on the tree, so that nobody else hides what is lacking.
     pub(in crate::engine) fn pushed_after_all(&mut self, index: u32, from: Slot, hop: &Hop, now: Timestamp) {
         let Some(way) = hop.root.and_then(Way::of).filter(|_| hop.kind == HopKind::Push) else { return };
+        if self.held.get(index).is_none_or(|item| item.lack == Lack::None) {
+            return;
+        }
         let is_link = self.rooms.tree.get(way.root).is_some_and(|tree| tree.is_link(from));
         let Some(item) = self.held.get_mut(index).filter(|_| is_link) else { return };
         if item.heard.is_none_or(|heard| now.since(heard) >= LAG_MOST) {
