@@ -138,6 +138,12 @@ impl<T> SlotMap<T> {
         Self { holders: Vec::new(), values: Vec::new(), len: 0 }
     }
 
+    /// Makes room for the indices below `len`.
+    pub fn reserve(&mut self, len: usize) {
+        self.values.reserve_exact(len.saturating_sub(self.values.len()));
+        self.holders.reserve_exact(len.saturating_sub(self.holders.len()));
+    }
+
     /// Puts a value; returns the one that was at the same index, also that of an earlier holder.
     pub fn insert(&mut self, slot: Slot, value: T) -> Option<(Slot, T)> {
         let index = slot.index();
@@ -209,9 +215,7 @@ impl<T> SlotMap<T> {
     /// Grows by an eighth instead of doubling: tables are many in a simulation, and none is long.
     fn make_room(&mut self, len: usize) {
         if len > self.values.capacity() {
-            let more = len.max(self.values.len() + self.values.len() / 8 + 4) - self.values.len();
-            self.values.reserve_exact(more);
-            self.holders.reserve_exact(more);
+            self.reserve(len.max(self.values.len() + self.values.len() / 8 + 4));
         }
     }
 }

@@ -153,6 +153,11 @@ impl Engine {
         }
     }
 
+    /// So many peers will be there soon: room for them is made at once.
+    pub fn expect_peers(&mut self, count: usize) {
+        self.peers.reserve(count.min(self.config.peers_max));
+    }
+
     /// A peer is there: frames can be sent to it and come from it.
     pub fn peer_connected(&mut self, slot: Slot, now: Timestamp) -> PeerConnected {
         if slot.index() >= self.config.peers_max {

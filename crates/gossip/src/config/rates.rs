@@ -27,6 +27,9 @@ pub struct Rate {
 }
 
 impl Rates {
+    /// Nobody is limited.
+    pub const UNLIMITED: Self = Self { ordinary: Rate::UNLIMITED, validator: Rate::UNLIMITED };
+
     /// How much a peer of a class may bring.
     pub const fn of(&self, class: PeerClass) -> Rate {
         match class {

@@ -89,6 +89,10 @@ impl DerefMut for Peer {
 }
 
 impl Peers {
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.slots.reserve(count);
+    }
+
     pub(super) fn insert(&mut self, slot: Slot) {
         self.slots.insert(slot, Peer::default());
     }

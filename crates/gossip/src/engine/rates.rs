@@ -6,7 +6,7 @@
 use bruit_core::{Slot, Timestamp, TokenBucket};
 
 use super::{Engine, Output, peers::PeerClass, timers::Deadline};
-use crate::Rate;
+use crate::{Rate, Rates};
 
 /// For how many seconds of its rate a peer may bring at once. 2: Casper.
 const BURST_SECS: u64 = 2;
@@ -88,6 +88,10 @@ impl Allowance {
 impl Engine {
     /// Counts what a peer brought; `false` if it is more than it may bring.
     pub(super) fn brought(&mut self, from: Slot, bytes: usize, now: Timestamp) -> bool {
+        // Told apart first: where nobody is limited, a copy does not touch its peer.
+        if self.config.rates == Rates::UNLIMITED {
+            return true;
+        }
         let Some(peer) = self.peers.get_mut(from) else { return true };
         let class = peer.traits.class;
         let rate = self.config.rates.of(class);

@@ -103,12 +103,9 @@ impl Engine {
 
     /// Tells a peer how the subscriptions differ from what it was told before.
     pub(super) fn tell_subscriptions(&mut self, to: Slot) {
-        let Some(peer) = self.peers.get_mut(to) else { return };
+        let Some(peer) = self.peers.get_mut(to).filter(|peer| peer.told != self.subscriptions) else { return };
         let subscribe: Vec<Topic> = self.subscriptions.difference(&peer.told).cloned().collect();
         let unsubscribe: Vec<Topic> = peer.told.difference(&self.subscriptions).cloned().collect();
-        if subscribe.is_empty() && unsubscribe.is_empty() {
-            return;
-        }
         peer.told.clone_from(&self.subscriptions);
         self.send_control(to, ControlMessage { subscribe, unsubscribe, ..ControlMessage::default() });
     }
