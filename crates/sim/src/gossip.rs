@@ -10,7 +10,7 @@ mod spies;
 mod taps;
 
 pub use attack::{Attack, AttackKind, Hostile};
-pub use experiment::{Experiment, ExperimentError, Origin, Role, Subscribers};
+pub use experiment::{Experiment, ExperimentError, Laid, Origin, Role, Subscribers};
 pub use measures::{Measures, Spread, Unmasking};
 pub(crate) use message::{sealer, the_topic};
 pub use node::{Call, GossipNode, Reach, Rules, Spreads};

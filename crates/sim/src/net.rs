@@ -122,19 +122,27 @@ fn fairness(numbers: &[f64]) -> f64 {
 }
 
 impl<N: Node> Net<N> {
-    pub(crate) fn new(wiring: Wiring, links: Links, tally: N::Tally, seed: &Seed, start: Timestamp) -> Self {
+    pub(crate) fn new(
+        nodes: u32,
+        wiring: Wiring,
+        links: Links,
+        tally: N::Tally,
+        seed: &Seed,
+        start: Timestamp,
+    ) -> Self {
+        let (nodes, pairs) = (nodes as usize, seed.derive("pairs", 0));
         Self {
             tally,
             here: 0,
             now: start,
             start,
-            queue: Queue::new(),
+            queue: Queue::new(nodes),
             wiring,
-            pairs: seed.derive("pairs", 0),
-            regions: Vec::new(),
+            regions: links.latency.regions_of(nodes, &pairs),
+            pairs,
             rng: seed.derive("world", 0).rng(),
             trace: Trace::default(),
-            timeouts: Vec::new(),
+            timeouts: vec![None; nodes],
             conditions: Conditions::default(),
             is_calm: true,
             ways: LookupMap::new(),
@@ -144,11 +152,6 @@ impl<N: Node> Net<N> {
             lines: None,
             links,
         }
-    }
-
-    pub(crate) fn people(&mut self, nodes: usize) {
-        self.timeouts = vec![None; nodes];
-        self.regions = self.links.latency.regions_of(nodes, &self.pairs);
     }
 
     // what a node may do

@@ -4,8 +4,9 @@
 //! later is put on its page; a day is sorted when it comes. So nothing is moved more than thrice, whatever there is.
 //!
 //! What is due at the same moment comes node by node, so that a node is in the processor's caches once for all that happens to
-//! it then, and at a node in the order in which it was caused. Which node comes first is as good as chance at every moment
-//! anew: no node is always before another. What a moment causes for itself comes after all that was there.
+//! it then, and at a node in the order in which it was caused. Which of two nodes comes first is as good as chance at every
+//! moment anew. Nodes whose numbers are close come close to each other, since they are neighbours in memory too. What a moment
+//! causes for itself comes after all that was there.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,6 +25,7 @@ const CROWDS_BITS: u32 = 10;
 const SPARE_LEN_MAX: usize = 4_096;
 
 pub(crate) struct Queue<T> {
+    turns: Turns,
     /// The day that is open, counted from 1970.
     today: u64,
     due: VecDeque<(Timestamp, T)>,
@@ -52,8 +54,10 @@ struct Crowd<T> {
 }
 
 impl<T: Happens> Queue<T> {
-    pub(crate) fn new() -> Self {
+    /// Makes an empty queue for what happens to so many.
+    pub(crate) fn new(nodes: usize) -> Self {
         Self {
+            turns: Turns::of(nodes),
             today: 0,
             due: VecDeque::new(),
             crowds: VecDeque::new(),
@@ -125,7 +129,7 @@ impl<T: Happens> Queue<T> {
         self.today = (self.page << PAGE_BITS) | index as u64;
         let mut day = std::mem::replace(&mut self.days[index], self.spare.pop().unwrap_or_default());
         if day.len() < CROWDED_LEN {
-            day.sort_by_key(|(at, item)| (*at, rank(*at, item)));
+            day.sort_by_key(|(at, item)| (*at, self.turns.rank(*at, item)));
             self.serve(day);
         } else {
             self.part(day);
@@ -141,7 +145,7 @@ impl<T: Happens> Queue<T> {
             // From the end on, since only the end of a buffer can be given back.
             for (at, item) in day.split_off(day.len().saturating_sub(CROWDED_LEN)).into_iter().rev() {
                 let moment = at.as_micros() as usize % (1 << DAY_BITS);
-                let crowd = (moment << CROWDS_BITS) | (rank(at, &item) >> (u32::BITS - CROWDS_BITS)) as usize;
+                let crowd = (moment << CROWDS_BITS) | self.turns.crowd(at, &item);
                 crowds[crowd].push((at, item));
             }
             day.shrink_to_fit();
@@ -156,7 +160,7 @@ impl<T: Happens> Queue<T> {
     fn open_next_crowd(&mut self) -> bool {
         let Some(Crowd { at, mut items, is_late }) = self.crowds.pop_front() else { return false };
         if !is_late {
-            items.sort_by_key(|(_, item)| rank(at, item));
+            items.sort_by_key(|(_, item)| self.turns.rank(at, item));
         }
         self.serve(items);
         true
@@ -185,10 +189,32 @@ impl<T: Happens> Queue<T> {
     }
 }
 
-/// When somebody's turn is among all at a moment: different for any two, and another order at every moment.
-fn rank<T: Happens>(at: Timestamp, item: &T) -> u32 {
-    let moment = at.as_micros().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (item.whose() ^ (moment >> 32) as u32).wrapping_mul(0x9e37_79b1)
+/// Whose turn is when at a moment.
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    /// How many bits the largest number has.
+    bits: u32,
+}
+
+impl Turns {
+    fn of(nodes: usize) -> Self {
+        let last = u32::try_from(nodes.saturating_sub(1)).unwrap_or(u32::MAX);
+        Self { bits: u32::BITS - last.leading_zeros() }
+    }
+
+    /// Different for any two. The first bit in which two numbers differ decides between them, and each moment turns some bits
+    /// over.
+    fn rank<T: Happens>(self, at: Timestamp, item: &T) -> u32 {
+        let moment = at.as_micros().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let all = u32::MAX.checked_shr(u32::BITS - self.bits).unwrap_or(0);
+        item.whose() ^ ((moment >> 32) as u32 & all)
+    }
+
+    /// The part of a crowded moment: the first bits of the rank.
+    fn crowd<T: Happens>(self, at: Timestamp, item: &T) -> usize {
+        let crowd = self.rank(at, item) >> self.bits.saturating_sub(CROWDS_BITS);
+        (crowd as usize).min((1 << CROWDS_BITS) - 1)
+    }
 }
 
 #[cfg(test)]

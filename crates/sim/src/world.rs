@@ -4,6 +4,8 @@ use crate::{Fault, Links, Net, Overlay, TraceHash, TraceLines, Wire, net::Happen
 
 /// How many nodes are told at once that a message will come soon.
 const AWAITED: usize = 16;
+/// How many messages are told of at once.
+const AWAITED_MESSAGES: usize = 64;
 
 /// What lives in a world: an engine, or a bundle of them, with whatever drives it.
 ///
@@ -34,9 +36,9 @@ pub trait Node: Sized {
     /// The moment of [`next_timeout`](Self::next_timeout) has come.
     fn timed_out(&mut self, _net: &mut Net<Self>) {}
 
-    /// A message will come soon. A node may look at what it will need then; it must not change anything. Where there are more
-    /// nodes than the processor's caches hold, memory is fetched for several of them at once this way.
-    fn awaits(&self, _from: Port, _message: &Self::Message) {}
+    /// A message will come soon over a link. A node may look at what it will need then; it must not change anything. Where there
+    /// are more nodes than the processor's caches hold, memory is fetched for several of them at once this way.
+    fn awaits(&self, _from: Port) {}
 
     /// The node at the other end of a link is gone.
     fn link_lost(&mut self, _port: Port, _net: &mut Net<Self>) {}
@@ -58,6 +60,9 @@ pub trait Frame: Clone {
 
     /// Notes its content in the trace.
     fn trace(&self, trace: &mut crate::Trace);
+
+    /// It will come soon: what will be read of it may be looked at, as in [`Node::awaits`].
+    fn awaited(&self) {}
 
     /// Says what it holds in [`TraceLines`], without its kind and size.
     fn tell(&self, _line: &mut String) {}
@@ -90,7 +95,8 @@ impl<N: Node> World<N> {
         node: impl FnMut(u32) -> N,
     ) -> Self {
         let wiring = Wiring::lay(overlay, &links.latency, seed);
-        Self::make((0..overlay.nodes()).map(node).collect(), Net::new(wiring, links, tally, seed, start))
+        let net = Net::new(overlay.nodes(), wiring, links, tally, seed, start);
+        Self::make((0..overlay.nodes()).map(node).collect(), net)
     }
 
     /// Makes a world of nodes without links: they find each other by [`Net::send_to`].
@@ -102,12 +108,12 @@ impl<N: Node> World<N> {
         start: Timestamp,
         node: impl FnMut(u32) -> N,
     ) -> Self {
-        Self::make((0..nodes).map(node).collect(), Net::new(Wiring::default(), links, tally, seed, start))
+        let net = Net::new(nodes, Wiring::default(), links, tally, seed, start);
+        Self::make((0..nodes).map(node).collect(), net)
     }
 
     fn make(nodes: Vec<N>, net: Net<N>) -> Self {
         let mut world = Self { nodes, net };
-        world.net.people(world.nodes.len());
         for node in 0..world.nodes.len() as u32 {
             world.with(node, Node::started);
         }
@@ -132,18 +138,28 @@ impl<N: Node> World<N> {
         while let Some((node, happening)) = self.net.next(until) {
             self.happen(node, happening);
             if awaited == 0 {
-                self.await_next();
-                awaited = AWAITED;
+                awaited = self.await_next();
             }
-            awaited -= 1;
+            awaited = awaited.saturating_sub(1);
         }
         self.net.advance(until);
     }
 
-    fn await_next(&self) {
-        for (node, port, message) in self.net.upcoming().take(AWAITED) {
-            self.nodes.get(node as usize).into_iter().for_each(|node| node.awaits(port, message));
+    /// Tells some nodes that messages come, and returns after how many of these others are to be told.
+    fn await_next(&self) -> usize {
+        let (mut nodes, mut last, mut messages) = (0, None, 0);
+        for (node, port, message) in self.net.upcoming().take(AWAITED_MESSAGES) {
+            if last != Some(node) {
+                if nodes == AWAITED {
+                    break;
+                }
+                (nodes, last) = (nodes + 1, Some(node));
+                self.nodes.get(node as usize).into_iter().for_each(|node| node.awaits(port));
+            }
+            message.awaited();
+            messages += 1;
         }
+        messages
     }
 
     /// Lets something go wrong, or right again.

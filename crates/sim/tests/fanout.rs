@@ -199,7 +199,7 @@ fn the_rules_leave_the_trace_they_left_before() {
     scenario.messages = 5;
     scenario.interval = Duration::from_millis(30);
     let measures = scenario.run().unwrap();
-    assert_eq!(measures.trace.to_string(), "052cb51e84d3c87d08706125568226ac8f028d7c267b475009b9ddb85b8a85a6");
+    assert_eq!(measures.trace.to_string(), "117bc9a552d81b1ef5e2861873321489b93e508a56786d11f5e05efd7bb35cb3");
 }
 
 #[test]

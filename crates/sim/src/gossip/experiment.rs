@@ -120,6 +120,19 @@ pub enum ExperimentError {
     NoSuchNode(u32),
 }
 
+/// An experiment whose nodes are there and linked.
+pub struct Laid<'a> {
+    experiment: &'a Experiment,
+    world: World<GossipNode>,
+}
+
+impl Laid<'_> {
+    /// Makes the rest of it. The nodes are as they are at its end.
+    pub fn run(mut self) -> (Measures, World<GossipNode>) {
+        (self.experiment.run_in(&mut self.world), self.world)
+    }
+}
+
 struct Published {
     origin: u32,
     id: Option<ItemId>,
@@ -155,24 +168,33 @@ impl Experiment {
 
     /// Makes it. The result depends on nothing but the experiment.
     pub fn run(&self) -> Result<Measures, ExperimentError> {
-        let topic = the_topic();
-        let mut world = self.world(&topic)?;
+        Ok(self.lay()?.run().0)
+    }
+
+    /// Lays the links and starts the nodes: all that comes before anybody is told of anything.
+    pub fn lay(&self) -> Result<Laid<'_>, ExperimentError> {
+        let mut world = self.world(&the_topic())?;
         world.set_wire(self.wire);
         world.set_lines(self.lines.clone());
+        Ok(Laid { experiment: self, world })
+    }
+
+    fn run_in(&self, world: &mut World<GossipNode>) -> Measures {
+        let topic = the_topic();
         match &self.subscribers {
-            Subscribers::Everybody => (0..self.overlay.nodes()).for_each(|node| subscribe(&mut world, node, &topic)),
+            Subscribers::Everybody => (0..self.overlay.nodes()).for_each(|node| subscribe(world, node, &topic)),
             Subscribers::Nobody => {}
-            Subscribers::Nodes(chosen) => chosen.iter().for_each(|node| subscribe(&mut world, *node, &topic)),
+            Subscribers::Nodes(chosen) => chosen.iter().for_each(|node| subscribe(world, *node, &topic)),
         }
         world.run_until(START.after(self.links.latency.longest().saturating_mul(2)));
 
         if let Some(attack) = &self.attack {
             (0..self.overlay.nodes()).for_each(|node| _ = world.with(node, |node, net| node.attack(attack, net)));
         }
-        let published = self.load(&mut world, &topic);
+        let published = self.load(world, &topic);
         let wanted: Vec<u32> = (0..self.overlay.nodes()).filter(|node| !world.net().is_down(*node)).collect();
         let measured = published.into_iter().skip(self.warm_up);
-        let messages: Vec<Spread> = measured.map(|published| self.spread(&world, &published, &wanted)).collect();
+        let messages: Vec<Spread> = measured.map(|published| self.spread(world, &published, &wanted)).collect();
         let ids_announced = world.nodes().iter().map(|node| node.engine().stats().ids_announced).sum();
         let spies = self.roles.contains(&Role::Spy).then(|| Spies::new(&self.overlay, &self.roles));
         let honest = || messages.iter().filter(|spread| self.role(spread.origin) == Role::Honest);
@@ -183,11 +205,11 @@ impl Experiment {
         let overheard =
             (self.tapped_share > 0.0).then(|| Unmasking::of(honest().map(|spread| (spread.origin, spread.overheard))));
         let pushes = world.nodes().iter().map(|node| node.engine().stats().pushes_per_item_max);
-        Ok(Measures {
+        Measures {
             nodes: self.overlay.nodes(),
             messages,
             ids_announced,
-            hostile: self.attack.as_ref().map(|_| self.hostile(&world)),
+            hostile: self.attack.as_ref().map(|_| self.hostile(world)),
             unmasking,
             likelihood,
             overheard,
@@ -195,7 +217,7 @@ impl Experiment {
             round_max: world.tally().round_max,
             traffic: world.net().traffic().clone(),
             trace: world.trace(),
-        })
+        }
     }
 
     /// Publishes all messages, with the faults in between.

@@ -35,6 +35,10 @@ impl Frame for Message {
         }
     }
 
+    fn awaited(&self) {
+        std::hint::black_box(if let Self::Item(item) = self { item.round() } else { 0 });
+    }
+
     fn trace(&self, trace: &mut Trace) {
         match self {
             Self::Item(item) => {

@@ -178,6 +178,14 @@ impl GossipNode {
 }
 
 impl GossipNode {
+    fn meet(&mut self, port: Port, short_id: ShortId, net: &mut Net<Self>) {
+        let now = net.now();
+        _ = self.engine.peer_connected(slot(port), now);
+        let traits = PeerTraits { short_id, is_outbound: net.is_outbound(port), ..PeerTraits::default() };
+        self.engine.peer_described(slot(port), traits, now);
+        self.drain(net);
+    }
+
     /// Claims everybody as a neighbour.
     fn lie(&self, message: &mut Message) {
         if let Message::Control(control) = message
@@ -223,8 +231,12 @@ impl Node for GossipNode {
     type Tally = Spreads;
 
     fn started(&mut self, net: &mut Net<Self>) {
-        for port in 0..net.degree() {
-            self.link_found(Port(port), net);
+        self.engine.expect_peers(net.degree() as usize);
+        // First all names and then all peers: in a large network each name lies elsewhere in memory.
+        let peers = (0..net.degree()).filter_map(|port| net.peer(Port(port)));
+        let names: Vec<ShortId> = peers.map(|peer| self.rules.short_id_of(peer)).collect();
+        for (port, name) in (0..).map(Port).zip(names) {
+            self.meet(port, name, net);
         }
     }
 
@@ -249,9 +261,8 @@ impl Node for GossipNode {
         self.drain(net);
     }
 
-    fn awaits(&self, from: Port, message: &Message) {
-        let round = if let Message::Item(item) = message { item.round() } else { 0 };
-        std::hint::black_box((self.role, round, self.engine.is_connected(slot(from)), self.engine.next_timeout()));
+    fn awaits(&self, from: Port) {
+        std::hint::black_box((self.role, self.engine.is_connected(slot(from)), self.engine.next_timeout()));
         std::hint::black_box((self.engine.stats().copies_received, self.engine.seen_count()));
     }
 
@@ -278,14 +289,9 @@ impl Node for GossipNode {
     }
 
     fn link_found(&mut self, port: Port, net: &mut Net<Self>) {
-        let now = net.now();
-        _ = self.engine.peer_connected(slot(port), now);
         if let Some(peer) = net.peer(port) {
-            let (short_id, is_outbound) = (self.rules.short_id_of(peer), net.is_outbound(port));
-            let traits = PeerTraits { short_id, is_outbound, ..PeerTraits::default() };
-            self.engine.peer_described(slot(port), traits, now);
+            self.meet(port, self.rules.short_id_of(peer), net);
         }
-        self.drain(net);
     }
 
     fn restarted(&mut self, net: &mut Net<Self>) {

@@ -20,7 +20,7 @@ fn drain(queue: &mut Queue<Item>, until: u64) -> Vec<(u64, Item)> {
 
 #[test]
 fn what_is_due_at_the_same_moment_for_the_same_node_keeps_its_order() {
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(8);
     let far = 10_000_000_000;
     let at_node = |number| Item(7, number);
     for (number, at) in [(0, far), (1, 5), (2, far), (3, 5), (4, 4), (5, far - 1)] {
@@ -37,7 +37,7 @@ fn what_is_due_at_the_same_moment_for_the_same_node_keeps_its_order() {
 
 #[test]
 fn a_moment_comes_node_by_node_in_an_order_of_its_own() {
-    let mut queue = Queue::new();
+    let mut queue = Queue::new(100);
     let moments = [1_000_000, 2_000_000];
     for at in moments {
         for number in 0..400 {
@@ -54,24 +54,28 @@ fn a_moment_comes_node_by_node_in_an_order_of_its_own() {
         nodes
     });
     assert_ne!(first, second);
-    let turns = (0..1_000).filter(|number| {
-        let at = Timestamp::from_micros(30_000 * number);
-        rank(at, &Item(0, 0)) < rank(at, &Item(1, 0))
-    });
-    assert!((400..600).contains(&turns.count()), "nobody is always before another");
+    let turns = Turns::of(1_000_000);
+    for other in [1, 2, 3, 64, 1_000, 524_288, 999_999] {
+        let first = (0..1_000).filter(|number| {
+            let at = Timestamp::from_micros(30_000 * number);
+            turns.rank(at, &Item(0, 0)) < turns.rank(at, &Item(other, 0))
+        });
+        assert!((400..600).contains(&first.count()), "nobody is always before another");
+    }
 }
 
 #[test]
 fn a_crowded_day_comes_in_the_order_of_any_other() {
     let mut rng = Seed::from_number(1).rng();
-    let (mut queue, mut all) = (Queue::new(), Vec::new());
+    let (mut queue, mut all) = (Queue::new(5_000), Vec::new());
     for number in 0..2 * CROWDED_LEN as u32 {
         let (at, item) = (320_000 + rng.random_range(0..3), Item(rng.random_range(0..5_000), number));
         let at = Timestamp::from_micros(at);
         queue.push(at, item);
         all.push((at, item));
     }
-    all.sort_by_key(|(at, item)| (*at, rank(*at, item)));
+    let turns = Turns::of(5_000);
+    all.sort_by_key(|(at, item)| (*at, turns.rank(*at, item)));
     let half = all.iter().position(|(at, _)| at.as_micros() == 320_001).unwrap() + 1;
     let end = Timestamp::from_micros(u64::MAX);
     let came: Vec<_> = std::iter::repeat_with(|| queue.pop_until(end).unwrap()).take(half).collect();
@@ -90,7 +94,7 @@ fn a_crowded_day_comes_in_the_order_of_any_other() {
 #[test]
 fn any_order_of_pushing_comes_out_sorted_and_stable() {
     let mut rng = Seed::from_number(1).rng();
-    let (mut queue, mut model, mut now) = (Queue::new(), BTreeMap::new(), 1_700_000_000_000_000_u64);
+    let (mut queue, mut model, mut now) = (Queue::new(3), BTreeMap::new(), 1_700_000_000_000_000_u64);
     for number in 0..20_000_u32 {
         let spans = [1, 40, 1_000, 131_072, 5_000_000];
         let span = spans[rng.random_range(0..spans.len())];
