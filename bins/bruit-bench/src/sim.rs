@@ -157,6 +157,7 @@ fn print(args: &Args, ours: &Figures, peer: f64, contests: &[Contest]) {
         let origin = match origin {
             Origin::Single => "single",
             Origin::Random => "random",
+            Origin::Everybody => "everybody",
         };
         let word = if contest.holds() { "held" } else { "missed" };
         println!(

@@ -28,10 +28,12 @@ pub(super) fn run(scenario: Scenario, seed: u64) -> anyhow::Result<Run> {
     let single = simulator.random_peer();
     for round in 0..scenario.rounds {
         let from = match scenario.origin {
-            Origin::Single => single,
-            Origin::Random => simulator.random_peer(),
+            Origin::Single => vec![single],
+            Origin::Random => vec![simulator.random_peer()],
+            Origin::Everybody => simulator.network.peer_ids().collect(),
         };
-        simulator.gossip_round(vec![(from, Bytes::from(format!("m{round}")))]);
+        let message = |from| (from, Bytes::from(format!("m{round} of {from}")));
+        simulator.gossip_round(from.into_iter().map(message).collect());
     }
     let seconds = started.elapsed().as_secs_f64();
     let happened = self::events(&simulator)?.saturating_sub(events);

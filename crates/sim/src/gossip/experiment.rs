@@ -40,7 +40,9 @@ pub struct Experiment {
     pub warm_up: usize,
     /// Who publishes them.
     pub origin: Origin,
-    /// The time between two of them.
+    /// How many are published in the same moment; 0 as 1.
+    pub at_once: usize,
+    /// The time from them to the next ones.
     pub interval: Duration,
     /// For how long the run goes on after the last of them.
     pub tail: Duration,
@@ -151,6 +153,7 @@ impl Experiment {
             messages: 1,
             warm_up: 0,
             origin: Origin::Random,
+            at_once: 1,
             interval: Duration::from_secs(1),
             tail: TAIL,
             payload_bytes: 64,
@@ -246,7 +249,9 @@ impl Experiment {
             let at = world.now();
             let id = world.with(origin, |node, net| node.publish(topic.clone(), payload, net)).flatten();
             published.push(Published { origin, id, at });
-            run_until(world, at.after(self.interval));
+            if (number + 1) % self.at_once.max(1) == 0 {
+                run_until(world, at.after(self.interval));
+            }
         }
         let end = world.now().after(self.tail);
         run_until(world, end);

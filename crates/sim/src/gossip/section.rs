@@ -115,7 +115,9 @@ pub struct LoadSection {
     pub messages: u32,
     /// How many of the first of them are not measured.
     pub warm_up: u32,
-    /// How long after each the next one.
+    /// How many are published in the same moment.
+    pub at_once: u32,
+    /// How long after them the next ones.
     pub interval_ms: f64,
     /// For how long the run goes on after the last.
     pub tail_ms: f64,
@@ -170,6 +172,7 @@ impl Default for LoadSection {
         Self {
             messages: 10,
             warm_up: 0,
+            at_once: 1,
             interval_ms: 1_000.0,
             tail_ms: 60_000.0,
             origin: OriginWord::Random,
@@ -212,6 +215,9 @@ fn check_load(scenario: &Scenario, section: &GossipSection, load: &LoadSection) 
     if load.warm_up >= load.messages {
         let reason = format!("of {} messages {} are not measured, so that none is left", load.messages, load.warm_up);
         return Err(scenario.invalid("load.messages", reason));
+    }
+    if load.at_once == 0 {
+        return Err(scenario.invalid("load.at_once", "at least one message is published in a moment"));
     }
     if load.payload_bytes > section.topic.size_max {
         let reason = format!("{} bytes, but the topic takes {} at most", load.payload_bytes, section.topic.size_max);
@@ -275,6 +281,7 @@ pub(crate) fn run(scenario: &Scenario, seed: &Seed) -> Result<Run, Invalid> {
         },
         messages: load.messages as usize,
         warm_up: load.warm_up as usize,
+        at_once: load.at_once as usize,
         origin: match load.origin {
             OriginWord::Random => Origin::Random,
             OriginWord::Node(node) => Origin::Node(node),

@@ -199,6 +199,7 @@ fn shapes_and_loads_that_cannot_be_are_refused_before_anything_is_run() {
     refused(swap("messages = 3", "messages = 0"), 13, "none is left", None);
     refused(swap("messages = 3", "messages = 3\nwarm_up = 3"), 13, "none is left", None);
     refused(swap("messages = 3", "payload_bytes = 99_999_999"), 13, "99999999 bytes, but the topic takes", None);
+    refused(swap("messages = 3", "at_once = 0"), 13, "at least one message is published in a moment", None);
 }
 
 #[test]
