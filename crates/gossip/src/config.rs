@@ -31,8 +31,8 @@ pub struct Config {
     /// As text: `other_topics = "refuse"`, or a table `other_topics.allow`.
     #[cfg_attr(feature = "serde", serde(with = "text::other_topics"))]
     pub other_topics: Option<TopicConfig>,
-    /// How many peers at most. Default 512: 32 outbound and 150 inbound peers (Factom's figures), 256 named ones and room; at most
-    /// 4,096.
+    /// How many peers at most. Default 576: 32 outbound and 150 inbound peers (Factom's figures), 256 named ones, 80 dials and room;
+    /// at most 4,096.
     pub peers_max: usize,
     /// How many topics a peer, and this node, may subscribe to. Default and largest value 128: one control frame's limit.
     pub subscriptions_max: usize,
@@ -214,7 +214,7 @@ impl Default for Config {
         Self {
             topics: BTreeMap::new(),
             other_topics: Some(TopicConfig { carry: Carry::Subscribers, ..TopicConfig::default() }),
-            peers_max: 512,
+            peers_max: 576,
             subscriptions_max: SUBSCRIPTIONS_MAX as usize,
             seen_entries_max: 100_000,
             seen_keep: Duration::from_secs(20 * 60),

@@ -39,11 +39,16 @@ pub struct Config {
     pub inbound_eviction: bool,
     /// How many inbound peers lose their slot to newcomers in a minute, at most. A guess: a network that is full does not churn.
     pub evictions_per_minute: u32,
-    /// How many dials may be under way at once: all outbound slots are filled in parallel. 40: the outbound maximum and some.
+    /// How many dials may be under way at once: all outbound slots are filled in parallel. 80: twice the outbound maximum and some,
+    /// since where many addresses are dead most dials have no answer.
     pub dials_max: usize,
+    /// How long a dial without an answer keeps a place; after that another one begins beside it, and if it is answered all the same,
+    /// the peer stays only where there is a place. 2 s: a guess, twice what a lost first packet costs.
+    #[cfg_attr(feature = "serde", serde(rename = "dial_patience_ms", with = "crate::config::millis"))]
+    pub dial_patience: Duration,
     /// How many dials begin in a second, over time. 10: what keeps a node from being a weapon.
     pub dials_per_second: u32,
-    /// How many dials begin at once after a pause. 40: as many as may be under way.
+    /// How many dials begin at once after a pause. 40: the outbound maximum and some.
     pub dials_burst: u32,
     /// How many dials to one public IP address may fail in an hour. 3: a victim whose ports are all advertised as peers' notices
     /// nothing.
@@ -145,7 +150,8 @@ impl Default for Config {
             reserved: 8,
             inbound_eviction: true,
             evictions_per_minute: 12,
-            dials_max: 40,
+            dials_max: 80,
+            dial_patience: Duration::from_secs(2),
             dials_per_second: 10,
             dials_burst: 40,
             dials_per_ip_per_hour: 3,
@@ -257,6 +263,7 @@ impl Config {
         }
         let times = [
             ("hello_timeout", self.hello_timeout),
+            ("dial_patience", self.dial_patience),
             ("refill_interval_min", self.refill_interval_min),
             ("backoff_base", self.backoff_base),
             ("ping_interval", self.ping_interval),

@@ -382,8 +382,9 @@ impl<C: Copy + Ord> Engine<C> {
             .manual_waiting(|named| is_connected(&self.peers, &named.endpoint, named.peer))
             .map(|(at, _)| at)
             .min();
+        let late = self.dialling.next_overdue(self.valid.config.dial_patience);
         let pulse = self.pulses.first().map(|(due, _)| *due);
-        [deadline, look, manual, pulse, self.next_upkeep()].into_iter().flatten().min()
+        [deadline, look, manual, late, pulse, self.next_upkeep()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -400,6 +401,7 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         self.feel_pulses(now);
+        self.dialling.lose_patience(&self.valid.config, now);
         self.keep_up(now);
         self.dial_manual(now);
         self.look_for_peers(now);
@@ -526,7 +528,7 @@ impl<C: Copy + Ord> Engine<C> {
                 Allowance::NotNow => return DialOutcome::Enough,
             }
         }
-        self.dialling.under_way.insert(endpoint.clone(), Dial { peer, purpose });
+        self.dialling.under_way.insert(endpoint.clone(), Dial::new(peer, purpose, now));
         self.tell(Event::DialStarted { endpoint: endpoint.clone(), peer });
         self.outputs.push_back(Output::Dial { endpoint, peer });
         DialOutcome::Started

@@ -72,7 +72,7 @@ pub struct Config {
     /// After how long half of what is known about a peer's success is forgotten. Default 10 min (a guess).
     #[cfg_attr(feature = "serde", serde(rename = "record_half_life_ms", with = "millis"))]
     pub record_half_life: Duration,
-    /// How many peers may be connected. Default 512: the 182 of the largest profile and 256 named ones, with room.
+    /// How many peers may be connected. Default 576: the 182 of the largest profile, 256 named ones and 80 dials, with room.
     pub peers_max: usize,
     /// How many calls on substreams of their own are served at a time. Default 64 (a guess); 4 of them a connection.
     pub foreign_max: usize,
@@ -103,7 +103,7 @@ impl Default for Config {
             second_chance_every: Duration::from_secs(120),
             latency_scale: Duration::from_millis(100),
             record_half_life: Duration::from_secs(600),
-            peers_max: 512,
+            peers_max: 576,
             foreign_max: 64,
         }
     }

@@ -32,6 +32,8 @@ pub struct Choosing<'a> {
     /// How many go back to each root.
     rooted: BTreeMap<Root, usize>,
     target: usize,
+    /// How many of those are dials that seem to lead nowhere: they keep their groups, but no slots.
+    unanswered: usize,
     /// How many a root may have now, and at most.
     root_max: usize,
     root_last: usize,
@@ -64,9 +66,15 @@ impl<'a> Choosing<'a> {
         let root_max = target.div_ceil(PER_ROOT).max(1);
         let root_last = if may_ask { root_max } else { usize::MAX };
         let (taken, rooted) = Default::default();
-        let mut choosing = Self { lineage, taken, rooted, target, root_max, root_last, share: None };
+        let mut choosing = Self { lineage, taken, rooted, target, unanswered: 0, root_max, root_last, share: None };
         held.into_iter().for_each(|held| choosing.takes(held));
         choosing
+    }
+
+    /// So many of those that are held are dials that seem to lead nowhere.
+    pub const fn with_unanswered(mut self, count: usize) -> Self {
+        self.unanswered = count;
+        self
     }
 
     /// The next endpoint to propose; `None` when there is none.
@@ -145,7 +153,8 @@ impl<'a> Choosing<'a> {
 
     /// Whether so few slots are taken that the proven come first, as after a restart.
     fn is_settling(&self) -> bool {
-        self.taken.values().sum::<usize>() < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
+        let all: usize = self.taken.values().sum();
+        all.saturating_sub(self.unanswered) < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
     }
 
     fn root_has_room(&self, root: Root) -> bool {

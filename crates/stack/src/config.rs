@@ -164,8 +164,8 @@ mod tests {
             config.rpc.peers_max = room;
             config.validate(NetworkId::new("test").unwrap(), "test").map(|_| ())
         };
-        assert_eq!(check(500), Ok(()));
-        assert_eq!(check(499), Err(ConfigError::TooFewSlots { engine: "rpc", room: 499, peers: 500 }));
+        assert_eq!(check(540), Ok(()));
+        assert_eq!(check(539), Err(ConfigError::TooFewSlots { engine: "rpc", room: 539, peers: 540 }));
     }
 
     #[test]

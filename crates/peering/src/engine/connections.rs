@@ -14,7 +14,7 @@ impl<C: Copy + Ord> Engine<C> {
     pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_dialled = origin.is_dialled();
         let dial = if is_dialled { self.dialling.under_way.remove(origin.endpoint()) } else { None };
-        let purpose = dial.map_or(Purpose::Fill, |dial| dial.purpose);
+        let purpose = dial.map_or(Purpose::Fill, |dial| self.purpose_when_answered(&dial));
         if !self.is_admitted(Some(&peer), origin.endpoint().ip()) {
             if is_dialled {
                 self.dialling.stay_away(origin.endpoint(), self.valid.config.backoff_max, &self.valid.config, now);

@@ -51,6 +51,19 @@ impl Purpose {
 pub(super) struct Dial {
     pub(super) peer: Option<PeerId>,
     pub(super) purpose: Purpose,
+    since: Timestamp,
+    /// It keeps no place any more, although it may still be answered.
+    pub(super) is_overdue: bool,
+}
+
+impl Dial {
+    pub(super) const fn new(peer: Option<PeerId>, purpose: Purpose, now: Timestamp) -> Self {
+        Self { peer, purpose, since: now, is_overdue: false }
+    }
+
+    const fn keeps_a_place(&self) -> bool {
+        !self.is_overdue && matches!(self.purpose, Purpose::Fill | Purpose::Quiet)
+    }
 }
 
 /// An address the operator named: a manual peer or a seed.
@@ -99,8 +112,29 @@ impl Dialling {
             || peer.is_some_and(|peer| self.under_way.values().any(|dial| dial.peer == Some(peer)))
     }
 
+    /// How many dials with a purpose keep a place.
     pub(super) fn under_way_for(&self, purpose: Purpose) -> usize {
-        self.under_way.values().filter(|dial| dial.purpose == purpose).count()
+        self.under_way.values().filter(|dial| dial.purpose == purpose && !dial.is_overdue).count()
+    }
+
+    /// How many dials keep no place any more.
+    pub(super) fn overdue(&self) -> usize {
+        self.under_way.values().filter(|dial| dial.is_overdue).count()
+    }
+
+    /// When the next dial loses its place.
+    pub(super) fn next_overdue(&self, patience: Duration) -> Option<Timestamp> {
+        let waited_for = self.under_way.values().filter(|dial| dial.keeps_a_place());
+        waited_for.map(|dial| dial.since.after(patience)).min()
+    }
+
+    /// Takes the place of those dials that had no answer for so long, and looks for others.
+    pub(super) fn lose_patience(&mut self, config: &Config, now: Timestamp) {
+        let is_late = |dial: &&mut Dial| dial.keeps_a_place() && dial.since.after(config.dial_patience) <= now;
+        let late = self.under_way.values_mut().filter(is_late).map(|dial| dial.is_overdue = true).count();
+        if late > 0 {
+            self.look_soon(config, now);
+        }
     }
 
     pub(super) fn is_manual(&self, endpoint: &Endpoint, peer: PeerId) -> bool {

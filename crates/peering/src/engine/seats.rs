@@ -4,7 +4,7 @@ use bruit_core::{Audience, NetGroup, PeerId, Timestamp, TokenBucket, host_ip};
 use rand::seq::IteratorRandom;
 
 use super::{
-    Endpoint, Engine, Hello, IpAddr, Named, Origin, Peer, PeerView, Pulse, Purpose, SlotClass, State,
+    Dial, Endpoint, Engine, Hello, IpAddr, Named, Origin, Peer, PeerView, Pulse, Purpose, SlotClass, State,
     eviction::{self, Merit},
 };
 use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer, Mode};
@@ -178,7 +178,24 @@ impl<C: Copy + Ord> Engine<C> {
         self.history.iter()
     }
 
-    /// How many peers with a purpose are dialled or greeted right now.
+    /// How many dials have had no answer for so long that others were begun beside them.
+    pub fn unanswered(&self) -> usize {
+        self.dialling.overdue()
+    }
+
+    /// What is wanted of a peer whose dial has led to it: when others have its place by now, only to know that it is there.
+    pub(super) fn purpose_when_answered(&self, dial: &Dial) -> Purpose {
+        let config = self.config();
+        let (class, most) = match dial.purpose {
+            Purpose::Fill => (SlotClass::Outbound, config.outbound_max()),
+            Purpose::Quiet => (SlotClass::Quiet, config.quiet_target),
+            Purpose::Manual | Purpose::Visit => return dial.purpose,
+        };
+        let is_full = self.held(class).saturating_add(self.coming(dial.purpose)) >= most;
+        if dial.is_overdue && is_full { Purpose::Visit } else { dial.purpose }
+    }
+
+    /// How many peers with a purpose are greeted right now or are dialled in good time.
     fn coming(&self, purpose: Purpose) -> usize {
         let is_greeting = |known: &&Peer<C>| {
             matches!(known.state, State::Greeting { .. })

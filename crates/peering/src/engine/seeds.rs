@@ -104,7 +104,7 @@ impl<C: Copy + Ord> Engine<C> {
     fn is_staying_with_a_seed(&self) -> bool {
         self.config().seeds_one_shot
             || self.held(SlotClass::Outbound) > 0
-            || self.dialling.under_way_for(Purpose::Fill) > 0
+            || self.dialling.under_way.values().any(|dial| dial.purpose == Purpose::Fill)
     }
 
     /// Seeds nobody has asked yet, by chance, distinct groups first.

@@ -8,7 +8,7 @@ fn visits(engine: &mut Engine<u32>, numbers: std::ops::RangeInclusive<u16>, now:
 #[test]
 fn so_many_dials_are_under_way() {
     let begun = |count| visits(&mut engine(Config { dials_burst: 1_000, ..quiet() }), 1..=count, T);
-    assert_eq!([39, 40, 41].map(begun), [39, 40, 40]);
+    assert_eq!([79, 80, 81].map(begun), [79, 80, 80]);
 }
 
 #[test]
@@ -22,6 +22,54 @@ fn so_many_dials_begin_at_once_and_so_many_a_second() {
         let in_a_second = visits(&mut engine, 101..=200, T.after(SECOND));
         assert_eq!(in_a_second as u32, dials_per_second);
     }
+}
+
+/// So many as may be held are dialled at once, and nobody answers.
+fn in_vain(dial_patience: Duration) -> Engine<u32> {
+    let mut engine = engine(Config { outbound_target: 8, dial_patience, ..quiet() });
+    let outcomes = |engine: &mut Engine<u32>| (1..=10).map(|number| dial(engine, number, T)).collect::<Vec<_>>();
+    assert_eq!(outcomes(&mut engine)[8..], [DialOutcome::Started, DialOutcome::Enough]);
+    outputs(&mut engine);
+    engine
+}
+
+#[test]
+fn fault_dials_that_nobody_answers_hold_up_others_so_long() {
+    let wanted = |patience, now| {
+        let is_wanted = |output: &Output<u32>| matches!(output, Output::Event(Event::CandidatesWanted { count: 9 }));
+        later(&mut in_vain(patience), now).iter().any(is_wanted)
+    };
+    for patience in [SECOND * 2, SECOND * 2 + MICRO, SECOND * 3] {
+        assert_eq!(around(T.after(patience)).map(|now| wanted(patience, now)), [false, true, true]);
+        let mut engine = in_vain(patience);
+        let mut timeouts = std::iter::from_fn(|| {
+            let next = engine.next_timeout()?;
+            engine.handle_timeout(next);
+            Some(next)
+        });
+        assert!(timeouts.any(|at| at == T.after(patience)));
+    }
+}
+
+#[test]
+fn who_answers_late_stays_only_where_there_is_a_place() {
+    let held = |config: Config| {
+        let mut engine = engine(Config { dials_burst: 1_000, ..config });
+        (1..=9).for_each(|number| assert_eq!(dial(&mut engine, number, T), DialOutcome::Started));
+        let late = T.after(SECOND * 2);
+        later(&mut engine, late);
+        (10..=18).for_each(|number| assert_eq!(dial(&mut engine, number, late), DialOutcome::Started));
+        let intents: Vec<_> = (1..=9).chain(10..=18).map(|number| answered(&mut engine, number, late)).collect();
+        assert_eq!(intents[9..], [Intent::Stay; 9], "who was dialled later was promised a place");
+        (intents[..9].to_vec(), engine.held(SlotClass::Outbound))
+    };
+    let config = Config { outbound_target: 8, ..quiet() };
+    assert_eq!(held(config), (vec![Intent::Visit; 9], 9));
+
+    let mut engine = in_vain(SECOND * 2);
+    later(&mut engine, T.after(SECOND * 2));
+    let intents: Vec<_> = (1..=9).map(|number| answered(&mut engine, number, T.after(SECOND * 2))).collect();
+    assert_eq!(intents, [Intent::Stay; 9]);
 }
 
 #[test]

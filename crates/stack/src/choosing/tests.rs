@@ -190,17 +190,18 @@ fn the_proven_come_first_until_so_many_slots_are_taken() {
         book.dial_succeeded(&Endpoint::tcp([20, number, 1, 1].into(), 4_001), peer(number.into()), T);
     }
     let lineage = Lineage::default();
-    let mut reached = |taken| {
+    let mut reached = |taken, unanswered| {
         let draw = |_: &_| {
-            let mut choosing = Choosing::new(32, false, &lineage, held(taken));
+            let mut choosing = Choosing::new(32, false, &lineage, held(taken)).with_unanswered(unanswered);
             // Whoever was dialled within ten minutes hardly is again.
             let later = T.after(Duration::from_secs(3_600));
             choosing.next(&mut book, |_| true, |_| 0, later).unwrap().table == Table::Tried
         };
         (0..100).filter(draw).count()
     };
-    assert_eq!([0, 27].map(&mut reached), [100, 100]);
-    assert!((30..70).contains(&reached(28)));
+    assert_eq!([(0, 0), (27, 0), (32, 5)].map(|(taken, unanswered)| reached(taken, unanswered)), [100; 3]);
+    assert!((30..70).contains(&reached(28, 0)));
+    assert!((30..70).contains(&reached(32, 4)));
 }
 
 #[test]

@@ -16,7 +16,8 @@ impl Coupler {
     pub(super) fn propose(&mut self, count: usize, engines: &mut impl Engines, now: Timestamp) {
         let target = engines.peering().settings().outbound_target;
         let may_ask = engines.peering().is_asking_seeds(now);
-        let mut choosing = Choosing::new(target, may_ask, &self.lineage, self.held(engines));
+        let choosing = Choosing::new(target, may_ask, &self.lineage, self.held(engines));
+        let mut choosing = choosing.with_unanswered(engines.peering().unanswered());
         let mut started = 0;
         while started < count {
             let holders = |peer: &PeerId| engines.holders(peer);
