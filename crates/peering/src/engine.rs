@@ -1,6 +1,7 @@
 mod backoff;
 mod budget;
 mod connections;
+mod counted;
 mod dialling;
 mod eviction;
 mod liveness;
@@ -18,6 +19,7 @@ use std::{
 use bruit_core::{Audience, BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp, TokenBucket};
 
 use budget::{Allowance, Budget};
+use counted::Counted;
 pub use dialling::DialOutcome;
 use dialling::{Dial, Dialling, Named, Purpose};
 use liveness::Pulse;
@@ -156,6 +158,8 @@ pub struct Engine<C> {
     valid: ValidConfig,
     rng: ChaCha8Rng,
     peers: BTreeMap<PeerId, Peer<C>>,
+    /// Where the connections lead that were dialled.
+    dialled_at: Counted<Endpoint>,
     deadlines: BTreeSet<(Timestamp, PeerId)>,
     /// When pings, or their answers, are due.
     pulses: BTreeSet<(Timestamp, PeerId)>,
@@ -193,6 +197,7 @@ impl<C: Copy + Ord> Engine<C> {
             evictions: seats::evictions(&config.config),
             pings: 0,
             peers: BTreeMap::new(),
+            dialled_at: Counted::new(),
             deadlines: BTreeSet::new(),
             dialling: Dialling::new(&config.config),
             listen: Vec::new(),
@@ -379,7 +384,7 @@ impl<C: Copy + Ord> Engine<C> {
         }
         let manual = self
             .dialling
-            .manual_waiting(|named| is_connected(&self.peers, &named.endpoint, named.peer))
+            .manual_waiting(|named| is_connected(&self.peers, &self.dialled_at, named))
             .map(|(at, _)| at)
             .min();
         let late = self.dialling.next_overdue(self.valid.config.dial_patience);
@@ -528,7 +533,7 @@ impl<C: Copy + Ord> Engine<C> {
                 Allowance::NotNow => return DialOutcome::Enough,
             }
         }
-        self.dialling.under_way.insert(endpoint.clone(), Dial::new(peer, purpose, now));
+        self.dialling.begin(endpoint.clone(), Dial::new(peer, purpose, now));
         self.tell(Event::DialStarted { endpoint: endpoint.clone(), peer });
         self.outputs.push_back(Output::Dial { endpoint, peer });
         DialOutcome::Started
@@ -542,7 +547,8 @@ impl<C: Copy + Ord> Engine<C> {
         purpose: Purpose,
         now: Timestamp,
     ) -> Option<DialOutcome> {
-        if peer == Some(self.local) || self.listen.contains(endpoint) || is_connected(&self.peers, endpoint, peer) {
+        let is_there = peer.map_or_else(|| self.dialled_at.holds(endpoint), |peer| self.peers.contains_key(&peer));
+        if is_there || peer == Some(self.local) || self.listen.contains(endpoint) {
             return Some(DialOutcome::Connected);
         }
         if self.dialling.is_under_way(endpoint, peer) {
@@ -575,10 +581,7 @@ fn add(list: &mut Vec<Named>, named: Named, max: usize) -> bool {
     true
 }
 
-fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, endpoint: &Endpoint, peer: Option<PeerId>) -> bool {
-    if let Some(peer) = peer {
-        return peers.contains_key(&peer);
-    }
-    let at = |(_, origin): &(C, Origin)| matches!(origin, Origin::Dialled(dialled) if dialled == endpoint);
-    peers.values().any(|known| known.connections.iter().any(at))
+/// Whether a named peer is connected, or, if nobody said who that is, whoever was dialled there.
+fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, dialled_at: &Counted<Endpoint>, named: &Named) -> bool {
+    named.peer.map_or_else(|| dialled_at.holds(&named.endpoint), |peer| peers.contains_key(&peer))
 }

@@ -117,6 +117,8 @@ struct World {
     next_connection: u32,
     connections: BTreeMap<PeerId, Vec<u32>>,
     dials: BTreeMap<Endpoint, Option<PeerId>>,
+    /// Where connections lead that were dialled.
+    dialled: BTreeMap<u32, Endpoint>,
     manual: BTreeSet<Endpoint>,
     up: BTreeSet<PeerId>,
     log: Vec<String>,
@@ -136,6 +138,7 @@ impl World {
             next_connection: 0,
             connections: BTreeMap::new(),
             dials: BTreeMap::new(),
+            dialled: BTreeMap::new(),
             manual: BTreeSet::new(),
             up: BTreeSet::new(),
             log: Vec::new(),
@@ -145,12 +148,16 @@ impl World {
     fn connect(&mut self, peer: PeerId, origin: Origin) {
         self.next_connection += 1;
         self.connections.entry(peer).or_default().push(self.next_connection);
+        if let Origin::Dialled(endpoint) = &origin {
+            self.dialled.insert(self.next_connection, endpoint.clone());
+        }
         self.engine.connection_established(self.next_connection, peer, origin, self.now);
     }
 
     fn disconnect(&mut self, peer: PeerId, connection: u32) {
         let Some(connections) = self.connections.get_mut(&peer) else { return };
         connections.retain(|other| *other != connection);
+        self.dialled.remove(&connection);
         if connections.is_empty() {
             self.connections.remove(&peer);
         }
@@ -244,6 +251,25 @@ impl World {
         assert!(!is_due(self), "the engine spins");
     }
 
+    /// When all have gone and time has passed, everybody may be dialled again.
+    fn end(&mut self) {
+        while let Some((peer, connection)) =
+            self.connections.iter().find_map(|(peer, all)| Some((*peer, *all.first()?)))
+        {
+            self.disconnect(peer, connection);
+        }
+        while !self.dials.is_empty() {
+            self.dial_ends(false);
+        }
+        self.engine.reconfigure(config(), self.now).unwrap();
+        let later = self.now.after(Duration::from_secs(86_400));
+        let may_dial = |n: &u8| {
+            let known = [None, Some(peer(*n))];
+            known.into_iter().all(|known| self.engine.may_dial(&endpoint(*n), known, later))
+        };
+        assert_eq!((0..PEERS).find(|n| !may_dial(n)), None, "somebody is taken to be there still");
+    }
+
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             self.log.push(format!("{output:?}"));
@@ -279,6 +305,8 @@ impl World {
         assert_eq!(held, self.up);
         assert!(self.engine.held(SlotClass::Inbound) <= config().inbound_max + config().outbound_target);
         assert!(self.engine.departures().count() <= config().history_max);
+        let would_dial = |at: &&Endpoint| self.engine.may_dial(at, None, self.now);
+        assert_eq!(self.dialled.values().find(would_dial), None, "somebody there is connected");
         let patience = config().hello_timeout + config().refused_linger;
         let stale = self.engine.peers().filter(|view| view.class.is_none() && view.hello.is_none());
         for view in stale {
@@ -298,6 +326,7 @@ proptest! {
                 world.apply(step);
                 world.check();
             }
+            world.end();
         }
         prop_assert_eq!(&worlds[0].log, &worlds[1].log);
     }

@@ -13,7 +13,7 @@ impl<C: Copy + Ord> Engine<C> {
     /// A connection was made.
     pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_dialled = origin.is_dialled();
-        let dial = if is_dialled { self.dialling.under_way.remove(origin.endpoint()) } else { None };
+        let dial = if is_dialled { self.dialling.end(origin.endpoint()) } else { None };
         let purpose = dial.map_or(Purpose::Fill, |dial| self.purpose_when_answered(&dial));
         if !self.is_admitted(Some(&peer), origin.endpoint().ip()) {
             if is_dialled {
@@ -28,6 +28,7 @@ impl<C: Copy + Ord> Engine<C> {
         }
         let deadline = now.after(self.config().hello_timeout);
         let state = State::Greeting { deadline };
+        self.count(&origin);
         let connections = vec![(connection, origin)];
         let pulse = Pulse::default();
         self.peers.insert(peer, Peer { connections, state, hello: None, hellos: 0, since: now, purpose, pulse });
@@ -39,12 +40,19 @@ impl<C: Copy + Ord> Engine<C> {
         }
     }
 
+    fn count(&mut self, origin: &Origin) {
+        if let Origin::Dialled(endpoint) = origin {
+            self.dialled_at.add(endpoint);
+        }
+    }
+
     fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_settled = self.is_settled(&peer, now);
         if let (true, Origin::Dialled(endpoint)) = (self.is_held(&peer), &origin) {
             self.was_reached_at(endpoint.clone(), peer, now);
             self.recognize(peer, now);
         }
+        self.count(&origin);
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let is_dialled = origin.is_dialled();
         let is_greeting = matches!(known.state, State::Greeting { .. });
@@ -66,6 +74,9 @@ impl<C: Copy + Ord> Engine<C> {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let Some(index) = known.connections.iter().position(|(other, _)| *other == connection) else { return };
         let (_, closed) = known.connections.remove(index);
+        if let Origin::Dialled(endpoint) = &closed {
+            self.dialled_at.remove(endpoint);
+        }
         if let Some((_, origin)) = known.connections.first() {
             let class = class_of(origin);
             if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
@@ -110,7 +121,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// A dial has failed.
     pub fn dial_failed(&mut self, endpoint: &Endpoint, reason: DialFailure, now: Timestamp) {
-        let Some(dial) = self.dialling.under_way.remove(endpoint) else { return };
+        let Some(dial) = self.dialling.end(endpoint) else { return };
         self.dialling.failed(endpoint, &self.valid.config, &mut self.rng, now);
         match reason {
             DialFailure::OwnAddress => self.dialling.seeds.retain(|seed| seed.endpoint != *endpoint),
@@ -175,6 +186,8 @@ impl<C: Copy + Ord> Engine<C> {
         let Some(known) = self.peers.get_mut(&peer).filter(|known| known.connections.len() > 1) else { return };
         let newest = known.connections.split_off(known.connections.len() - 1);
         let dead = std::mem::replace(&mut known.connections, newest);
+        let dialled = dead.iter().filter(|(_, origin)| origin.is_dialled());
+        dialled.for_each(|(_, origin)| self.dialled_at.remove(origin.endpoint()));
         (known.state, known.hello, known.since) = (State::Greeting { deadline }, None, now);
         self.deadlines.insert((deadline, peer));
         self.outputs.extend(dead.into_iter().map(|(connection, _)| Output::Close { peer, connection }));

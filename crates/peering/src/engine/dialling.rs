@@ -7,6 +7,7 @@ use rand::seq::IteratorRandom;
 
 use super::{
     backoff::{Backoff, Growth},
+    counted::Counted,
     seeds::Asked,
 };
 use crate::{Config, Intent, Strangeness};
@@ -86,6 +87,8 @@ impl Named {
 #[derive(Debug)]
 pub(super) struct Dialling {
     pub(super) under_way: BTreeMap<Endpoint, Dial>,
+    /// Whom those dials lead to, as far as known.
+    expected: Counted<PeerId>,
     pub(super) backoff: Backoff,
     pub(super) manual: Vec<Named>,
     pub(super) seeds: Vec<Named>,
@@ -98,6 +101,7 @@ impl Dialling {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             under_way: BTreeMap::new(),
+            expected: Counted::new(),
             backoff: Backoff::new(config.backoff_entries_max),
             manual: Vec::new(),
             seeds: Vec::new(),
@@ -108,8 +112,20 @@ impl Dialling {
     }
 
     pub(super) fn is_under_way(&self, endpoint: &Endpoint, peer: Option<PeerId>) -> bool {
-        self.under_way.contains_key(endpoint)
-            || peer.is_some_and(|peer| self.under_way.values().any(|dial| dial.peer == Some(peer)))
+        self.under_way.contains_key(endpoint) || peer.is_some_and(|peer| self.expected.holds(&peer))
+    }
+
+    pub(super) fn begin(&mut self, endpoint: Endpoint, dial: Dial) {
+        self.end(&endpoint);
+        dial.peer.iter().for_each(|peer| self.expected.add(peer));
+        self.under_way.insert(endpoint, dial);
+    }
+
+    /// A dial is under way no more; returns it if it was.
+    pub(super) fn end(&mut self, endpoint: &Endpoint) -> Option<Dial> {
+        let dial = self.under_way.remove(endpoint)?;
+        dial.peer.iter().for_each(|peer| self.expected.remove(peer));
+        Some(dial)
     }
 
     /// How many dials with a purpose keep a place.

@@ -52,7 +52,7 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         let seed = self.dialling.next_seed(
-            |named| is_connected(&self.peers, &named.endpoint, named.peer),
+            |named| is_connected(&self.peers, &self.dialled_at, named),
             patience,
             &mut self.rng,
             now,
