@@ -113,6 +113,11 @@ impl Behaviour {
         self.tell(|engine, _| engine.seeds_lacking(stage));
     }
 
+    /// Says that the operator has given a source of seed addresses some, or others.
+    pub fn seeds_given(&mut self, stage: SeedStage) {
+        self.tell(|engine, now| engine.seeds_given(stage, now));
+    }
+
     /// Says that a peer has told what it knows.
     pub fn addresses_told(&mut self, peer: PeerId) {
         self.tell(|engine, _| engine.addresses_told(peer));

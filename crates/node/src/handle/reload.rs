@@ -1,6 +1,7 @@
 //! New settings for a node that runs: what can take effect at once does, the rest is named.
 
 use bruit_core::{Endpoint, PeerId};
+use bruit_stack::peering::SeedStage;
 use serde::{Deserialize, Serialize};
 
 use super::{AddrError, Handle, StoppedError, checked_addrs, endpoint_of};
@@ -99,8 +100,16 @@ impl Runtime {
             }
             self.config.seed_addrs = new.seed_addrs;
         }
+        let given = [
+            (SeedStage::Dns, self.config.dns_seeds != new.dns_seeds || self.config.dns_server != new.dns_server),
+            (SeedStage::List, self.config.seed_list != new.seed_list),
+            (SeedStage::Fixed, self.config.fixed_seeds != new.fixed_seeds),
+        ];
         (self.config.dns_seeds, self.config.dns_server) = (new.dns_seeds, new.dns_server);
         (self.config.seed_list, self.config.fixed_seeds) = (new.seed_list, new.fixed_seeds);
+        for (stage, _) in given.into_iter().filter(|(_, is_other)| *is_other) {
+            self.swarm.behaviour_mut().seeds_given(stage);
+        }
         self.has_changed();
         Ok(report)
     }

@@ -69,6 +69,11 @@ impl<C: Copy + Ord> Engine<C> {
         self.seeding.lacks(stage);
     }
 
+    /// Says that a source of seed addresses has been given some, or others, by the operator: it is used as at the start.
+    pub fn seeds_given(&mut self, stage: SeedStage, now: Timestamp) {
+        self.seeding.has_been_given(stage, now);
+    }
+
     /// Says that a peer has told what it knows: if it is a seed, it has been asked.
     pub fn addresses_told(&mut self, peer: PeerId) {
         for endpoint in self.dialled_endpoints(peer) {

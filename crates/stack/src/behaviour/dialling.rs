@@ -26,6 +26,12 @@ impl Behaviour {
         self.wake();
     }
 
+    /// Says that the operator has given a source of seeds some, or others: it is used as at the start.
+    pub fn seeds_given(&mut self, stage: SeedStage) {
+        self.children.peering.seeds_given(stage);
+        self.wake();
+    }
+
     /// The peers to dial first after a restart.
     pub fn anchors(&self) -> Vec<(Endpoint, PeerId)> {
         self.children.peering.engine().anchors()
