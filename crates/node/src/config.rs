@@ -23,7 +23,7 @@ pub use error::{ADDR_EXAMPLE, ConfigError};
 pub use layers::{Effective, Layers, Setting, Source};
 pub use seed_name::{SeedName, SeedNameError};
 pub use seed_url::{SeedUrl, SeedUrlError};
-pub(crate) use seeds::{BadLine, seed_lines};
+pub(crate) use seeds::seed_lines;
 pub use seeds::{SeedFileError, read_seed_file};
 
 /// The names of all policies by which messages spread.

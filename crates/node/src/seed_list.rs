@@ -7,17 +7,20 @@ use std::{io, thread, time::Duration};
 
 use bruit_core::Endpoint;
 use tokio::sync::oneshot;
-use ureq::http::StatusCode;
+use ureq::{
+    http::StatusCode,
+    tls::{RootCerts, TlsConfig},
+};
 
 use crate::{
-    config::{BadLine, SeedUrl, seed_lines},
+    config::{SeedUrl, seed_lines},
     dns_seeds::{FOUND_MAX, Found},
 };
 
 /// How long a list may be, in bytes. 64 KiB: a guess, 256 bytes for each address that is taken.
 ///
 /// # Security
-/// Whoever answers for the URL makes the node hold no more, but for what is said of bad lines, some megabytes until they are logged.
+/// Whoever answers for the URL makes the node hold no more: lines that are no addresses are counted, and one of them is kept.
 const BODY_BYTES_MAX: u64 = 64 * 1_024;
 /// How long fetching it may take, with name, connection and redirections. 30 s: a guess.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(30);
@@ -38,17 +41,47 @@ pub(crate) enum SeedListError {
     Status(StatusCode),
 }
 
-/// How many characters of a bad line are logged: the server chooses them.
+/// Lines of a list that are no addresses.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Bad {
+    count: usize,
+    first: Option<BadLine>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct BadLine {
+    /// Counted from 1.
+    line: usize,
+    /// How it begins.
+    text: String,
+    /// Why it is no address.
+    reason: String,
+}
+
+/// How many characters of a bad line are kept: the server chooses them.
 const BAD_TEXT_MAX: usize = 80;
+
+/// How a list is fetched.
+#[derive(Clone, Debug)]
+struct Fetch {
+    time_max: Duration,
+    /// Whose word is taken for who a server is.
+    roots: RootCerts,
+}
+
+impl Default for Fetch {
+    fn default() -> Self {
+        Self { time_max: FETCH_TIME_MAX, roots: RootCerts::WebPki }
+    }
+}
 
 /// Fetches a list. What does not come is logged, and brings nothing.
 pub(crate) async fn search(url: SeedUrl) -> Found {
-    match fetch(url.clone(), FETCH_TIME_MAX).await {
+    match fetch(url.clone(), Fetch::default()).await {
         Ok(text) => {
             let (found, bad) = read(&text);
-            if let Some(BadLine { line, text, reason }) = bad.first() {
-                let text: String = text.chars().take(BAD_TEXT_MAX).collect();
-                tracing::warn!(%url, lines = bad.len(), line, ?text, reason, "lines of the seed list are no addresses");
+            if let Some(BadLine { line, text, reason }) = bad.first {
+                tracing::warn!(%url, lines = bad.count, line, ?text, reason, "lines of the seed list are no addresses");
             }
             tracing::info!(%url, addresses = found.len(), "fetched the seed list");
             found
@@ -61,19 +94,19 @@ pub(crate) async fn search(url: SeedUrl) -> Found {
 }
 
 /// In a thread of its own, which nobody waits for when the node ends.
-async fn fetch(url: SeedUrl, time_max: Duration) -> Result<String, SeedListError> {
+async fn fetch(url: SeedUrl, how: Fetch) -> Result<String, SeedListError> {
     let (sender, answer) = oneshot::channel();
     thread::Builder::new().name("seed list".to_owned()).spawn(move || {
         // The node may have ended meanwhile.
-        let _ = sender.send(get(&url, time_max));
+        let _ = sender.send(get(&url, how));
     })?;
     answer.await.map_err(|_| io::Error::other("it ended without an answer"))?
 }
 
-fn get(url: &SeedUrl, time_max: Duration) -> Result<String, SeedListError> {
+fn get(url: &SeedUrl, Fetch { time_max, roots }: Fetch) -> Result<String, SeedListError> {
     let mut config = ureq::Agent::config_builder().timeout_global(Some(time_max)).max_redirects(REDIRECTS_MAX);
     config = if url.is_https() {
-        config.https_only(true)
+        config.https_only(true).tls_config(TlsConfig::builder().root_certs(roots).build())
     } else {
         // A proxy would look on another machine, and so might a redirection.
         config.proxy(None).max_redirects(0)
@@ -86,14 +119,18 @@ fn get(url: &SeedUrl, time_max: Duration) -> Result<String, SeedListError> {
 }
 
 /// The addresses of a list, and its lines that are none.
-fn read(text: &str) -> (Found, Vec<BadLine>) {
-    let (mut found, mut bad) = (Vec::new(), Vec::new());
+fn read(text: &str) -> (Found, Bad) {
+    let (mut found, mut bad) = (Vec::new(), Bad::default());
     for (line, text, addr) in seed_lines(text) {
         let place = addr.map_err(|error| error.to_string());
         match place.and_then(|addr| Endpoint::from_multiaddr(&addr).map_err(|error| error.to_string())) {
             Ok(place) if found.len() < FOUND_MAX => found.push(place),
             Ok(_) => break,
-            Err(reason) => bad.push(BadLine { line, text: text.to_owned(), reason }),
+            Err(reason) => {
+                bad.count = bad.count.saturating_add(1);
+                let text = || text.chars().take(BAD_TEXT_MAX).collect();
+                bad.first.get_or_insert_with(|| BadLine { line, text: text(), reason });
+            }
         }
     }
     (found, bad)

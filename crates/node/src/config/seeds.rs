@@ -32,17 +32,6 @@ pub enum SeedFileError {
     },
 }
 
-/// A line of a list of seed addresses that is none.
-#[derive(Debug)]
-pub(crate) struct BadLine {
-    /// The line, counted from 1.
-    pub(crate) line: usize,
-    /// What stands there.
-    pub(crate) text: String,
-    /// Why it is none.
-    pub(crate) reason: String,
-}
-
 /// The lines of a list that shall be addresses, each with its number and what it says; `#` begins a comment.
 pub(crate) fn seed_lines(text: &str) -> impl Iterator<Item = (usize, &str, Result<Multiaddr, multiaddr::Error>)> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());

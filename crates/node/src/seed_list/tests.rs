@@ -1,9 +1,16 @@
-use std::net::Ipv4Addr;
+use std::{
+    io::{Read as _, Write as _},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
+
+use ureq::tls::Certificate;
 
 use super::*;
 use crate::{Config, Node, WaitFor};
@@ -34,7 +41,7 @@ async fn serve(head: &str, body: &str) -> SeedUrl {
 }
 
 async fn why_not(url: SeedUrl) -> String {
-    fetch(url, FETCH_TIME_MAX).await.unwrap_err().to_string()
+    fetch(url, Fetch::default()).await.unwrap_err().to_string()
 }
 
 fn addrs(count: usize) -> String {
@@ -45,15 +52,13 @@ fn addrs(count: usize) -> String {
 async fn a_list_is_read_as_a_seed_file_and_a_bad_line_costs_that_line() {
     let text = "# ours\n/ip4/192.0.2.1/tcp/7 # one\n\n<html>\n/dns4/seed.example.org/tcp/8\n/ip4/192.0.2.2/tcp/0\n";
     let url = serve("200 OK", text).await;
-    assert_eq!(fetch(url.clone(), FETCH_TIME_MAX).await.unwrap(), text);
+    assert_eq!(fetch(url.clone(), Fetch::default()).await.unwrap(), text);
     let (found, bad) = read(text);
     assert_eq!(search(url).await, found);
     let found: Vec<_> = found.iter().map(|(endpoint, _)| endpoint.to_multiaddr().to_string()).collect();
     assert_eq!(found, ["/ip4/192.0.2.1/tcp/7", "/dns4/seed.example.org/tcp/8"]);
-    assert_eq!(
-        bad.iter().map(|bad| (bad.line, bad.text.as_str())).collect::<Vec<_>>(),
-        [(4, "<html>"), (6, "/ip4/192.0.2.2/tcp/0")]
-    );
+    let first = bad.first.unwrap();
+    assert_eq!((bad.count, first.line, first.text.as_str()), (2, 4, "<html>"));
 }
 
 #[tokio::test]
@@ -61,10 +66,21 @@ async fn fault_a_list_without_end_fills_neither_memory_nor_book() {
     let limit = usize::try_from(BODY_BYTES_MAX).unwrap();
     for (length, is_taken) in [(limit - 1, true), (limit, true), (limit + 1, false)] {
         let url = serve("200 OK", &"#".repeat(length)).await;
-        assert_eq!(fetch(url, FETCH_TIME_MAX).await.is_ok(), is_taken, "{length}");
+        assert_eq!(fetch(url, Fetch::default()).await.is_ok(), is_taken, "{length}");
     }
     for (count, taken) in [(FOUND_MAX - 1, FOUND_MAX - 1), (FOUND_MAX, FOUND_MAX), (FOUND_MAX + 1, FOUND_MAX)] {
         assert_eq!(search(serve("200 OK", &addrs(count)).await).await.len(), taken);
+    }
+}
+
+#[test]
+fn fault_of_lines_that_are_no_addresses_the_first_one_is_kept_and_how_it_begins() {
+    let line = |length| format!("{}\n", "<".repeat(length));
+    for length in [BAD_TEXT_MAX - 1, BAD_TEXT_MAX, BAD_TEXT_MAX + 1] {
+        let (found, bad) = read(&line(length).repeat(500));
+        assert_eq!((found.len(), bad.count), (0, 500));
+        let first = bad.first.unwrap();
+        assert_eq!((first.line, first.text.len()), (1, length.min(BAD_TEXT_MAX)));
     }
 }
 
@@ -82,11 +98,55 @@ async fn fault_a_server_that_has_no_list_is_named_with_what_it_said() {
     assert!(error.contains("refused"), "{error}");
 }
 
+/// A server on loopback that speaks TLS and says the same to so many, and the certificate by which it is known.
+fn serve_tls(answers: usize, head: &str, body: &str) -> (SeedUrl, Certificate<'static>) {
+    let host = Ipv4Addr::LOCALHOST;
+    let own = rcgen::generate_simple_self_signed([host.to_string()]).unwrap();
+    let known_by = Certificate::from_der(own.cert.der()).to_owned();
+    let key = PrivateKeyDer::try_from(own.key_pair.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(vec![own.cert.der().clone()], key).unwrap());
+    let listener = std::net::TcpListener::bind((host, 0)).unwrap();
+    let url = format!("https://{}/seeds.txt", listener.local_addr().unwrap()).parse().unwrap();
+    let answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    thread::spawn(move || {
+        for _ in 0..answers {
+            let (stream, _) = listener.accept().unwrap();
+            let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+            // Who does not know the certificate hangs up.
+            let _ = stream.read(&mut [0; 1_024]).and_then(|_| stream.write_all(answer.as_bytes()));
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    (url, known_by)
+}
+
+#[tokio::test]
+async fn a_list_is_fetched_by_https_from_a_server_that_is_known_by_its_certificate() {
+    let (url, certificate) = serve_tls(2, "200 OK", &addrs(2));
+    let known = Fetch { roots: [certificate].into(), ..Fetch::default() };
+    assert_eq!(fetch(url.clone(), known).await.unwrap(), addrs(2));
+    let unknown = fetch(url, Fetch::default()).await.unwrap_err().to_string();
+    assert!(unknown.contains("certificate"), "{unknown}");
+}
+
+#[tokio::test]
+async fn fault_https_leads_to_no_server_that_anybody_on_the_way_could_speak_for() {
+    let plain = serve("200 OK", &addrs(2)).await;
+    let (url, certificate) = serve_tls(1, &format!("302 Found\r\nLocation: {plain}"), "");
+    let known = Fetch { roots: [certificate].into(), ..Fetch::default() };
+    let error = fetch(url, known).await.unwrap_err().to_string();
+    assert!(error.contains("https"), "{error}");
+}
+
 #[tokio::test]
 async fn fault_a_server_that_says_nothing_is_given_up() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url: SeedUrl = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
-    let error = fetch(url, Duration::from_millis(100)).await.unwrap_err().to_string();
+    let error =
+        fetch(url, Fetch { time_max: Duration::from_millis(100), ..Fetch::default() }).await.unwrap_err().to_string();
     assert!(error.contains("timeout"), "{error}");
 }
 
@@ -125,4 +185,23 @@ async fn a_node_whose_other_seeds_are_dead_tries_the_fixed_ones() {
         ..config("/ip4/127.0.86.1/tcp/0")
     };
     joins(newcomer, vec![first]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_that_is_named_while_the_node_runs_is_used_at_once() {
+    let first = Node::start(config("/ip4/127.0.87.1/tcp/0")).await.unwrap();
+    let second = Node::start(config("/ip4/127.0.88.1/tcp/0")).await.unwrap();
+    let before = Config { fixed_seeds: first.listen().to_vec(), ..config("/ip4/127.0.89.1/tcp/0") };
+    let newcomer = Node::start(before.clone()).await.unwrap();
+    let connected = async |peers| {
+        let wanted = WaitFor { peers: Some(peers), ..WaitFor::default() };
+        newcomer.wait(&wanted, Duration::from_secs(30)).await.unwrap().held
+    };
+    assert!(connected(1).await, "the fixed seeds come last: every source has been looked at");
+    let list = serve("200 OK", &second.listen()[0].to_string()).await;
+    newcomer.reload(Config { seed_list: Some(list), ..before }).await.unwrap();
+    assert!(connected(2).await);
+    for node in [first, second, newcomer] {
+        node.shutdown().await;
+    }
 }
