@@ -19,7 +19,7 @@ use libp2p_swarm::{
     dial_opts::{DialOpts, PeerCondition},
 };
 
-use crate::{Ask, Event, Exchange, Link, Output, OwnView, PeerAddr, PeerHello, Request, ValidConfig};
+use crate::{Ask, BookSize, Event, Exchange, Link, Output, OwnView, PeerAddr, PeerHello, Request, ValidConfig};
 
 type Codec = BoundedCodec<pb::ExchangeRequest, pb::ExchangeResponse>;
 type Inner = request_response::Behaviour<Codec>;
@@ -191,9 +191,10 @@ impl Behaviour {
         self.exchange.forget_answers();
     }
 
-    /// Tells how many entries the owner's address book has: a cached answer is dropped when the book has doubled.
-    pub fn book_counted(&mut self, entries: usize) {
-        self.exchange.book_counted(entries);
+    /// Tells how much the owner's address book holds: a cached answer is dropped when the book, or what of it was reached, has
+    /// doubled.
+    pub fn book_counted(&mut self, book: BookSize) {
+        self.exchange.book_counted(book);
     }
 
     /// Own endpoints that peers see, and who they are.

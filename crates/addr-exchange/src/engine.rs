@@ -23,6 +23,7 @@ mod records;
 mod relayed;
 
 pub use asking::Ask;
+pub use cache::BookSize;
 use cache::Cache;
 pub use locating::{DialBack, PeerHello};
 pub use output::Output;
@@ -208,9 +209,10 @@ impl<P: Copy + Ord> Exchange<P> {
         self.cache.clear();
     }
 
-    /// Tells how many entries the owner's address book has: a cached answer is dropped when the book has doubled.
-    pub fn book_counted(&mut self, entries: usize) {
-        self.cache.book_counted(entries);
+    /// Tells how much the owner's address book holds: a cached answer is dropped when the book, or what of it was reached, has
+    /// doubled. A node that others begin with fills its book with those who come, and can tell of them when it has reached them.
+    pub fn book_counted(&mut self, book: BookSize) {
+        self.cache.book_counted(book);
     }
 
     /// Tells that a peer asks for at most `count_max` addresses; 0 stands for no limit of its own.

@@ -44,7 +44,9 @@ pub use config::{
     Admission, AnswerOrder, AnswersPerConnection, AskWhom, Config, ConfigError, Confirm, NeighboursFor, OwnAnnounce,
     ValidConfig,
 };
-pub use engine::{Ask, AskRefusal, Asked, Connected, DialBack, Exchange, Link, Output, OwnView, PeerHello, Taken};
+pub use engine::{
+    Ask, AskRefusal, Asked, BookSize, Connected, DialBack, Exchange, Link, Output, OwnView, PeerHello, Taken,
+};
 #[cfg(feature = "behaviour")]
 pub use event::{Event, FailReason};
 pub use message::{

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bruit_addr_exchange::{
-    Asked, Config, Confirm, Connected, Endpoint, Exchange, Link, Output, PeerAddr, Seed, Timestamp,
+    Asked, BookSize, Config, Confirm, Connected, Endpoint, Exchange, Link, Output, PeerAddr, Seed, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ enum Step {
     Answered(u8, u8),
     Failed(u8),
     Unasked(u8, u8),
-    BookCounted(usize),
+    BookCounted(BookSize),
     Passed(u64),
 }
 
@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         (peer.clone(), 0..20_u8).prop_map(|(peer, count)| Step::Answered(peer, count)),
         peer.clone().prop_map(Step::Failed),
         (peer, 0..20_u8).prop_map(|(peer, count)| Step::Unasked(peer, count)),
-        (0..50_usize).prop_map(Step::BookCounted),
+        (0..50_usize, 0..50_usize).prop_map(|(entries, reached)| Step::BookCounted(BookSize { entries, reached })),
         prop_oneof![0..100_u64, 0..40_000_u64].prop_map(Step::Passed),
     ]
 }
@@ -65,14 +65,14 @@ struct Model {
     served: BTreeSet<u8>,
     in_flight: BTreeSet<u8>,
     unasked: BTreeMap<u8, (Timestamp, u64)>,
-    book_entries: usize,
+    book: BookSize,
     cached: Option<Cached>,
 }
 
 struct Cached {
     made: Timestamp,
     addrs: Vec<PeerAddr>,
-    book_entries: usize,
+    book: BookSize,
 }
 
 impl Model {
@@ -120,7 +120,7 @@ impl Model {
         assert_eq!(answer, &sample[..count_max.min(sample.len())], "1");
         if sample.len() >= SMALL {
             self.served.insert(peer);
-            self.cached = Some(Cached { made: now, addrs: sample, book_entries: self.book_entries });
+            self.cached = Some(Cached { made: now, addrs: sample, book: self.book });
         }
     }
 
@@ -198,11 +198,14 @@ fn run(steps: &[Step]) -> Vec<String> {
                 model.check_unasked(peer, taken.addrs.len(), now);
                 log.push(format!("{}", taken.addrs.len()));
             }
-            Step::BookCounted(entries) => {
-                exchange.book_counted(entries);
-                model.book_entries = entries;
-                model.cached =
-                    model.cached.take().filter(|cached| cached.book_entries == 0 || entries < cached.book_entries * 2);
+            Step::BookCounted(book) => {
+                exchange.book_counted(book);
+                model.book = book;
+                let has_doubled = |cached: &Cached| {
+                    let BookSize { entries, reached } = cached.book;
+                    entries > 0 && book.entries >= entries * 2 || reached > 0 && book.reached >= reached * 2
+                };
+                model.cached = model.cached.take().filter(|cached| !has_doubled(cached));
             }
             Step::Passed(secs) => now = now.after(Duration::from_secs(secs)),
         }

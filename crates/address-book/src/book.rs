@@ -407,6 +407,11 @@ impl AddressBook {
         counts
     }
 
+    /// How many entries are in *tried*.
+    pub const fn reached(&self) -> usize {
+        self.tried_len
+    }
+
     /// How many bytes the tables and their entries take; without peers, bans and what waits to be stored.
     pub fn table_bytes(&self) -> usize {
         self.entries.bytes() + self.new.bytes() + self.tried.bytes()

@@ -5,7 +5,7 @@ mod choosing;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bruit_addr_exchange::{AnswerOrder, Confirm, PeerAddr, PeerHello};
+use bruit_addr_exchange::{AnswerOrder, BookSize, Confirm, PeerAddr, PeerHello};
 use bruit_address_book::{AddressBook, Heard, Hearsay, SampleOrder, SampleRules, Source};
 use bruit_core::{AddrPolicy, Audience, ChaCha8Rng, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass};
@@ -58,8 +58,8 @@ pub trait Engines {
     fn hide(&mut self, peer: PeerId);
     /// Tells address exchange whether more addresses are wanted.
     fn more_wanted(&mut self, is_more_wanted: bool, now: Timestamp);
-    /// Tells address exchange how many entries the book has.
-    fn book_counted(&mut self, entries: usize);
+    /// Tells address exchange how much the book holds.
+    fn book_counted(&mut self, book: BookSize);
     /// Makes address exchange forget the answers that it keeps: somebody in them is to be named no longer.
     fn forget_answers(&mut self);
     /// Tells requests how good a peer is, from 0 to 1.
@@ -237,12 +237,16 @@ impl Coupler {
             }
         }
         if is_any_new {
-            engines.book_counted(self.book.len());
+            self.count_book(engines);
             engines.addresses_learned(now);
         }
         if let (true, Source::Peer { peer, .. }) = (relay && !news.is_empty(), source) {
             engines.relay(peer, news, now);
         }
+    }
+
+    fn count_book(&self, engines: &mut impl Engines) {
+        engines.book_counted(BookSize { entries: self.book.len(), reached: self.book.reached() });
     }
 
     /// Whether nobody is to be told of an address: the operator named it, or it is banned.

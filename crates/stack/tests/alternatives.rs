@@ -1,7 +1,7 @@
 //! Whom a full node names: dialled at once, but never so many that one teller prevails.
 #![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test")]
 
-use bruit_addr_exchange::{PeerAddr, PeerHello};
+use bruit_addr_exchange::{BookSize, PeerAddr, PeerHello};
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, KnownPeer, Origin, Output};
 use bruit_stack::{Config, Coupler, Engines};
@@ -38,7 +38,7 @@ impl Engines for Peering {
     fn locate(&mut self, _: PeerId, _: PeerHello, _: bool, _: Timestamp) {}
     fn hide(&mut self, _: PeerId) {}
     fn more_wanted(&mut self, _: bool, _: Timestamp) {}
-    fn book_counted(&mut self, _: usize) {}
+    fn book_counted(&mut self, _: BookSize) {}
     fn forget_answers(&mut self) {}
     fn set_quality(&mut self, _: PeerId, _: f32) {}
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bruit_addr_exchange::{PeerAddr, PeerHello};
+use bruit_addr_exchange::{BookSize, PeerAddr, PeerHello};
 use bruit_address_book::{Ban, BanSubject, Source};
 use bruit_core::{Conduct, Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{DialOutcome, Engine, GoodbyeReason, Hello, Origin, Output, SlotClass};
@@ -29,6 +29,7 @@ enum Told {
 struct Recorded {
     peering: Engine<u32>,
     told: Vec<Told>,
+    book: BookSize,
 }
 
 impl Engines for Recorded {
@@ -71,7 +72,9 @@ impl Engines for Recorded {
         self.told.push(Told::Hide(peer));
     }
     fn more_wanted(&mut self, _: bool, _: Timestamp) {}
-    fn book_counted(&mut self, _: usize) {}
+    fn book_counted(&mut self, book: BookSize) {
+        self.book = book;
+    }
     fn forget_answers(&mut self) {
         self.told.push(Told::ForgetAnswers);
     }
@@ -103,7 +106,7 @@ impl Node {
         let (local, chance) = (peer(0), Seed::from_number(1));
         let coupler = Coupler::new(&valid, local, &chance, Seed::from_number(2));
         let peering = Engine::new(valid.peering, local, chance);
-        Self { coupler, engines: Recorded { peering, told: Vec::new() }, now: T }
+        Self { coupler, engines: Recorded { peering, told: Vec::new(), book: BookSize::default() }, now: T }
     }
 
     /// Passes on what peering says until nothing is left, and returns what the others were told.
@@ -259,6 +262,22 @@ fn fault_contested_places_are_decided_where_no_feelers_go_out() {
     node.now = node.now.after(Duration::from_secs(61));
     ended(&mut node, Command::BookDialFailed(third.0));
     assert_eq!((holder(&node), node.coupler.book().collisions()), (Some(second.0), 0));
+}
+
+#[test]
+fn a_book_that_grows_by_those_who_come_is_counted_as_one_that_grows_by_hearsay() {
+    let mut node = Node::new();
+    node.came(1, at(1));
+    node.came(2, at(2));
+    assert_eq!(node.engines.book, BookSize { entries: 2, reached: 0 });
+    node.coupler.order(Command::BookDialSucceeded(at(2), peer(2)));
+    node.drain();
+    assert_eq!(node.engines.book, BookSize { entries: 2, reached: 1 });
+    let told = vec![PeerAddr::new(None, vec![at(3)], None)];
+    let source = Source::Peer { peer: peer(2), group: NetGroup::V4(1) };
+    node.coupler.order(Command::BookHeard { addrs: told, source, relay: false });
+    node.drain();
+    assert_eq!(node.engines.book, BookSize { entries: 3, reached: 1 });
 }
 
 #[test]

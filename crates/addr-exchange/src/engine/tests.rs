@@ -54,10 +54,14 @@ fn addrs(count: u32) -> Vec<PeerAddr> {
     (0..count).map(|number| PeerAddr::new(None, vec![endpoint(number)], None)).collect()
 }
 
+const fn book(entries: usize, reached: usize) -> BookSize {
+    BookSize { entries, reached }
+}
+
 #[test]
 fn a_peer_is_answered_once_and_the_next_one_from_the_cache() {
     let mut exchange = exchange(plain());
-    exchange.book_counted(100);
+    exchange.book_counted(book(100, 20));
     for peer in [1, 2, 3] {
         connect(&mut exchange, peer, DIALLED_US, at(0));
     }
@@ -92,14 +96,16 @@ fn the_cached_answer_is_dropped_when_the_book_has_doubled_and_kept_apart_by_audi
         let seen_at = Endpoint::tcp(ip.into(), 1);
         exchange.peer_connected(peer, Link { is_dialled: false, seen_at }, at(0));
     }
-    exchange.book_counted(100);
+    exchange.book_counted(book(100, 20));
     exchange.asked(1, 0, at(0));
     exchange.sampled(1, addrs(40), at(0));
     assert_eq!(exchange.asked(2, 0, at(0)), Asked::Needed(Audience::Machine));
-    let mut grown = exchange.clone();
-    grown.book_counted(200);
-    assert_eq!(grown.asked(3, 0, at(1)), Asked::Needed(Audience::Internet));
-    exchange.book_counted(199);
+    for grown_to in [book(200, 20), book(100, 40)] {
+        let mut grown = exchange.clone();
+        grown.book_counted(grown_to);
+        assert_eq!(grown.asked(3, 0, at(1)), Asked::Needed(Audience::Internet));
+    }
+    exchange.book_counted(book(199, 39));
     assert_eq!(exchange.asked(3, 0, at(1)), Asked::Cached(addrs(40)));
 }
 

@@ -6,7 +6,7 @@ use std::{
 use bruit_core::{Endpoint, PeerId, Seed, Slot, SlotTable, Timestamp};
 use bruit_stack::{
     Engines, ValidConfig,
-    addr_exchange::{self, Exchange, PeerAddr, PeerHello},
+    addr_exchange::{self, BookSize, Exchange, PeerAddr, PeerHello},
     gossip,
     peering::{self, DialOutcome, GoodbyeReason},
     rpc,
@@ -219,8 +219,8 @@ impl Engines for Parts {
         self.exchange.more_wanted(is_more_wanted);
     }
 
-    fn book_counted(&mut self, entries: usize) {
-        self.exchange.book_counted(entries);
+    fn book_counted(&mut self, book: BookSize) {
+        self.exchange.book_counted(book);
     }
 
     fn forget_answers(&mut self) {

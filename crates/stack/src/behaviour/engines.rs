@@ -1,6 +1,6 @@
 //! The children as the coupler drives them. They have clocks of their own.
 
-use bruit_addr_exchange::{PeerAddr, PeerHello};
+use bruit_addr_exchange::{BookSize, PeerAddr, PeerHello};
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use bruit_peering::{DialOutcome, Engine, GoodbyeReason};
 use libp2p_swarm::ConnectionId;
@@ -90,8 +90,8 @@ impl Engines for Children {
         self.exchange.more_wanted(is_more_wanted);
     }
 
-    fn book_counted(&mut self, entries: usize) {
-        self.exchange.book_counted(entries);
+    fn book_counted(&mut self, book: BookSize) {
+        self.exchange.book_counted(book);
     }
 
     fn forget_answers(&mut self) {

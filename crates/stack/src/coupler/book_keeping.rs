@@ -58,6 +58,7 @@ impl Coupler {
             Command::BookConnected { peer, listen, seen_at } => {
                 self.book.connected(peer, now);
                 self.book.hello_received(peer, &listen, &seen_at, now);
+                self.count_book(engines);
                 self.judge(peer, engines, now);
             }
             Command::BookDisconnected(peer) => self.book.disconnected(&peer, now),
@@ -65,6 +66,7 @@ impl Coupler {
             Command::BookDialSucceeded(endpoint, peer) => {
                 self.book.resolve_collisions(now);
                 self.book.dial_succeeded(&endpoint, peer, now);
+                self.count_book(engines);
             }
             Command::BookDialFailed(endpoint) => {
                 self.book.resolve_collisions(now);

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::LazyLock, time::Duration};
 
-use bruit_addr_exchange::{Asked, Confirm, Exchange, Link, Output, PeerAddr, PeerHello, ValidConfig};
+use bruit_addr_exchange::{Asked, BookSize, Confirm, Exchange, Link, Output, PeerAddr, PeerHello, ValidConfig};
 use bruit_address_book::{AddressBook, Hearsay, SampleOrder, SampleRules, Source, Wanted};
 use bruit_core::{Audience, Endpoint, PeerId, Seed, Timestamp};
 use bruit_stack::Profile;
@@ -125,7 +125,7 @@ impl World {
                 node.book.heard(Hearsay { peer: addr.peer, endpoint, last_seen: addr.last_seen, source }, now);
             }
         }
-        node.exchange.book_counted(node.book.len());
+        node.exchange.book_counted(BookSize { entries: node.book.len(), reached: node.book.counts().tried });
         if may_relay {
             node.exchange.relay(from, addrs, now);
         }
