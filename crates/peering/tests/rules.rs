@@ -296,6 +296,21 @@ fn a_refusal_does_not_name_a_peer_that_claims_to_live_where_a_manual_one_does() 
 }
 
 #[test]
+fn who_was_refused_leaves_with_what_it_was_told_and_keeps_no_place_from_others() {
+    let mut engine = engine(peer(1));
+    engine.connection_established(2, peer(2), Origin::Dialled(at(2)), T);
+    engine.connection_established(3, peer(3), Origin::Dialled(at(3)), T);
+    engine.connection_established(4, peer(4), Origin::Accepted(at(4)), T);
+    let refused = Some(Goodbye::because(GoodbyeReason::Full));
+    engine.hello_answered(peer(2), Hello { refused, ..hello(&[]) }, T);
+    engine.hello_answered(peer(3), hello(&[]), T);
+    engine.hello_received(peer(4), Hello { network: "other".into(), ..hello(&[]) }, T);
+    outputs(&mut engine);
+    [2, 3, 4].into_iter().for_each(|number| engine.addresses_told(peer(number)));
+    assert_eq!(closed(&outputs(&mut engine)), [2], "one stays, and one did not have to be asked");
+}
+
+#[test]
 fn who_loses_a_slot_to_another_one_hears_of_others_and_only_whom_we_dialled_tells() {
     let mut engine = engine(peer(1));
     let named = vec![KnownPeer { peer: peer(9), endpoints: vec![at(9)], last_seen: None }];

@@ -74,10 +74,16 @@ impl<C: Copy + Ord> Engine<C> {
         self.seeding.has_been_given(stage, now);
     }
 
-    /// Says that a peer has told what it knows: if it is a seed, it has been asked.
+    /// Says that a peer has told what it knows: if it is a seed, it has been asked. One that had no slot for us and was asked all the
+    /// same is left at once: others wait for the place that is taken there.
     pub fn addresses_told(&mut self, peer: PeerId) {
-        for endpoint in self.dialled_endpoints(peer) {
-            self.dialling.seed_asked(&endpoint);
+        let dialled = self.dialled_endpoints(peer);
+        for endpoint in &dialled {
+            self.dialling.seed_asked(endpoint);
+        }
+        let is_over = |known: &Peer<C>| known.is_leaving() && known.hello.is_none();
+        if !dialled.is_empty() && self.peers.get(&peer).is_some_and(is_over) {
+            self.close(peer);
         }
     }
 
