@@ -263,6 +263,11 @@ impl<C: Copy + Ord> Engine<C> {
         }
         if let State::Greeting { .. } = known.state {
             match self.class_for(peer, &origin) {
+                // Both dialled at once, and the connection that the other side made is the one that stays.
+                Some(SlotClass::Inbound) => match self.seat_for(peer, &origin, &hello, now) {
+                    Some(class) => self.hold(peer, class, hello, now),
+                    None => self.turn_away(peer, &origin, now),
+                },
                 Some(class) => self.hold(peer, class, hello, now),
                 None => self.visited(peer, now),
             }

@@ -311,6 +311,38 @@ fn who_was_refused_leaves_with_what_it_was_told_and_keeps_no_place_from_others()
 }
 
 #[test]
+fn fault_connections_that_cross_give_nobody_a_slot_beyond_the_limit() {
+    let (peer, local) = ordered();
+    let turned_away = |outputs: &VecDeque<Output<u32>>| {
+        outputs.iter().any(
+            |output| matches!(output, Output::SendGoodbye { goodbye, .. } if goodbye.reason == GoodbyeReason::Full),
+        )
+    };
+    for (inbound_max, is_kept) in [(1, true), (0, false)] {
+        let with = || {
+            let config = Config { inbound_max, inbound_eviction: false, ..Config::default() };
+            let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
+            Engine::new(valid, local, Seed::from_number(1))
+        };
+        // It came while it was dialled, and answers the hello.
+        let mut crossed = with();
+        crossed.connection_established(1, peer, Origin::Accepted(at(9)), T);
+        crossed.connection_established(2, peer, Origin::Dialled(at(2)), T);
+        crossed.hello_answered(peer, hello(&[]), T);
+        // The dial made it a peer, and only the connection by which it came is left.
+        let mut left = with();
+        left.connection_established(1, peer, Origin::Dialled(at(2)), T);
+        left.hello_answered(peer, hello(&[]), T);
+        left.connection_established(2, peer, Origin::Accepted(at(9)), T);
+        left.connection_closed(1, peer, T);
+        for engine in [&mut crossed, &mut left] {
+            assert_eq!(engine.held(SlotClass::Inbound), inbound_max);
+            assert_eq!(turned_away(&outputs(engine)), !is_kept);
+        }
+    }
+}
+
+#[test]
 fn who_loses_a_slot_to_another_one_hears_of_others_and_only_whom_we_dialled_tells() {
     let mut engine = engine(peer(1));
     let named = vec![KnownPeer { peer: peer(9), endpoints: vec![at(9)], last_seen: None }];

@@ -82,8 +82,15 @@ impl<C: Copy + Ord> Engine<C> {
             if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
                 *held = class;
             }
+            let has_come = (class == SlotClass::Inbound).then(|| origin.clone());
             if let Origin::Dialled(endpoint) = closed {
                 self.let_rest(&endpoint, now);
+            }
+            if let Some(origin) = has_come
+                && self.class_of(&peer) == Some(SlotClass::Inbound)
+                && self.held(SlotClass::Inbound) > self.config().inbound_max
+            {
+                self.turn_away(peer, &origin, now);
             }
             return;
         }

@@ -294,8 +294,14 @@ impl<C: Copy + Ord> Engine<C> {
         }
         let origin = self.peers.get(&victim).and_then(|known| known.connections.first()).map(|(_, origin)| origin);
         let Some(origin) = origin.cloned() else { return false };
-        let goodbye = self.full(victim, &origin);
-        self.part(victim, goodbye, now)
+        self.turn_away(victim, &origin, now);
+        true
+    }
+
+    /// Says goodbye to a peer for which there is no slot.
+    pub(super) fn turn_away(&mut self, peer: PeerId, origin: &Origin, now: Timestamp) {
+        let goodbye = self.full(peer, origin);
+        self.part(peer, goodbye, now);
     }
 
     /// A refusal that names some of our peers, at addresses that the asker can use and no private ones to the internet.
