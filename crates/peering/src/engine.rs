@@ -129,6 +129,8 @@ struct Peer<C> {
     connections: Vec<(C, Origin)>,
     state: State,
     hello: Option<Hello>,
+    /// Where this node has dialled it, and found it.
+    found_at: Option<Endpoint>,
     /// How often we said hello.
     hellos: u32,
     since: Timestamp,

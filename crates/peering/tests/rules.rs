@@ -296,6 +296,33 @@ fn a_refusal_does_not_name_a_peer_that_claims_to_live_where_a_manual_one_does() 
 }
 
 #[test]
+fn fault_who_only_came_is_named_by_a_refusal_when_too_few_were_found_where_they_listen() {
+    let named = |found: u8, came: u8| {
+        let config = Config { inbound_max: (found + came).into(), inbound_eviction: false, ..Config::default() };
+        let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
+        let mut engine = Engine::new(valid, peer(200), Seed::from_number(1));
+        for number in 1..=found + came {
+            // Who comes says that it listens at two places.
+            engine.connection_established(number.into(), peer(number), Origin::Accepted(at(number + 100)), T);
+            engine.hello_received(peer(number), hello(&[at(number), at(number + 50)]), T);
+        }
+        (1..=found).for_each(|number| engine.found(peer(number), at(number)));
+        engine.connection_established(99, peer(99), Origin::Accepted(at(99)), T);
+        let refused = engine.hello_received(peer(99), hello(&[]), T).unwrap().refused.unwrap();
+        let by = |places: usize| refused.alternatives.iter().filter(|known| known.endpoints.len() == places).count();
+        assert!(
+            refused.alternatives.iter().take(by(1)).all(|known| known.endpoints.len() == 1),
+            "the found come first"
+        );
+        [by(1), by(2)]
+    };
+    assert_eq!(named(20, 10), [8, 0]);
+    assert_eq!(named(8, 20), [8, 0]);
+    assert_eq!(named(3, 20), [3, 5]);
+    assert_eq!(named(0, 2), [0, 2]);
+}
+
+#[test]
 fn who_was_refused_leaves_with_what_it_was_told_and_keeps_no_place_from_others() {
     let mut engine = engine(peer(1));
     engine.connection_established(2, peer(2), Origin::Dialled(at(2)), T);

@@ -31,7 +31,8 @@ impl<C: Copy + Ord> Engine<C> {
         self.count(&origin);
         let connections = vec![(connection, origin)];
         let pulse = Pulse::default();
-        self.peers.insert(peer, Peer { connections, state, hello: None, hellos: 0, since: now, purpose, pulse });
+        let (hello, found_at) = (None, None);
+        self.peers.insert(peer, Peer { connections, state, hello, found_at, hellos: 0, since: now, purpose, pulse });
         self.deadlines.insert((deadline, peer));
         if self.stopping {
             self.say_goodbye(peer, GoodbyeReason::ShuttingDown, now);
@@ -180,7 +181,15 @@ impl<C: Copy + Ord> Engine<C> {
         self.dialling.backoff.succeeded(&endpoint);
         self.dialling.bind(&endpoint, peer);
         self.budget.reached(&endpoint);
+        self.found(peer, endpoint.clone());
         self.tell(Event::DialSucceeded { endpoint, peer });
+    }
+
+    /// This node has dialled a peer, by whatever protocol, and found it there: others may be sent to it.
+    pub fn found(&mut self, peer: PeerId, endpoint: Endpoint) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.found_at = Some(endpoint);
+        }
     }
 
     /// A peer that has had its slot for long and says hello on a second connection has lost the first: it starts anew, and the

@@ -305,21 +305,35 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     /// A refusal that names some of our peers, at addresses that the asker can use and no private ones to the internet.
+    ///
+    /// # Security
+    /// Whom this node dialled and found comes first, at the place where that was: who only comes is named where he says that he
+    /// listens, and only as far as there are too few others. Else whoever comes with many identities would be told to newcomers.
     pub(super) fn full(&mut self, asker: PeerId, origin: &Origin) -> Goodbye {
         let audience = Audience::of(origin.endpoint());
         let known = self.peers.iter().filter(|(peer, known)| {
             **peer != asker && matches!(known.state, State::Held(SlotClass::Inbound | SlotClass::Outbound))
         });
-        let known = known.filter_map(|(peer, known)| {
-            let listen = &known.hello.as_ref()?.listen;
+        let (mut found, mut claimed) = (Vec::new(), Vec::new());
+        for (peer, known) in known {
+            let listen = known.hello.iter().flat_map(|hello| &hello.listen);
             // A manual peer that dialled us before we dialled it.
-            if listen.iter().any(|endpoint| self.dialling.is_manual(endpoint, *peer)) {
-                return None;
+            if listen.clone().chain(&known.found_at).any(|endpoint| self.dialling.is_manual(endpoint, *peer)) {
+                continue;
             }
-            let endpoints: Vec<_> = listen.iter().filter(|endpoint| audience.can_use(endpoint)).cloned().collect();
-            (!endpoints.is_empty()).then_some(KnownPeer { peer: *peer, endpoints, last_seen: None })
-        });
-        let alternatives = known.sample(&mut self.rng, ALTERNATIVES);
+            let named = |endpoints| KnownPeer { peer: *peer, endpoints, last_seen: None };
+            if let Some(endpoint) = known.found_at.iter().find(|endpoint| audience.can_use(endpoint)) {
+                found.push(named(vec![endpoint.clone()]));
+                continue;
+            }
+            let endpoints: Vec<_> = listen.filter(|endpoint| audience.can_use(endpoint)).cloned().collect();
+            if !endpoints.is_empty() {
+                claimed.push(named(endpoints));
+            }
+        }
+        let mut alternatives = found.into_iter().sample(&mut self.rng, ALTERNATIVES);
+        let others = ALTERNATIVES.saturating_sub(alternatives.len());
+        alternatives.extend(claimed.into_iter().sample(&mut self.rng, others));
         Goodbye { reason: GoodbyeReason::Full, stay_away: self.valid.config.stay_away, alternatives }
     }
 }

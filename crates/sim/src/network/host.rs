@@ -252,7 +252,10 @@ impl Host {
                 send(node, connection, Content::Close, net);
             }
             match wanted == peer {
-                true => self.parts.exchange.probe_ended(wanted, &endpoint, true, net.now()),
+                true => {
+                    self.parts.peering.found(wanted, endpoint.clone());
+                    self.parts.exchange.probe_ended(wanted, &endpoint, true, net.now());
+                }
                 false => self.parts.exchange.probe_met(wanted, &endpoint, peer, net.now()),
             }
             return;
