@@ -115,6 +115,14 @@ fn those_that_are_left_have_peers_again_after_a_time() {
 }
 
 #[test]
+fn who_is_connected_with_all_that_are_left_lacks_nobody() {
+    let few = printed(24, "[network.restart]\nshare = 0.1\ndead_share = 0.7\nwatch_ms = 90_000\n");
+    assert_eq!((few["victims"], few["unsettled"]), (2.0, 0.0), "{few:?}");
+    let briefly = printed(24, "[network.restart]\nshare = 0.1\ndead_share = 0.7\nwatch_ms = 100\n");
+    assert_eq!(briefly["unsettled"], 2.0, "{briefly:?}");
+}
+
+#[test]
 fn nodes_that_go_and_come_back_find_peers_and_the_others_hear_everything() {
     let churn = "[network.restart]\nwatch_ms = 90_000\n[network.churn]\nshare = 0.2\nfor_ms = 60_000\n\
         [network.load]\nmessages = 3\nat_ms = [30_000, 80_000]\n";

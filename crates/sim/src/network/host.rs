@@ -57,7 +57,7 @@ pub struct Host {
     is_up: bool,
     /// When the node last started.
     started: Timestamp,
-    /// After how long it had eight honest outbound peers.
+    /// After how long it had eight honest outbound peers, or everybody honest who is left.
     settled_after: Option<Duration>,
     repair: Option<Repair>,
 }
@@ -118,7 +118,8 @@ impl Host {
         self.is_up
     }
 
-    /// After how long since its last start it had eight honest outbound peers.
+    /// After how long since its last start it had eight honest outbound peers, or was connected with everybody honest who is left:
+    /// whom it could not dial since they had dialled it are no lack.
     pub const fn settled_after(&self) -> Option<Duration> {
         self.settled_after
     }
@@ -524,7 +525,8 @@ impl Host {
     fn note_if_settled(&mut self, net: &Around) {
         if self.settled_after.is_none() {
             let honest = self.outbound().filter(|peer| net.tally.is_honest(peer)).count();
-            self.settled_after = (honest >= repair::PEERS_WANTED).then(|| net.now().since(self.started));
+            let is_settled = honest >= repair::PEERS_WANTED || self.has_all_that_are_left(&net.tally);
+            self.settled_after = is_settled.then(|| net.now().since(self.started));
         }
     }
 

@@ -92,6 +92,11 @@ impl Internet {
         self.node_of(peer).is_some_and(|node| !self.gone.contains(&node))
     }
 
+    /// How many honest nodes are not gone for ever.
+    pub(super) fn honest_left(&self) -> usize {
+        (self.honest as usize).saturating_sub(self.gone.range(..self.honest).count())
+    }
+
     fn settle(&mut self, node: u32, ip: IpAddr, port: u16) {
         let place = Place { peer: peer(node), endpoint: Endpoint::tcp(ip, port) };
         self.by_endpoint.insert(place.endpoint.clone(), node);

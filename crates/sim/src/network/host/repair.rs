@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bruit_core::Timestamp;
+use bruit_core::{PeerId, Timestamp};
 use bruit_stack::peering::SlotClass;
 
 use super::{Around, Host};
@@ -40,8 +40,17 @@ impl Host {
         }
     }
 
+    /// Whether it keeps every honest node that is not gone for ever.
+    pub(super) fn has_all_that_are_left(&self, internet: &Internet) -> bool {
+        let honest = |peer: &PeerId| internet.is_honest(peer) && internet.is_living(peer);
+        self.kept().filter(honest).count() + 1 >= internet.honest_left()
+    }
+
     fn living(&self, internet: &Internet) -> usize {
-        let classes = [SlotClass::Outbound, SlotClass::Inbound];
-        classes.into_iter().flat_map(|class| self.held(class)).filter(|peer| internet.is_living(peer)).count()
+        self.kept().filter(|peer| internet.is_living(peer)).count()
+    }
+
+    fn kept(&self) -> impl Iterator<Item = PeerId> + '_ {
+        [SlotClass::Outbound, SlotClass::Inbound].into_iter().flat_map(|class| self.held(class))
     }
 }
