@@ -27,7 +27,8 @@ pub struct Config {
     pub quiet_target: usize,
     /// How many peers that dialled us to keep. Factom: 150.
     pub inbound_max: usize,
-    /// How many connections beyond `inbound_max` are let in only to be told where else to go. Grin: 8.
+    /// How many connections beyond `inbound_max` are let in only to be told where else to go. 32: ours, as many as may come from one
+    /// group without a hello; with Grin's 8 those who are many at once come back in waves of eight.
     pub inbound_slack: usize,
     /// How many kept inbound peers may share one IP address. A guess below Casper's 3: one host shall not hold many.
     pub inbound_per_ip_max: usize,
@@ -144,7 +145,7 @@ impl Default for Config {
             outbound_extra: 4,
             quiet_target: 2,
             inbound_max: 150,
-            inbound_slack: 8,
+            inbound_slack: 32,
             inbound_per_ip_max: 2,
             inbound_per_group_max: 32,
             reserved: 8,

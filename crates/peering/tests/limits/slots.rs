@@ -60,11 +60,11 @@ fn lets_in(config: Config, strangers: u16, is_manual_awaited: bool) -> bool {
 
 #[test]
 fn beyond_those_kept_so_many_are_let_in_and_for_manual_peers_some_more() {
-    for strangers in [157, 158, 159] {
-        assert_eq!(lets_in(quiet(), strangers, false), strangers < 150 + 8);
+    for strangers in [181, 182, 183] {
+        assert_eq!(lets_in(quiet(), strangers, false), strangers < 150 + 32);
     }
-    for strangers in [165, 166, 167] {
-        assert_eq!(lets_in(quiet(), strangers, true), strangers < 150 + 8 + 8);
+    for strangers in [189, 190, 191] {
+        assert_eq!(lets_in(quiet(), strangers, true), strangers < 150 + 32 + 8);
     }
 }
 
