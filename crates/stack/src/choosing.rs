@@ -32,6 +32,8 @@ pub struct Choosing<'a> {
     /// How many go back to each root.
     rooted: BTreeMap<Root, usize>,
     target: usize,
+    /// How many peers are kept at most; a few more than the target.
+    most: usize,
     /// How many of those are dials that seem to lead nowhere: they keep their groups, but no slots.
     unanswered: usize,
     /// How many a root may have now, and at most.
@@ -66,14 +68,15 @@ impl<'a> Choosing<'a> {
         let root_max = target.div_ceil(PER_ROOT).max(1);
         let root_last = if may_ask { root_max } else { usize::MAX };
         let (taken, rooted) = Default::default();
-        let mut choosing = Self { lineage, taken, rooted, target, unanswered: 0, root_max, root_last, share: None };
+        let mut choosing =
+            Self { lineage, taken, rooted, target, most: target, unanswered: 0, root_max, root_last, share: None };
         held.into_iter().for_each(|held| choosing.takes(held));
         choosing
     }
 
-    /// So many of those that are held are dials that seem to lead nowhere.
-    pub const fn with_unanswered(mut self, count: usize) -> Self {
-        self.unanswered = count;
+    /// So many peers are kept at most, if more than the target, and so many of those that are held are dials that seem to lead nowhere.
+    pub const fn filling(mut self, most: usize, unanswered: usize) -> Self {
+        (self.most, self.unanswered) = (most, unanswered);
         self
     }
 
@@ -154,7 +157,7 @@ impl<'a> Choosing<'a> {
     /// Whether so few slots are taken that the proven come first, as after a restart.
     fn is_settling(&self) -> bool {
         let all: usize = self.taken.values().sum();
-        all.saturating_sub(self.unanswered) < self.target.saturating_sub(self.target.div_ceil(UNPROVEN_ONE_IN))
+        all.saturating_sub(self.unanswered) < self.most.saturating_sub(self.most.div_ceil(UNPROVEN_ONE_IN))
     }
 
     fn root_has_room(&self, root: Root) -> bool {

@@ -17,7 +17,8 @@ impl Coupler {
         let target = engines.peering().settings().outbound_target;
         let may_ask = engines.peering().is_asking_seeds(now);
         let choosing = Choosing::new(target, may_ask, &self.lineage, self.held(engines));
-        let mut choosing = choosing.with_unanswered(engines.peering().unanswered());
+        let peering = engines.peering();
+        let mut choosing = choosing.filling(peering.settings().outbound_max(), peering.unanswered());
         let mut started = 0;
         while started < count {
             let holders = |peer: &PeerId| engines.holders(peer);
