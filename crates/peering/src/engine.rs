@@ -244,7 +244,8 @@ impl<C: Copy + Ord> Engine<C> {
                     self.depart(peer, DepartureCause::Sent(goodbye), now);
                     self.leave_after(peer, now);
                     let remote = origin.endpoint().clone();
-                    self.tell(Event::Turned { peer, listen: hello.listen, remote });
+                    self.tell(Event::Turned { peer, listen: hello.listen.clone(), remote });
+                    self.said_hello(peer, hello);
                 }
             },
         }
@@ -268,11 +269,22 @@ impl<C: Copy + Ord> Engine<C> {
                 // Both dialled at once, and the connection that the other side made is the one that stays.
                 Some(SlotClass::Inbound) => match self.seat_for(peer, &origin, &hello, now) {
                     Some(class) => self.hold(peer, class, hello, now),
-                    None => self.turn_away(peer, &origin, now),
+                    None => {
+                        self.was_reached(peer, now);
+                        self.said_hello(peer, hello);
+                        self.turn_away(peer, &origin, now);
+                    }
                 },
                 Some(class) => self.hold(peer, class, hello, now),
                 None => self.visited(peer, now),
             }
+        }
+    }
+
+    /// Who said hello and is turned away all the same: it did not refuse us, so that we do not leave before it has our goodbye.
+    fn said_hello(&mut self, peer: PeerId, hello: Hello) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.hello = Some(hello);
         }
     }
 

@@ -303,7 +303,8 @@ impl World {
         assert!(self.up.iter().all(|peer| self.connections.contains_key(peer)), "a slot without connection");
         let held: BTreeSet<_> = self.engine.peers().filter(|view| view.class.is_some()).map(|view| view.peer).collect();
         assert_eq!(held, self.up);
-        assert!(self.engine.held(SlotClass::Inbound) <= config().inbound_max + config().outbound_target);
+        assert!(self.engine.held(SlotClass::Inbound) <= config().inbound_max);
+        assert!(self.engine.held(SlotClass::Outbound) <= config().outbound_max());
         assert!(self.engine.departures().count() <= config().history_max);
         let would_dial = |at: &&Endpoint| self.engine.may_dial(at, None, self.now);
         assert_eq!(self.dialled.values().find(would_dial), None, "somebody there is connected");

@@ -370,6 +370,40 @@ fn fault_connections_that_cross_give_nobody_a_slot_beyond_the_limit() {
 }
 
 #[test]
+fn fault_who_comes_while_it_is_dialled_gets_no_outbound_slot_beyond_the_limit() {
+    let (other, local) = ordered();
+    for outbound_target in [1, 2] {
+        let config = Config { outbound_target, ..Config::default() };
+        let mut engine =
+            Engine::new(config.validate(NetworkId::new("test").unwrap(), "test").unwrap(), local, Seed::from_number(1));
+        engine.connection_established(1, peer(9), Origin::Dialled(at(9)), T);
+        engine.hello_answered(peer(9), hello(&[]), T);
+        // It has an inbound slot, answers the dial, and ends the connection by which it came.
+        engine.connection_established(2, other, Origin::Accepted(at(3)), T);
+        assert!(engine.hello_received(other, hello(&[]), T).unwrap().refused.is_none());
+        engine.connection_established(3, other, Origin::Dialled(at(4)), T);
+        engine.connection_closed(2, other, T);
+        assert_eq!(engine.held(SlotClass::Outbound), outbound_target);
+    }
+}
+
+#[test]
+fn fault_who_is_turned_away_when_connections_cross_was_found_and_has_our_goodbye_first() {
+    let (other, local) = ordered();
+    let config = Config { inbound_max: 0, ..Config::default() };
+    let mut engine =
+        Engine::new(config.validate(NetworkId::new("test").unwrap(), "test").unwrap(), local, Seed::from_number(1));
+    engine.connection_established(1, other, Origin::Accepted(at(9)), T);
+    engine.connection_established(2, other, Origin::Dialled(at(2)), T);
+    engine.hello_answered(other, hello(&[]), T);
+    engine.addresses_told(other);
+    let outputs = outputs(&mut engine);
+    let found = Event::DialSucceeded { endpoint: at(2), peer: other };
+    assert!(outputs.contains(&Output::Event(found)), "{outputs:?}");
+    assert_eq!(closed(&outputs), Vec::<u32>::new());
+}
+
+#[test]
 fn who_loses_a_slot_to_another_one_hears_of_others_and_only_whom_we_dialled_tells() {
     let mut engine = engine(peer(1));
     let named = vec![KnownPeer { peer: peer(9), endpoints: vec![at(9)], last_seen: None }];

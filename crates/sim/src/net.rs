@@ -302,12 +302,12 @@ impl<N: Node> Net<N> {
         }
     }
 
-    /// To whom messages come next, over which of its links, and what, as far as it is known by now.
-    pub(crate) fn upcoming(&self) -> impl Iterator<Item = (u32, Port, &N::Message)> {
-        self.queue.upcoming().filter_map(|Addressed { to, happening }| match happening {
-            Happening::Arrival { port, message, .. } => Some((*to, *port, message)),
+    /// To whom something comes next, as far as it is known by now; if it is a message, over which of its links, and what.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = (u32, Option<(Port, &N::Message)>)> {
+        self.queue.upcoming().map(|Addressed { to, happening }| match happening {
+            Happening::Arrival { port, message, .. } => (*to, Some((*port, message))),
             Happening::Call { .. } | Happening::Timeout | Happening::LinkLost { .. } | Happening::LinkFound { .. } => {
-                None
+                (*to, None)
             }
         })
     }

@@ -4,8 +4,8 @@ use crate::{Fault, Links, Net, Overlay, TraceHash, TraceLines, Wire, net::Happen
 
 /// How many nodes are told at once that a message will come soon.
 const AWAITED: usize = 16;
-/// How many messages are told of at once.
-const AWAITED_MESSAGES: usize = 64;
+/// Of how much that comes next they are told at once.
+const AWAITED_AT_ONCE: usize = 64;
 
 /// What lives in a world: an engine, or a bundle of them, with whatever drives it.
 ///
@@ -145,21 +145,22 @@ impl<N: Node> World<N> {
         self.net.advance(until);
     }
 
-    /// Tells some nodes that messages come, and returns after how many of these others are to be told.
+    /// Tells some nodes that messages come, and returns before how much of what comes next nobody else is to be told.
     fn await_next(&self) -> usize {
-        let (mut nodes, mut last, mut messages) = (0, None, 0);
-        for (node, port, message) in self.net.upcoming().take(AWAITED_MESSAGES) {
+        let (mut nodes, mut last, mut seen) = (0, None, 0);
+        for (node, message) in self.net.upcoming().take(AWAITED_AT_ONCE) {
             if last != Some(node) {
                 if nodes == AWAITED {
                     break;
                 }
                 (nodes, last) = (nodes + 1, Some(node));
-                self.nodes.get(node as usize).into_iter().for_each(|node| node.awaits(port));
+                let port = message.map(|(port, _)| port);
+                self.nodes.get(node as usize).zip(port).into_iter().for_each(|(node, port)| node.awaits(port));
             }
-            message.awaited();
-            messages += 1;
+            message.into_iter().for_each(|(_, message)| message.awaited());
+            seen += 1;
         }
-        messages
+        seen
     }
 
     /// Lets something go wrong, or right again.

@@ -164,8 +164,8 @@ mod tests {
             config.rpc.peers_max = room;
             config.validate(NetworkId::new("test").unwrap(), "test").map(|_| ())
         };
-        assert_eq!(check(540), Ok(()));
-        assert_eq!(check(539), Err(ConfigError::TooFewSlots { engine: "rpc", room: 539, peers: 540 }));
+        assert_eq!(check(564), Ok(()));
+        assert_eq!(check(563), Err(ConfigError::TooFewSlots { engine: "rpc", room: 563, peers: 564 }));
     }
 
     #[test]

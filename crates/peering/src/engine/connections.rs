@@ -23,7 +23,7 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         if self.peers.contains_key(&peer) {
-            self.connected_again(connection, peer, origin, now);
+            self.connected_again(connection, peer, origin, purpose, now);
             return;
         }
         let deadline = now.after(self.config().hello_timeout);
@@ -47,7 +47,7 @@ impl<C: Copy + Ord> Engine<C> {
         }
     }
 
-    fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
+    fn connected_again(&mut self, connection: C, peer: PeerId, origin: Origin, purpose: Purpose, now: Timestamp) {
         let is_settled = self.is_settled(&peer, now);
         if let (true, Origin::Dialled(endpoint)) = (self.is_held(&peer), &origin) {
             self.was_reached_at(endpoint.clone(), peer, now);
@@ -57,6 +57,9 @@ impl<C: Copy + Ord> Engine<C> {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let is_dialled = origin.is_dialled();
         let is_greeting = matches!(known.state, State::Greeting { .. });
+        if is_dialled && known.connections.iter().all(|(_, other)| !other.is_dialled()) {
+            known.purpose = purpose;
+        }
         known.connections.push((connection, origin));
         let is_too_much = known.is_leaving() || known.connections.len() > CONNECTIONS_PER_PEER_MAX;
         // One side decides, so that both never close a different one. A peer that had its slot for long has not dialled at the
@@ -78,20 +81,10 @@ impl<C: Copy + Ord> Engine<C> {
         if let Origin::Dialled(endpoint) = &closed {
             self.dialled_at.remove(endpoint);
         }
-        if let Some((_, origin)) = known.connections.first() {
-            let class = class_of(origin);
-            if let State::Held(held @ (SlotClass::Inbound | SlotClass::Outbound)) = &mut known.state {
-                *held = class;
-            }
-            let has_come = (class == SlotClass::Inbound).then(|| origin.clone());
+        if let Some(origin) = known.connections.first().map(|(_, origin)| origin.clone()) {
+            self.left_with(peer, &origin, now);
             if let Origin::Dialled(endpoint) = closed {
                 self.let_rest(&endpoint, now);
-            }
-            if let Some(origin) = has_come
-                && self.class_of(&peer) == Some(SlotClass::Inbound)
-                && self.held(SlotClass::Inbound) > self.config().inbound_max
-            {
-                self.turn_away(peer, &origin, now);
             }
             return;
         }
@@ -108,6 +101,26 @@ impl<C: Copy + Ord> Engine<C> {
             self.dialled_ended(endpoint, peer, state, now);
         }
         self.dialling.look_soon(&self.valid.config, now);
+    }
+
+    /// Of two connections to a peer one is left: who made it decides about the slot, and such a slot must be there.
+    fn left_with(&mut self, peer: PeerId, origin: &Origin, now: Timestamp) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let class = match (known.state, class_of(origin)) {
+            (State::Held(SlotClass::Inbound), SlotClass::Outbound) => {
+                self.has_outbound_room().then_some(SlotClass::Outbound)
+            }
+            (State::Held(SlotClass::Outbound), SlotClass::Inbound) => {
+                let hello = known.hello.clone().unwrap_or_default();
+                self.seat_for(peer, origin, &hello, now)
+            }
+            (State::Held(_) | State::Greeting { .. } | State::Leaving { .. }, _) => return,
+        };
+        match (class, self.peers.get_mut(&peer)) {
+            (Some(class), Some(known)) => known.state = State::Held(class),
+            (None, Some(_)) => self.turn_away(peer, origin, now),
+            (_, None) => {}
+        }
     }
 
     fn dialled_ended(&mut self, endpoint: Endpoint, peer: PeerId, state: State, now: Timestamp) {

@@ -233,10 +233,17 @@ impl<C: Copy + Ord> Engine<C> {
         }
         match (origin, self.peers.get(&peer)?.purpose) {
             (Origin::Accepted(_), _) => Some(SlotClass::Inbound),
-            (Origin::Dialled(_), Purpose::Fill | Purpose::Manual) => Some(SlotClass::Outbound),
+            (Origin::Dialled(_), Purpose::Fill | Purpose::Manual) => {
+                self.has_outbound_room().then_some(SlotClass::Outbound)
+            }
             (Origin::Dialled(_), Purpose::Quiet) => Some(SlotClass::Quiet),
             (Origin::Dialled(_), Purpose::Visit) => None,
         }
+    }
+
+    /// Whether one more outbound peer may be kept: those who came may have become outbound ones while others were dialled.
+    pub(super) fn has_outbound_room(&self) -> bool {
+        self.held(SlotClass::Outbound) < self.config().outbound_max()
     }
 
     /// The slot for a peer that says hello. When all are taken, a peer without merit may have to make room.

@@ -233,9 +233,9 @@ impl Node for GossipNode {
     fn started(&mut self, net: &mut Net<Self>) {
         self.engine.expect_peers(net.degree() as usize);
         // First all names and then all peers: in a large network each name lies elsewhere in memory.
-        let peers = (0..net.degree()).filter_map(|port| net.peer(Port(port)));
-        let names: Vec<ShortId> = peers.map(|peer| self.rules.short_id_of(peer)).collect();
-        for (port, name) in (0..).map(Port).zip(names) {
+        let ports = (0..net.degree()).map(Port);
+        let peers = ports.filter_map(|port| Some((port, self.rules.short_id_of(net.peer(port)?))));
+        for (port, name) in peers.collect::<Vec<(Port, ShortId)>>() {
             self.meet(port, name, net);
         }
     }
