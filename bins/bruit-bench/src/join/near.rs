@@ -23,48 +23,43 @@ pub(super) struct Network {
     seed: Multiaddr,
 }
 
-/// How long a network took to form.
+/// What it took a network to form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Formed {
     /// Until each node had eight peers that it dialled.
     pub(super) few: Duration,
     /// Until each had as many as it wants.
     pub(super) all: Duration,
+    /// What the whole process spent until then.
+    pub(super) cpu: Duration,
 }
 
 impl Network {
     /// Starts nodes that all know the first one's address only.
     pub(super) async fn form(count: usize) -> anyhow::Result<(Self, Formed)> {
-        let begun = Instant::now();
+        let (begun, cpu) = (Instant::now(), cpu_time());
         let first = start(0, None).await?;
         let seed = first.listen().first().cloned().context("the first node does not listen")?;
         let mut network = Self { nodes: vec![first], seed };
         for number in 1..count {
             network.nodes.push(start(number, Some(&network.seed)).await?);
         }
-        let (mut few, deadline) = (None, begun + FORMED_MAX);
-        loop {
-            sleep(LOOK).await;
-            let counts = network.counts().await?;
-            let target = Config::default().outbound;
-            // Who is connected to everybody can dial nobody.
-            let have = |wanted| counts.iter().filter(|has| has.outbound >= wanted || has.total() >= count - 1).count();
-            let after = begun.elapsed();
-            if have(FEW) == count {
-                few.get_or_insert(after);
-            }
-            let so_far = format!(
-                "{} of {count} nodes have {FEW} outbound peers, {} have {target}, after {:.1} s",
-                have(FEW),
-                have(target),
-                after.as_secs_f64()
-            );
-            if let (Some(few), true) = (few, have(target) == count) {
-                eprintln!("{so_far}");
-                return Ok((network, Formed { few, all: after }));
-            }
-            ensure!(Instant::now() < deadline, "no network: {so_far}: {counts:?}");
+        // One after the other, the first would be looked at when it has nobody yet.
+        let mut looking = JoinSet::new();
+        for node in &network.nodes {
+            looking.spawn(fills(node.clone(), count, begun));
         }
+        let (mut few, mut all, mut missing) = (Duration::ZERO, Duration::ZERO, Vec::new());
+        for filled in looking.join_all().await {
+            match filled? {
+                Ok(filled) => (few, all) = (few.max(filled.few), all.max(filled.all)),
+                Err(counts) => missing.push(counts),
+            }
+        }
+        let cpu = cpu_time() - cpu;
+        let seconds = begun.elapsed().as_secs_f64();
+        ensure!(missing.is_empty(), "no network after {seconds:.1} s, {cpu:.1?} of CPU: {missing:?}");
+        Ok((network, Formed { few, all, cpu }))
     }
 
     /// Waits until nobody is busy with how the network came to be.
@@ -95,14 +90,6 @@ impl Network {
         }
         ending.join_all().await;
     }
-
-    async fn counts(&self) -> anyhow::Result<Vec<PeerCounts>> {
-        let mut counts = Vec::new();
-        for node in &self.nodes {
-            counts.push(node.status().await?.peers);
-        }
-        Ok(counts)
-    }
 }
 
 async fn start(number: usize, seed: Option<&Multiaddr>) -> anyhow::Result<Handle> {
@@ -113,6 +100,32 @@ async fn start(number: usize, seed: Option<&Multiaddr>) -> anyhow::Result<Handle
         ..Config::default()
     };
     Node::start(config).await.with_context(|| format!("node {number} does not start"))
+}
+
+/// When a node had its outbound peers.
+#[derive(Clone, Copy, Debug)]
+struct Filled {
+    few: Duration,
+    all: Duration,
+}
+
+/// Looks at a node until it has as many outbound peers as it wants, or for long enough.
+async fn fills(node: Handle, nodes: usize, begun: Instant) -> anyhow::Result<Result<Filled, PeerCounts>> {
+    let mut few = None;
+    loop {
+        let counts = node.status().await?.peers;
+        let after = begun.elapsed();
+        // Who is connected to everybody can dial nobody.
+        let has = |wanted| counts.outbound >= wanted || counts.total() >= nodes - 1;
+        if has(FEW) {
+            few.get_or_insert(after);
+        }
+        match few {
+            Some(few) if has(counts.outbound_target) => return Ok(Ok(Filled { few, all: after })),
+            _ if after >= FORMED_MAX => return Ok(Err(counts)),
+            _ => sleep(LOOK).await,
+        }
+    }
 }
 
 async fn fill(node: &Handle) -> anyhow::Result<()> {
