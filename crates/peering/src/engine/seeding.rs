@@ -33,8 +33,19 @@ pub(super) struct Seeding {
 #[derive(Clone, Copy, Debug)]
 struct Source {
     since: Timestamp,
-    is_used: bool,
+    turn: Turn,
     jitter: f64,
+}
+
+/// How far a source has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Not used yet.
+    First,
+    /// Not used since the operator gave it something: for that, few peers need not be left.
+    Given,
+    /// Used.
+    Again,
 }
 
 impl Seeding {
@@ -50,13 +61,13 @@ impl Seeding {
         }
     }
 
-    /// A source has been given something that it did not have: it is as new.
+    /// A source has been given something that it did not have: it is as new, also for who misses only some peers.
     pub(super) fn has_been_given(&mut self, stage: SeedStage, now: Timestamp) {
         let is_meant = |known: &SeedStage| *known == stage;
         let lacking = STAGES.iter().zip(&mut self.lacking).filter(|(known, _)| is_meant(known));
         lacking.for_each(|(_, lacking)| *lacking = false);
         let sources = STAGES.iter().zip(self.sources.iter_mut().flatten()).filter(|(known, _)| is_meant(known));
-        sources.for_each(|(_, source)| (source.since, source.is_used) = (now, false));
+        sources.for_each(|(_, source)| (source.since, source.turn) = (now, Turn::Given));
     }
 
     /// When a source is due next.
@@ -79,12 +90,12 @@ impl Seeding {
         if shortage == Shortage::None {
             return Vec::new();
         }
-        let mut fresh = |is_used| Source { since: now, is_used, jitter: rng.random_range(0.75..1.25) };
-        let mut sources = self.sources.unwrap_or_else(|| [fresh(false), fresh(false), fresh(false)]);
+        let mut fresh = |turn| Source { since: now, turn, jitter: rng.random_range(0.75..1.25) };
+        let mut sources = self.sources.unwrap_or_else(|| [fresh(Turn::First), fresh(Turn::First), fresh(Turn::First)]);
         let mut stages = Vec::new();
         for (stage, source) in STAGES.into_iter().zip(&mut sources) {
             if self.due_at(stage, source, shortage, config) <= now {
-                *source = fresh(true);
+                *source = fresh(Turn::Again);
                 stages.push(stage);
             }
         }
@@ -93,13 +104,13 @@ impl Seeding {
     }
 
     fn due_at(&self, stage: SeedStage, source: &Source, shortage: Shortage, config: &Config) -> Timestamp {
-        let wait = match (shortage, source.is_used) {
-            (Shortage::Few, false) => {
+        let wait = match (shortage, source.turn) {
+            (Shortage::Few, Turn::First) | (_, Turn::Given) => {
                 let delays = self.sources_before(stage, config.bootstrap).saturating_add(u32::from(!self.is_hasty));
                 config.seed_stage_delay.saturating_mul(delays)
             }
-            (Shortage::Few, true) => config.reseed_soon,
-            (Shortage::Some | Shortage::None, _) => config.reseed_interval,
+            (Shortage::Few, Turn::Again) => config.reseed_soon,
+            (Shortage::Some | Shortage::None, Turn::First | Turn::Again) => config.reseed_interval,
         };
         source.since.after(jittered(wait, source.jitter))
     }

@@ -89,6 +89,24 @@ fn a_source_that_is_given_something_is_used_as_at_the_start_and_waited_for() {
 }
 
 #[test]
+fn a_source_that_is_given_something_is_used_soon_while_any_peer_is_missing() {
+    let (mut seeding, mut rng) = (Seeding::default(), Seed::from_number(1).rng());
+    let config = Config::default();
+    let mut due = |seeding: &mut Seeding, shortage, secs| {
+        seeding.due(shortage, &config, &mut rng, T.after(Duration::from_secs(secs)))
+    };
+    seeding.exhausted();
+    assert_eq!(due(&mut seeding, Shortage::Few, 0), [SeedStage::Dns]);
+    assert_eq!(due(&mut seeding, Shortage::Few, 40), [SeedStage::List, SeedStage::Fixed]);
+    seeding.has_been_given(SeedStage::List, T.after(Duration::from_secs(60)));
+    assert_eq!(seeding.next(Shortage::None, &config), None);
+    assert_eq!(due(&mut seeding, Shortage::None, 80), []);
+    assert!(seeding.next(Shortage::Some, &config).is_some_and(|at| at <= T.after(Duration::from_secs(80))));
+    assert_eq!(due(&mut seeding, Shortage::Some, 80), [SeedStage::List]);
+    assert_eq!(due(&mut seeding, Shortage::Some, 2 * 3_600), [], "after that it waits for hours as the others do");
+}
+
+#[test]
 fn what_is_given_before_anything_was_looked_for_changes_nothing() {
     let mut seeding = Seeding::default();
     seeding.lacks(SeedStage::Dns);
