@@ -20,7 +20,7 @@ use crate::{
 /// How long a list may be, in bytes. 64 KiB: a guess, 256 bytes for each address that is taken.
 ///
 /// # Security
-/// Whoever answers for the URL makes the node hold no more: lines that are no addresses are counted, and one of them is kept.
+/// Whoever answers for the URL makes the node hold no more: lines that are no addresses are counted, and of one of them the beginning is kept.
 const BODY_BYTES_MAX: u64 = 64 * 1_024;
 /// How long fetching it may take, with name, connection and redirections. 30 s: a guess.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(30);
@@ -54,11 +54,11 @@ struct BadLine {
     line: usize,
     /// How it begins.
     text: String,
-    /// Why it is no address.
+    /// Why it is no address, cut as the line is.
     reason: String,
 }
 
-/// How many characters of a bad line are kept: the server chooses them.
+/// How many characters of a bad line are kept, and of the reason, which repeats them: the server chooses them.
 const BAD_TEXT_MAX: usize = 80;
 
 /// How a list is fetched.
@@ -128,12 +128,15 @@ fn read(text: &str) -> (Found, Bad) {
             Ok(_) => break,
             Err(reason) => {
                 bad.count = bad.count.saturating_add(1);
-                let text = || text.chars().take(BAD_TEXT_MAX).collect();
-                bad.first.get_or_insert_with(|| BadLine { line, text: text(), reason });
+                bad.first.get_or_insert_with(|| BadLine { line, text: beginning(text), reason: beginning(&reason) });
             }
         }
     }
     (found, bad)
+}
+
+fn beginning(text: &str) -> String {
+    text.chars().take(BAD_TEXT_MAX).collect()
 }
 
 #[cfg(test)]

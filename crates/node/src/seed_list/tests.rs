@@ -75,13 +75,15 @@ async fn fault_a_list_without_end_fills_neither_memory_nor_book() {
 
 #[test]
 fn fault_of_lines_that_are_no_addresses_the_first_one_is_kept_and_how_it_begins() {
-    let line = |length| format!("{}\n", "<".repeat(length));
     for length in [BAD_TEXT_MAX - 1, BAD_TEXT_MAX, BAD_TEXT_MAX + 1] {
-        let (found, bad) = read(&line(length).repeat(500));
+        let (found, bad) = read(&format!("{}\n", "<".repeat(length)).repeat(500));
         assert_eq!((found.len(), bad.count), (0, 500));
         let first = bad.first.unwrap();
         assert_eq!((first.line, first.text.len()), (1, length.min(BAD_TEXT_MAX)));
     }
+    // The reason repeats what the line says.
+    let first = read(&format!("/{}", "a".repeat(10 * BAD_TEXT_MAX))).1.first.unwrap();
+    assert_eq!([&first.text, &first.reason].map(String::len), [BAD_TEXT_MAX; 2]);
 }
 
 #[tokio::test]
