@@ -283,6 +283,27 @@ impl Runtime {
         }
     }
 
+    /// A source has other seeds than before, or none: what the old ones would still bring is not wanted any more.
+    pub(crate) fn source_has_changed(&mut self, stage: SeedStage) {
+        let Config { dns_seeds, seed_list, fixed_seeds, .. } = &self.config;
+        let is_empty = match stage {
+            SeedStage::Dns => {
+                self.searches.by_name = JoinSet::new();
+                dns_seeds.is_empty()
+            }
+            SeedStage::List => {
+                self.searches.by_list = JoinSet::new();
+                seed_list.is_none()
+            }
+            SeedStage::Fixed => fixed_seeds.is_empty(),
+        };
+        if is_empty {
+            self.swarm.behaviour_mut().seeds_lacking(stage);
+        } else {
+            self.swarm.behaviour_mut().seeds_given(stage);
+        }
+    }
+
     fn seeds_found(&mut self, found: Found) {
         if !found.is_empty() {
             let added = self.swarm.behaviour_mut().seeds_found(found);

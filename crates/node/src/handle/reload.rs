@@ -100,15 +100,15 @@ impl Runtime {
             }
             self.config.seed_addrs = new.seed_addrs;
         }
-        let given = [
+        let sources = [
             (SeedStage::Dns, self.config.dns_seeds != new.dns_seeds || self.config.dns_server != new.dns_server),
             (SeedStage::List, self.config.seed_list != new.seed_list),
             (SeedStage::Fixed, self.config.fixed_seeds != new.fixed_seeds),
         ];
         (self.config.dns_seeds, self.config.dns_server) = (new.dns_seeds, new.dns_server);
         (self.config.seed_list, self.config.fixed_seeds) = (new.seed_list, new.fixed_seeds);
-        for (stage, _) in given.into_iter().filter(|(_, is_other)| *is_other) {
-            self.swarm.behaviour_mut().seeds_given(stage);
+        for (stage, _) in sources.into_iter().filter(|(_, is_other)| *is_other) {
+            self.source_has_changed(stage);
         }
         self.has_changed();
         Ok(report)

@@ -7,13 +7,13 @@ use std::{
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
 };
 
 use ureq::tls::Certificate;
 
 use super::*;
-use crate::{Config, Node, WaitFor};
+use crate::{Config, Handle, Node, WaitFor};
 
 /// A server on loopback that says the same to everybody, for as long as the test's runtime lives.
 async fn serve(head: &str, body: &str) -> SeedUrl {
@@ -158,7 +158,12 @@ fn config(listen: &str) -> Config {
     config
 }
 
-async fn joins(newcomer: Config, others: Vec<crate::Handle>) {
+async fn connects(node: &Handle, peers: usize) -> bool {
+    let wanted = WaitFor { peers: Some(peers), ..WaitFor::default() };
+    node.wait(&wanted, Duration::from_secs(30)).await.unwrap().held
+}
+
+async fn joins(newcomer: Config, others: Vec<Handle>) {
     let newcomer = Node::start(newcomer).await.unwrap();
     let wanted = WaitFor { peers: Some(others.len()), ..WaitFor::default() };
     let waited = newcomer.wait(&wanted, Duration::from_secs(30)).await.unwrap();
@@ -190,20 +195,54 @@ async fn a_node_whose_other_seeds_are_dead_tries_the_fixed_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_url_that_is_named_while_the_node_runs_is_used_at_once() {
+async fn a_url_that_is_named_while_the_node_runs_is_used_though_every_source_has_been_looked_at() {
     let first = Node::start(config("/ip4/127.0.87.1/tcp/0")).await.unwrap();
     let second = Node::start(config("/ip4/127.0.88.1/tcp/0")).await.unwrap();
     let before = Config { fixed_seeds: first.listen().to_vec(), ..config("/ip4/127.0.89.1/tcp/0") };
     let newcomer = Node::start(before.clone()).await.unwrap();
-    let connected = async |peers| {
-        let wanted = WaitFor { peers: Some(peers), ..WaitFor::default() };
-        newcomer.wait(&wanted, Duration::from_secs(30)).await.unwrap().held
-    };
-    assert!(connected(1).await, "the fixed seeds come last: every source has been looked at");
+    assert!(connects(&newcomer, 1).await, "the fixed seeds come last: every source has been looked at");
     let list = serve("200 OK", &second.listen()[0].to_string()).await;
     newcomer.reload(Config { seed_list: Some(list), ..before }).await.unwrap();
-    assert!(connected(2).await);
+    assert!(connects(&newcomer, 2).await);
     for node in [first, second, newcomer] {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_a_url_that_does_not_answer_does_not_hold_up_the_one_that_is_named_instead() {
+    let peer = Node::start(config("/ip4/127.0.90.1/tcp/0")).await.unwrap();
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let before = Config {
+        seed_list: Some(format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap()),
+        ..config("/ip4/127.0.91.1/tcp/0")
+    };
+    let newcomer = Node::start(before.clone()).await.unwrap();
+    let _asked = silent.accept().await.unwrap();
+    let list = serve("200 OK", &peer.listen()[0].to_string()).await;
+    newcomer.reload(Config { seed_list: Some(list), ..before }).await.unwrap();
+    assert!(connects(&newcomer, 1).await);
+    for node in [peer, newcomer] {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_does_not_wait_for_names_that_have_been_taken_away() {
+    let peer = Node::start(config("/ip4/127.0.92.1/tcp/0")).await.unwrap();
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut before = Config {
+        dns_seeds: vec!["seed.example.org:7".parse().unwrap()],
+        dns_server: Some(silent.local_addr().unwrap()),
+        ..config("/ip4/127.0.93.1/tcp/0")
+    };
+    before.peering.seed_stage_delay = Duration::from_secs(3_600);
+    let newcomer = Node::start(before.clone()).await.unwrap();
+    silent.recv_from(&mut [0; 1_024]).await.unwrap();
+    let list = serve("200 OK", &peer.listen()[0].to_string()).await;
+    newcomer.reload(Config { dns_seeds: Vec::new(), seed_list: Some(list), ..before }).await.unwrap();
+    assert!(connects(&newcomer, 1).await);
+    for node in [peer, newcomer] {
         node.shutdown().await;
     }
 }
