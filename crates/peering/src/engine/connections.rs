@@ -103,12 +103,13 @@ impl<C: Copy + Ord> Engine<C> {
         self.dialling.look_soon(&self.valid.config, now);
     }
 
-    /// Of two connections to a peer one is left: who made it decides about the slot, and such a slot must be there.
+    /// Of two connections to a peer one is left: who made it decides about the slot. Where there is no such slot, an inbound peer
+    /// stays one, and an outbound one has to go.
     fn left_with(&mut self, peer: PeerId, origin: &Origin, now: Timestamp) {
         let Some(known) = self.peers.get(&peer) else { return };
         let class = match (known.state, class_of(origin)) {
-            (State::Held(SlotClass::Inbound), SlotClass::Outbound) => {
-                self.has_outbound_room().then_some(SlotClass::Outbound)
+            (State::Held(SlotClass::Inbound), SlotClass::Outbound) if self.has_outbound_room() => {
+                Some(SlotClass::Outbound)
             }
             (State::Held(SlotClass::Outbound), SlotClass::Inbound) => {
                 let hello = known.hello.clone().unwrap_or_default();
