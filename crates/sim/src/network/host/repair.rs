@@ -40,7 +40,7 @@ impl Host {
         }
     }
 
-    /// Whether it keeps every honest node that is not gone for ever.
+    /// Whether it is connected with every honest node that is not gone for ever.
     pub(super) fn has_all_that_are_left(&self, internet: &Internet) -> bool {
         let honest = |peer: &PeerId| internet.is_honest(peer) && internet.is_living(peer);
         self.kept().filter(honest).count() + 1 >= internet.honest_left()
@@ -51,6 +51,6 @@ impl Host {
     }
 
     fn kept(&self) -> impl Iterator<Item = PeerId> + '_ {
-        [SlotClass::Outbound, SlotClass::Inbound].into_iter().flat_map(|class| self.held(class))
+        [SlotClass::Outbound, SlotClass::Inbound, SlotClass::Quiet].into_iter().flat_map(|class| self.held(class))
     }
 }
