@@ -317,7 +317,7 @@ impl<C: Copy + Ord> Engine<C> {
         }
         let manual = self
             .dialling
-            .manual_waiting(|named| is_connected(&self.peers, &self.dialled_at, named))
+            .manual_waiting(|named| is_connected(&self.peers, &self.dialled_at, &named.endpoint, named.peer))
             .map(|(at, _)| at)
             .min();
         let late = self.dialling.next_overdue(self.valid.config.dial_patience);
@@ -426,7 +426,7 @@ impl<C: Copy + Ord> Engine<C> {
         purpose: Purpose,
         now: Timestamp,
     ) -> Option<DialOutcome> {
-        let is_there = peer.map_or_else(|| self.dialled_at.holds(endpoint), |peer| self.peers.contains_key(&peer));
+        let is_there = is_connected(&self.peers, &self.dialled_at, endpoint, peer);
         if is_there || peer == Some(self.local) || self.listen.contains(endpoint) {
             return Some(DialOutcome::Connected);
         }
@@ -460,7 +460,12 @@ fn add(list: &mut Vec<Named>, named: Named, max: usize) -> bool {
     true
 }
 
-/// Whether a named peer is connected, or, if nobody said who that is, whoever was dialled there.
-fn is_connected<C>(peers: &BTreeMap<PeerId, Peer<C>>, dialled_at: &Counted<Endpoint>, named: &Named) -> bool {
-    named.peer.map_or_else(|| dialled_at.holds(&named.endpoint), |peer| peers.contains_key(&peer))
+/// Whether a peer is connected, or, if nobody said who it is, whoever was dialled there.
+fn is_connected<C>(
+    peers: &BTreeMap<PeerId, Peer<C>>,
+    dialled_at: &Counted<Endpoint>,
+    endpoint: &Endpoint,
+    peer: Option<PeerId>,
+) -> bool {
+    peer.map_or_else(|| dialled_at.holds(endpoint), |peer| peers.contains_key(&peer))
 }

@@ -46,7 +46,9 @@ impl<C: Copy + Ord> Engine<C> {
         if self.stopping {
             return;
         }
-        let waiting = self.dialling.manual_waiting(|named| is_connected(&self.peers, &self.dialled_at, named));
+        let waiting = self
+            .dialling
+            .manual_waiting(|named| is_connected(&self.peers, &self.dialled_at, &named.endpoint, named.peer));
         let due: Vec<_> = waiting.filter(|(at, _)| *at <= now).map(|(_, named)| named.clone()).collect();
         for named in due {
             let endpoint = named.endpoint.clone();

@@ -52,7 +52,7 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         let seed = self.dialling.next_seed(
-            |named| is_connected(&self.peers, &self.dialled_at, named),
+            |named| is_connected(&self.peers, &self.dialled_at, &named.endpoint, named.peer),
             patience,
             &mut self.rng,
             now,

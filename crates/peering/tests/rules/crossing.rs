@@ -19,8 +19,7 @@ fn fault_connections_that_cross_give_nobody_a_slot_beyond_the_limit() {
     for (inbound_max, is_kept) in [(1, true), (0, false)] {
         let with = || {
             let config = Config { inbound_max, inbound_eviction: false, ..Config::default() };
-            let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
-            Engine::new(valid, local, Seed::from_number(1))
+            engine_with(config, local)
         };
         // It came while it was dialled, and answers the hello.
         let mut crossed = with();
@@ -45,8 +44,7 @@ fn fault_who_comes_while_it_is_dialled_gets_no_outbound_slot_beyond_the_limit() 
     let (other, local) = ordered();
     for outbound_target in [1, 2] {
         let config = Config { outbound_target, ..Config::default() };
-        let mut engine =
-            Engine::new(config.validate(NetworkId::new("test").unwrap(), "test").unwrap(), local, Seed::from_number(1));
+        let mut engine = engine_with(config, local);
         engine.connection_established(1, peer(9), Origin::Dialled(at(9)), T);
         engine.hello_answered(peer(9), hello(&[]), T);
         // It has an inbound slot, answers the dial, and ends the connection by which it came.
@@ -62,8 +60,7 @@ fn fault_who_comes_while_it_is_dialled_gets_no_outbound_slot_beyond_the_limit() 
 fn fault_who_is_turned_away_when_connections_cross_was_found_and_has_our_goodbye_first() {
     let (other, local) = ordered();
     let config = Config { inbound_max: 0, ..Config::default() };
-    let mut engine =
-        Engine::new(config.validate(NetworkId::new("test").unwrap(), "test").unwrap(), local, Seed::from_number(1));
+    let mut engine = engine_with(config, local);
     engine.connection_established(1, other, Origin::Accepted(at(9)), T);
     engine.connection_established(2, other, Origin::Dialled(at(2)), T);
     engine.hello_answered(other, hello(&[]), T);

@@ -24,7 +24,10 @@ fn at(number: u8) -> Endpoint {
 }
 
 fn engine(local: PeerId) -> Engine<u32> {
-    let config = Config { dials_per_ip_per_hour: 100, ..Config::default() };
+    engine_with(Config { dials_per_ip_per_hour: 100, ..Config::default() }, local)
+}
+
+fn engine_with(config: Config, local: PeerId) -> Engine<u32> {
     let valid = config.validate(NetworkId::new("test").unwrap(), "test").unwrap();
     Engine::new(valid, local, Seed::from_number(1))
 }
