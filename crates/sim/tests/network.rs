@@ -123,6 +123,19 @@ fn who_is_connected_with_all_that_are_left_lacks_nobody() {
 }
 
 #[test]
+fn who_is_connected_with_all_others_has_grown_whoever_dialled() {
+    let few = printed(24, "[network.restart]\nwatch_ms = 1_000\n");
+    assert_eq!(few["grown"], 1.0, "{few:?}");
+    assert!(few["grown_outbound"] < 23.0, "{few:?}");
+    let early = run(
+        &format!("{}[network.restart]\nwatch_ms = 1_000\n", QUIET.replace("grow_ms = 30_000", "grow_ms = 5_000")),
+        1,
+        false,
+    );
+    assert!(early.figures.printed()["grown"] < 1.0, "half of them have not joined");
+}
+
+#[test]
 fn nodes_that_go_and_come_back_find_peers_and_the_others_hear_everything() {
     let churn = "[network.restart]\nwatch_ms = 90_000\n[network.churn]\nshare = 0.2\nfor_ms = 60_000\n\
         [network.load]\nmessages = 3\nat_ms = [30_000, 80_000]\n";

@@ -15,7 +15,7 @@ use super::{
     Attack, Churn, Host, Internet, NetworkNode, Observers, Place, Signal,
     bot::{Bot, Gang},
     host::Kept,
-    measures::{count_books, count_items, count_repair, count_victims, honest_tried, overlay},
+    measures::{count_books, count_growth, count_items, count_repair, count_victims, honest_tried, overlay},
     observers::count_known,
 };
 use crate::{Fault, Figures, Links, Overlay, START, TraceHash, TraceLines, Wire, World, gossip::the_topic};
@@ -113,7 +113,7 @@ impl Experiment {
         world.set_lines(self.lines.clone());
         self.join(&mut world);
         world.run_until(START.after(self.grow));
-        self.measure_growth(&world, &mut figures);
+        count_growth(&world, self.residents(), &mut figures);
 
         let attacked = self.attack.as_ref().map_or(0, |attack| attack.victims) as usize;
         let tried: Vec<BTreeSet<Endpoint>> = self.tried(&world).into_iter().take(attacked).collect();
@@ -191,21 +191,6 @@ impl Experiment {
     fn tried(&self, world: &World<NetworkNode>) -> Vec<BTreeSet<Endpoint>> {
         let hosts = world.nodes().iter().filter_map(NetworkNode::host);
         hosts.map(|host| honest_tried(host, world.tally(), world.now())).collect()
-    }
-
-    fn measure_growth(&self, world: &World<NetworkNode>, figures: &mut Figures) {
-        let residents = self.residents();
-        let hosts = world.nodes().iter().take(residents as usize).filter_map(NetworkNode::host);
-        let is_full = |host: &&Host| {
-            let target = host.parts().peering.settings().outbound_target.min(residents as usize - 1);
-            host.outbound().count() >= target
-        };
-        let full = hosts.clone().filter(is_full).count();
-        figures.share("grown", full as u64, u64::from(residents));
-        figures.mean(
-            "grown_outbound",
-            hosts.map(|host| host.outbound().count() as f64).sum::<f64>() / f64::from(residents),
-        );
     }
 
     /// Those that are there from the beginning: the others only look on.

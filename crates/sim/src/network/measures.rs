@@ -41,6 +41,20 @@ pub(super) fn count_books(world: &World<NetworkNode>, before: &[BTreeSet<Endpoin
     figures.most("attacker_book_most", f64::from(book_most));
 }
 
+/// How many of the first nodes have dialled as many peers as they want, or are connected with all the others.
+pub(super) fn count_growth(world: &World<NetworkNode>, residents: u32, figures: &mut Figures) {
+    let others = residents as usize - 1;
+    let (mut grown, mut outbound_sum) = (0, 0);
+    for host in world.nodes().iter().take(residents as usize).filter_map(NetworkNode::host) {
+        let outbound = host.outbound().count();
+        let target = host.parts().peering.settings().outbound_target.min(others);
+        grown += u64::from(outbound >= target || host.honest_peers(world.tally()) >= others);
+        outbound_sum += outbound;
+    }
+    figures.share("grown", grown, u64::from(residents));
+    figures.mean("grown_outbound", outbound_sum as f64 / f64::from(residents));
+}
+
 /// What became of those that had to start again.
 pub(super) fn count_victims(world: &World<NetworkNode>, victims: &[u32], watched: Duration, figures: &mut Figures) {
     let internet = world.tally();

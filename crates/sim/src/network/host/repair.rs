@@ -42,8 +42,12 @@ impl Host {
 
     /// Whether it is connected with every honest node that is not gone for ever.
     pub(super) fn has_all_that_are_left(&self, internet: &Internet) -> bool {
-        let honest = |peer: &PeerId| internet.is_honest(peer) && internet.is_living(peer);
-        self.kept().filter(honest).count() + 1 >= internet.honest_left()
+        self.honest_peers(internet) + 1 >= internet.honest_left()
+    }
+
+    /// With how many honest nodes that are not gone for ever it is connected.
+    pub(in crate::network) fn honest_peers(&self, internet: &Internet) -> usize {
+        self.kept().filter(|peer| internet.is_honest(peer) && internet.is_living(peer)).count()
     }
 
     fn living(&self, internet: &Internet) -> usize {
