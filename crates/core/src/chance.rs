@@ -41,9 +41,7 @@ impl Seed {
 
     /// A hash of bytes that nobody can predict who does not know the seed.
     pub fn keyed_hash(&self, bytes: &[u8]) -> u64 {
-        let mut hasher = self.hasher();
-        hasher.write(bytes);
-        hasher.finish()
+        self.hasher().hash(bytes)
     }
 
     fn hash(&self, part: &str, number: u64) -> u64 {
@@ -56,7 +54,7 @@ impl Seed {
 
     fn hasher(&self) -> SipHasher13 {
         let mut key = [0; 16];
-        key.iter_mut().zip(self.0).for_each(|(key, byte)| *key = byte);
+        key.copy_from_slice(&self.0[..16]);
         SipHasher13::new_with_key(&key)
     }
 }

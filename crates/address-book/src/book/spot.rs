@@ -50,40 +50,29 @@ impl Spot {
     }
 
     /// Bytes that no other endpoint has, handed to `work`.
+    #[inline]
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> T) -> T {
-        let mut bytes = [0; 20];
-        let mut fill = |ip: &[u8], port: u16, transport: Transport| {
-            let kind = [ip.len() as u8, transport as u8];
-            let parts = kind.iter().chain(&port.to_le_bytes()).chain(ip).copied().collect::<ShortBytes>();
-            bytes = parts.0;
-            parts.1
-        };
         match self {
             Self::V4 { ip, port, transport } => {
-                let len = fill(ip, *port, *transport);
-                work(bytes.get(..len).unwrap_or_default())
+                let mut bytes = [0; 8];
+                bytes[..4].copy_from_slice(&head(ip.len(), *port, *transport));
+                bytes[4..].copy_from_slice(ip);
+                work(&bytes)
             }
             Self::V6 { ip, port, transport } => {
-                let len = fill(ip, *port, *transport);
-                work(bytes.get(..len).unwrap_or_default())
+                let mut bytes = [0; 20];
+                bytes[..4].copy_from_slice(&head(ip.len(), *port, *transport));
+                bytes[4..].copy_from_slice(ip);
+                work(&bytes)
             }
             Self::Rare(endpoint) => work(endpoint.to_multiaddr().as_ref()),
         }
     }
 }
 
-/// At most 20 bytes, and how many.
-struct ShortBytes([u8; 20], usize);
-
-impl FromIterator<u8> for ShortBytes {
-    fn from_iter<I: IntoIterator<Item = u8>>(bytes: I) -> Self {
-        let mut short = Self([0; 20], 0);
-        for (place, byte) in short.0.iter_mut().zip(bytes) {
-            *place = byte;
-            short.1 += 1;
-        }
-        short
-    }
+const fn head(ip_len: usize, port: u16, transport: Transport) -> [u8; 4] {
+    let [low, high] = port.to_le_bytes();
+    [ip_len as u8, transport as u8, low, high]
 }
 
 /// A moment in whole seconds since 1970, up to the year 2106; 0 stands for never.

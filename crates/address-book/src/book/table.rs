@@ -65,18 +65,20 @@ impl Placement {
 
     /// A number below `limit`; of what it is drawn from only `last` varies in length under one label.
     fn number(&self, label: Label, first: &[u8], last: &[u8], limit: u32) -> u32 {
-        const SHORT_MAX: usize = 32;
+        let mut short = [0; 32];
         let len = 1 + first.len() + last.len();
-        let label = [label as u8];
-        let parts = label.iter().chain(first).chain(last);
-        let hash = if len <= SHORT_MAX {
-            let mut bytes = [0; SHORT_MAX];
-            bytes.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
-            self.secret.keyed_hash(bytes.get(..len).unwrap_or_default())
-        } else {
-            self.secret.keyed_hash(&parts.copied().collect::<Vec<u8>>())
-        };
-        (hash % u64::from(limit)) as u32
+        let mut long = Vec::new();
+        let bytes = short.get_mut(..len).unwrap_or_else(|| {
+            long.resize(len, 0);
+            &mut long
+        });
+        if let Some((start, rest)) = bytes.split_first_mut() {
+            *start = label as u8;
+            let (front, back) = rest.split_at_mut(first.len());
+            front.copy_from_slice(first);
+            back.copy_from_slice(last);
+        }
+        (self.secret.keyed_hash(bytes) % u64::from(limit)) as u32
     }
 }
 
@@ -90,7 +92,7 @@ fn group_bytes(group: NetGroup) -> [u8; 9] {
         NetGroup::Local => (5, 0),
     };
     let mut bytes = [kind; 9];
-    bytes.iter_mut().skip(1).zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    bytes[1..].copy_from_slice(&number.to_le_bytes());
     bytes
 }
 
