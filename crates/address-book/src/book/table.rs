@@ -105,22 +105,28 @@ impl Place {
 /// Buckets of positions, each held by at most one entry; an entry holds at most one position of a bucket.
 ///
 /// While a bucket has a free position nobody gives way: networks whose addresses are all of one group, as on one site, have one
-/// bucket only. In a full one the secret says who is challenged, always the same for the same endpoint. Takes memory for what
-/// is there: four bytes a place.
+/// bucket only. In a full one the secret says who is challenged, always the same for the same endpoint.
+///
+/// Each bucket that is not empty has a row, all in one array, so that a draw looks at two places of memory only. Rows are as wide
+/// as the fullest bucket needs: four bytes a place.
 #[derive(Clone, Debug)]
 pub(crate) struct Buckets {
-    buckets: Vec<Bucket>,
-    occupied: Vec<u32>,
+    /// The row of each bucket.
+    rows: Vec<u32>,
+    /// The bucket of each row.
+    buckets: Vec<u32>,
+    /// How many places of each row are held: the first ones.
+    lens: Vec<u16>,
+    places: Vec<Held>,
+    width: usize,
     bucket_size: u32,
     len: usize,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Bucket {
-    held: Vec<Held>,
-    /// Where it stands among the occupied ones.
-    at: u32,
-}
+/// The row of an empty bucket.
+const NO_ROW: u32 = u32::MAX;
+/// How wide rows are at first. 4: a guess, for the many small books of a simulation.
+const WIDTH_FIRST: usize = 4;
 
 /// A position, in the upper eight bits, and the entry that holds it.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +134,8 @@ struct Held(u32);
 
 impl Held {
     const POSITION_SHIFT: u32 = 24;
+    /// What fills up a row.
+    const NOBODY: Self = Self(u32::MAX);
 
     const fn new(position: u32, entry: u32) -> Self {
         Self(position << Self::POSITION_SHIFT | entry)
@@ -145,64 +153,59 @@ impl Held {
 }
 
 impl Buckets {
-    pub(crate) const fn new(bucket_size: u32) -> Self {
-        Self { buckets: Vec::new(), occupied: Vec::new(), bucket_size, len: 0 }
+    pub(crate) fn new(bucket_size: u32) -> Self {
+        Self {
+            rows: Vec::new(),
+            buckets: Vec::new(),
+            lens: Vec::new(),
+            places: Vec::new(),
+            width: WIDTH_FIRST.min(bucket_size as usize),
+            bucket_size,
+            len: 0,
+        }
     }
 
     /// Who must give way for an entry with this place; `None` while the bucket has a free position.
     pub(crate) fn rival(&self, place: Place) -> Option<u32> {
-        let bucket = self.buckets.get(place.bucket as usize)?;
-        if bucket.held.len() < self.bucket_size as usize {
+        let held = self.held(place.bucket);
+        if held.len() < self.bucket_size as usize {
             return None;
         }
-        bucket.held.iter().find(|held| held.position() == place.position).map(|held| held.entry())
+        held.iter().find(|held| held.position() == place.position).map(|held| held.entry())
     }
 
     /// Whether an entry holds a position in the bucket of this place.
     pub(crate) fn holds(&self, place: Place, entry: u32) -> bool {
-        let bucket = self.buckets.get(place.bucket as usize);
-        bucket.is_some_and(|bucket| bucket.held.iter().any(|held| held.entry() == entry))
+        self.held(place.bucket).iter().any(|held| held.entry() == entry)
     }
 
     /// Gives the position of this place, or the next free one.
     pub(crate) fn put(&mut self, place: Place, entry: u32) {
         assert!(self.rival(place).is_none(), "a position is vacated before it is given");
-        let index = place.bucket as usize;
-        if self.buckets.len() <= index {
-            self.buckets.resize_with(index + 1, Bucket::default);
+        let Some(position) = self.free_position(place) else { return };
+        let row = self.row_for(place.bucket);
+        if self.lens.get(row).is_some_and(|len| usize::from(*len) == self.width) {
+            self.widen();
         }
-        let Some(bucket) = self.buckets.get_mut(index) else { return };
-        let mut taken = [false; 256];
-        for held in &bucket.held {
-            if let Some(taken) = taken.get_mut(held.position() as usize) {
-                *taken = true;
-            }
+        let Some(len) = self.lens.get_mut(row) else { return };
+        if let Some(next) = self.places.get_mut(row * self.width + usize::from(*len)) {
+            *next = Held::new(position, entry);
         }
-        let mut from_place = (place.position..self.bucket_size).chain(0..place.position);
-        let Some(position) = from_place.find(|position| taken.get(*position as usize) == Some(&false)) else { return };
-        if bucket.held.is_empty() {
-            bucket.at = self.occupied.len() as u32;
-            self.occupied.push(place.bucket);
-        }
-        bucket.held.push(Held::new(position, entry));
+        *len += 1;
         self.len += 1;
     }
 
     /// Takes its position in the bucket of this place from an entry.
     pub(crate) fn clear(&mut self, place: Place, entry: u32) {
-        let Some(bucket) = self.buckets.get_mut(place.bucket as usize) else { return };
-        let Some(index) = bucket.held.iter().position(|held| held.entry() == entry) else { return };
-        bucket.held.swap_remove(index);
+        let Some(index) = self.held(place.bucket).iter().position(|held| held.entry() == entry) else { return };
+        let row = self.row_for(place.bucket);
+        let Some(len) = self.lens.get_mut(row) else { return };
+        *len -= 1;
         self.len -= 1;
-        if !bucket.held.is_empty() {
-            return;
-        }
-        bucket.held = Vec::new();
-        let at = bucket.at;
-        self.occupied.swap_remove(at as usize);
-        let moved = self.occupied.get(at as usize).copied();
-        if let Some(moved) = moved.and_then(|moved| self.buckets.get_mut(moved as usize)) {
-            moved.at = at;
+        let (first, last) = (row * self.width, usize::from(*len));
+        self.places.copy_within(first + last..=first + last, first + index);
+        if last == 0 {
+            self.remove_row(row, place.bucket);
         }
     }
 
@@ -210,9 +213,74 @@ impl Buckets {
     #[inline]
     pub(crate) fn random(&self, rng: &mut ChaCha8Rng) -> Option<u32> {
         let chance = rng.next_u64();
-        let bucket = *self.occupied.get(below(self.occupied.len(), chance as u32))?;
-        let held = &self.buckets.get(bucket as usize)?.held;
-        held.get(below(held.len(), (chance >> 32) as u32)).map(|held| held.entry())
+        let row = below(self.lens.len(), chance as u32);
+        let index = below(usize::from(*self.lens.get(row)?), (chance >> 32) as u32);
+        self.places.get(row * self.width + index).map(|held| held.entry())
+    }
+
+    /// What is held in a bucket.
+    fn held(&self, bucket: u32) -> &[Held] {
+        let row = self.rows.get(bucket as usize).map_or(usize::MAX, |row| *row as usize);
+        let Some(len) = self.lens.get(row) else { return &[] };
+        let first = row * self.width;
+        self.places.get(first..first + usize::from(*len)).unwrap_or_default()
+    }
+
+    /// The position of this place, or the next one that nobody holds.
+    fn free_position(&self, place: Place) -> Option<u32> {
+        let mut taken = [false; 256];
+        for held in self.held(place.bucket) {
+            if let Some(taken) = taken.get_mut(held.position() as usize) {
+                *taken = true;
+            }
+        }
+        let mut from_place = (place.position..self.bucket_size).chain(0..place.position);
+        from_place.find(|position| taken.get(*position as usize) == Some(&false))
+    }
+
+    /// The row of a bucket, which gets one if it was empty.
+    fn row_for(&mut self, bucket: u32) -> usize {
+        let index = bucket as usize;
+        if self.rows.len() <= index {
+            self.rows.resize(index + 1, NO_ROW);
+        }
+        let Some(row) = self.rows.get_mut(index) else { return usize::MAX };
+        if *row == NO_ROW {
+            *row = self.buckets.len() as u32;
+            self.buckets.push(bucket);
+            self.lens.push(0);
+            // By an eighth: a large table is to take what it needs, not the double.
+            if self.places.len() + self.width > self.places.capacity() {
+                self.places.reserve_exact(self.places.len() / 8 + self.width);
+            }
+            self.places.resize(self.places.len() + self.width, Held::NOBODY);
+        }
+        *row as usize
+    }
+
+    /// Makes rows twice as wide, but no wider than a bucket can be.
+    fn widen(&mut self) {
+        let width = (2 * self.width).min(self.bucket_size as usize);
+        let mut places = Vec::with_capacity(self.lens.len() * width);
+        for row in self.places.chunks_exact(self.width) {
+            places.extend_from_slice(row);
+            places.resize(places.len() + width - self.width, Held::NOBODY);
+        }
+        (self.places, self.width) = (places, width);
+    }
+
+    /// Takes its row from an empty bucket; the last row moves there.
+    fn remove_row(&mut self, row: usize, bucket: u32) {
+        let last = self.places.len() - self.width;
+        self.places.copy_within(last.., row * self.width);
+        self.places.truncate(last);
+        self.lens.swap_remove(row);
+        self.buckets.swap_remove(row);
+        for (bucket, row) in [(Some(bucket), NO_ROW), (self.buckets.get(row).copied(), row as u32)] {
+            if let Some(place) = bucket.and_then(|bucket| self.rows.get_mut(bucket as usize)) {
+                *place = row;
+            }
+        }
     }
 
     /// How many places are held.
@@ -222,8 +290,10 @@ impl Buckets {
 
     /// How many bytes they take.
     pub(crate) fn bytes(&self) -> usize {
-        let held: usize = self.buckets.iter().map(|bucket| bucket.held.capacity() * size_of::<Held>()).sum();
-        held + self.buckets.capacity() * size_of::<Bucket>() + self.occupied.capacity() * size_of::<u32>()
+        let numbers = self.rows.capacity() + self.buckets.capacity();
+        numbers * size_of::<u32>()
+            + self.lens.capacity() * size_of::<u16>()
+            + self.places.capacity() * size_of::<Held>()
     }
 }
 
@@ -234,79 +304,4 @@ const fn below(limit: usize, chance: u32) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use bruit_core::Endpoint;
-
-    use super::*;
-    use crate::Config;
-
-    fn placement(seed: u64) -> Placement {
-        let config = Config { new_buckets_per_source_group: 4, tried_buckets_per_group: 2, ..Config::default() };
-        Placement::new(Seed::from_number(seed), config.validate().unwrap())
-    }
-
-    fn in_new(placement: &Placement, endpoint: &Endpoint, source: NetGroup) -> Place {
-        placement.in_new(&Spot::of(endpoint), endpoint.group(), source)
-    }
-
-    fn in_tried(placement: &Placement, endpoint: &Endpoint) -> Place {
-        placement.in_tried(&Spot::of(endpoint), endpoint.group())
-    }
-
-    fn endpoints(groups: u8, per_group: u8) -> impl Iterator<Item = Endpoint> {
-        (0..groups).flat_map(move |b| (0..per_group).map(move |d| Endpoint::tcp([1, b, 0, d].into(), 1)))
-    }
-
-    #[test]
-    fn a_source_group_reaches_its_share_of_buckets_and_a_group_its_own() {
-        let placement = placement(1);
-        let source = NetGroup::V4(7);
-        let new: BTreeSet<u32> = endpoints(200, 4).map(|e| in_new(&placement, &e, source).bucket).collect();
-        assert_eq!(new.len(), 4);
-        let tried: BTreeSet<u32> = endpoints(1, 200).map(|e| in_tried(&placement, &e).bucket).collect();
-        assert_eq!(tried.len(), 2);
-    }
-
-    #[test]
-    fn one_group_told_by_one_source_is_one_bucket() {
-        let placement = placement(1);
-        let buckets: BTreeSet<u32> =
-            endpoints(1, 200).map(|e| in_new(&placement, &e, NetGroup::V4(7)).bucket).collect();
-        assert_eq!(buckets.len(), 1);
-    }
-
-    #[test]
-    fn places_follow_from_the_secret() {
-        let places = |seed| endpoints(50, 1).map(|e| in_tried(&placement(seed), &e)).collect::<Vec<_>>();
-        assert_eq!(places(1), places(1));
-        assert_ne!(places(1), places(2));
-    }
-
-    #[test]
-    fn a_bucket_emptied_is_not_drawn() {
-        let mut table = Buckets::new(64);
-        let mut rng = Seed::from_number(1).rng();
-        let place = Place { bucket: 3, position: 5 };
-        table.put(place, 7);
-        assert_eq!((table.holds(place, 7), table.len(), table.random(&mut rng)), (true, 1, Some(7)));
-        table.clear(place, 7);
-        assert_eq!((table.holds(place, 7), table.len(), table.random(&mut rng)), (false, 0, None));
-    }
-
-    #[test]
-    fn nobody_gives_way_before_the_bucket_is_full() {
-        let mut table = Buckets::new(3);
-        let place = Place { bucket: 0, position: 2 };
-        for entry in 0..3 {
-            assert_eq!(table.rival(place), None);
-            table.put(place, entry);
-        }
-        assert!(table.bytes() > 0);
-        assert_eq!(table.rival(place), Some(0));
-        assert_eq!(table.rival(Place { position: 0, ..place }), Some(1));
-        table.clear(place, 1);
-        assert_eq!(table.rival(place), None);
-    }
-}
+mod tests;
