@@ -32,7 +32,7 @@ pub use hear::{Heard, HeardRefusal, Hearsay, Source};
 pub use select::{Candidate, Choice, ChoiceExplanation, ChoicePart, ChoiceReason, Wanted, Without};
 pub use share::{SampleOrder, SampleRules, Shareable};
 
-pub(crate) use index::NUMBERS_MAX;
+pub(crate) use entry::NUMBERS_MAX;
 
 use collisions::Collisions;
 use entry::{Entries, Entry, Mark};
@@ -98,7 +98,7 @@ impl AddressBook {
             rng: seed.derive("address book choices", 0).rng(),
             selecting: Some(Box::new(seed.derive("address book selections", 0).rng())),
             entries: Entries::new(seed.derive("address book index", 0)),
-            peers: Peers::new(settings.unlisted_peers_max),
+            peers: Peers::new(settings.unlisted_peers_max, seed.derive("address book peers", 0)),
             new: Buckets::new(settings.bucket_size),
             tried: Buckets::new(settings.bucket_size),
             tried_len: 0,

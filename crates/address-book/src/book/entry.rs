@@ -33,6 +33,9 @@ pub(crate) struct Entry {
 }
 
 const NOBODY: u32 = u32::MAX;
+/// How many numbers there can be. 24 bits: the other eight of a place, in a bucket or the index, hold something else.
+pub(crate) const NUMBERS_MAX: u32 = (1 << NUMBER_BITS) - 1;
+const NUMBER_BITS: u32 = 24;
 
 /// One of an entry's marks.
 #[derive(Clone, Copy)]
@@ -160,7 +163,7 @@ pub(crate) struct NewEntry {
 #[derive(Clone, Debug)]
 pub(crate) struct Entries {
     slab: Slab<Entry>,
-    index: Index,
+    index: Index<NUMBER_BITS>,
     secret: Seed,
     groups: Interned<NetGroup>,
     sources: Interned<NetGroup>,

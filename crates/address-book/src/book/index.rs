@@ -1,19 +1,20 @@
 /// Numbers found by a hash of what they stand for: 4 bytes a place, at most three quarters full.
 ///
-/// It keeps eight bits of each hash beside the number, so that a look-up compares few entries that it does not want.
+/// It keeps the rest of a place's 32 bits, beside the number's `BITS`, for a part of the hash, so that a look-up compares few
+/// that it does not want.
 #[derive(Clone, Debug)]
-pub(crate) struct Index {
+pub(crate) struct Index<const BITS: u32> {
     places: Vec<u32>,
     len: usize,
 }
 
-/// How many numbers there can be. 24 bits: the other eight of a place hold a part of the hash.
-pub(crate) const NUMBERS_MAX: u32 = (1 << NUMBER_BITS) - 1;
-const NUMBER_BITS: u32 = 24;
 const EMPTY: u32 = u32::MAX;
 const PLACES_MIN: usize = 16;
 
-impl Index {
+impl<const BITS: u32> Index<BITS> {
+    /// The number in a place; also one more than the largest.
+    const MASK: u32 = (1 << BITS) - 1;
+
     pub(crate) const fn new() -> Self {
         Self { places: Vec::new(), len: 0 }
     }
@@ -25,8 +26,8 @@ impl Index {
         loop {
             match *self.places.get(at)? {
                 EMPTY => return None,
-                place if place >> NUMBER_BITS == tag(hash) && is_wanted(place & NUMBERS_MAX) => {
-                    return Some(place & NUMBERS_MAX);
+                place if place >> BITS == Self::tag(hash) && is_wanted(place & Self::MASK) => {
+                    return Some(place & Self::MASK);
                 }
                 _ => at = self.next(at),
             }
@@ -35,12 +36,12 @@ impl Index {
 
     /// Adds a number that is not there yet; `hash_of` gives the hash of any number that is.
     pub(crate) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        assert!(number < NUMBERS_MAX, "the settings bound how many numbers there are");
+        assert!(number < Self::MASK, "the settings bound how many numbers there are");
         if (self.len + 1) * 4 > self.places.len() * 3 {
             let size = (self.places.len() * 2).max(PLACES_MIN);
             let old = std::mem::replace(&mut self.places, vec![EMPTY; size]);
             for place in old.into_iter().filter(|place| *place != EMPTY) {
-                self.put(hash_of(place & NUMBERS_MAX), place & NUMBERS_MAX);
+                self.put(hash_of(place & Self::MASK), place & Self::MASK);
             }
         }
         self.put(hash, number);
@@ -53,7 +54,7 @@ impl Index {
         loop {
             match self.places.get(hole).copied() {
                 None | Some(EMPTY) => return,
-                Some(place) if place & NUMBERS_MAX == number => break,
+                Some(place) if place & Self::MASK == number => break,
                 Some(_) => hole = self.next(hole),
             }
         }
@@ -66,7 +67,7 @@ impl Index {
             if place == EMPTY {
                 break;
             }
-            let home = self.home(hash_of(place & NUMBERS_MAX)).unwrap_or(at);
+            let home = self.home(hash_of(place & Self::MASK)).unwrap_or(at);
             let mask = self.places.len() - 1;
             if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
                 self.set(hole, place);
@@ -81,7 +82,7 @@ impl Index {
         while self.places.get(at).is_some_and(|place| *place != EMPTY) {
             at = self.next(at);
         }
-        self.set(at, tag(hash) << NUMBER_BITS | number);
+        self.set(at, Self::tag(hash) << BITS | number);
     }
 
     fn set(&mut self, at: usize, value: u32) {
@@ -104,10 +105,10 @@ impl Index {
     pub(crate) fn bytes(&self) -> usize {
         self.places.capacity() * size_of::<u32>()
     }
-}
 
-const fn tag(hash: u64) -> u32 {
-    (hash >> 56) as u32
+    const fn tag(hash: u64) -> u32 {
+        (hash >> (32 + BITS)) as u32
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_in_is_found_and_what_left_is_not() {
-        let mut index = Index::new();
+        let mut index = Index::<24>::new();
         let mut model = BTreeSet::new();
         let mut state = 1_u64;
         for _ in 0..20_000 {

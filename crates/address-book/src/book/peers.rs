@@ -1,9 +1,12 @@
 use std::collections::BTreeSet;
 
-use bruit_core::{LookupMap, PeerId, Timestamp};
+use bruit_core::{PeerId, Seed, Timestamp};
 
-use super::slab::Slab;
+use super::{index::Index, slab::Slab};
 use crate::{Quality, quality::Parts};
+
+/// How many bits a peer's number has. 28: sixteen times as many peers as there can be entries.
+const PEER_BITS: u32 = 28;
 
 /// What is known of one peer.
 #[derive(Clone, Debug)]
@@ -41,7 +44,8 @@ impl Peer {
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
     slab: Slab<Peer>,
-    by_id: LookupMap<PeerId, u32>,
+    index: Index<PEER_BITS>,
+    secret: Seed,
     idle: BTreeSet<(Timestamp, u32)>,
     idle_max: usize,
     /// How many have an endpoint.
@@ -49,17 +53,22 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    pub(crate) fn new(idle_max: usize) -> Self {
-        Self { slab: Slab::new(), by_id: LookupMap::new(), idle: BTreeSet::new(), idle_max, listed: 0 }
+    pub(crate) fn new(idle_max: usize, secret: Seed) -> Self {
+        Self { slab: Slab::new(), index: Index::new(), secret, idle: BTreeSet::new(), idle_max, listed: 0 }
     }
 
     pub(crate) fn find(&self, id: &PeerId) -> Option<u32> {
-        self.by_id.get(id).copied()
+        self.find_hashed(hash(&self.secret, id), id)
+    }
+
+    fn find_hashed(&self, hash: u64, id: &PeerId) -> Option<u32> {
+        self.index.find(hash, |number| self.slab.get(number).is_some_and(|peer| peer.id == *id))
     }
 
     /// The number of a peer, who is added if nothing was known of it; to be followed by [`Peers::settle`].
     pub(crate) fn find_or_add(&mut self, id: PeerId, now: Timestamp) -> u32 {
-        if let Some(number) = self.find(&id) {
+        let hash_of_id = hash(&self.secret, &id);
+        if let Some(number) = self.find_hashed(hash_of_id, &id) {
             return number;
         }
         let number = self.slab.insert(Peer {
@@ -74,7 +83,8 @@ impl Peers {
             is_listed: false,
             idle_since: None,
         });
-        self.by_id.insert(id, number);
+        let Self { slab, index, secret, .. } = self;
+        index.insert(hash_of_id, number, |number| hash_at(slab, secret, number));
         number
     }
 
@@ -135,10 +145,18 @@ impl Peers {
     }
 
     fn remove(&mut self, number: u32) -> Option<Peer> {
-        let peer = self.slab.remove(number)?;
-        self.by_id.remove(&peer.id);
-        Some(peer)
+        let Self { slab, index, secret, .. } = self;
+        index.remove(hash_at(slab, secret, number), number, |number| hash_at(slab, secret, number));
+        slab.remove(number)
     }
+}
+
+fn hash(secret: &Seed, id: &PeerId) -> u64 {
+    secret.keyed_hash(id.as_ref().digest())
+}
+
+fn hash_at(slab: &Slab<Peer>, secret: &Seed, number: u32) -> u64 {
+    slab.get(number).map_or(0, |peer| hash(secret, &peer.id))
 }
 
 #[cfg(test)]
@@ -166,7 +184,7 @@ mod tests {
     #[test]
     fn the_longest_idle_is_forgotten_above_the_limit() {
         let ids = [peer(0), peer(1), peer(2)];
-        let mut peers = Peers::new(2);
+        let mut peers = Peers::new(2, Seed::from_number(1));
         assert_eq!(judged(&mut peers, ids[0], at(0)), None);
         assert_eq!(judged(&mut peers, ids[1], at(1)), None);
         assert_eq!(judged(&mut peers, ids[0], at(2)), None);
@@ -176,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_peer_of_whom_nothing_is_known_is_forgotten_and_a_connected_one_is_not() {
-        let mut peers = Peers::new(0);
+        let mut peers = Peers::new(0, Seed::from_number(1));
         let number = peers.find_or_add(peer(0), at(0));
         peers.get_mut(number).unwrap().connected_since = Some(at(0));
         assert!(peers.settle(number).is_none());
