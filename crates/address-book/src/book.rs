@@ -168,8 +168,8 @@ impl AddressBook {
 
     /// Whether a peer is special, and never told to others: named by the operator, or said to live at an endpoint that is.
     pub fn is_special(&self, peer: &PeerId) -> bool {
-        self.special_peers.contains(peer)
-            || self.entries_of(peer).any(|entry| self.special_endpoints.contains(&entry.spot.endpoint()))
+        let is_named = |entry: &Entry| self.special_endpoints.contains(&entry.spot.endpoint());
+        self.has_specials() && (self.special_peers.contains(peer) || self.entries_of(peer).any(is_named))
     }
 
     /// Whether no rule may ban a peer: named by the operator, or proven to live at an endpoint that is.
@@ -178,7 +178,7 @@ impl AddressBook {
     /// A claim is enough to be kept secret ([`is_special`](Self::is_special)), but not to be spared.
     pub fn is_spared(&self, peer: &PeerId) -> bool {
         let is_proven = |entry: &Entry| entry.is_tried() && self.special_endpoints.contains(&entry.spot.endpoint());
-        self.special_peers.contains(peer) || self.entries_of(peer).any(is_proven)
+        self.has_specials() && (self.special_peers.contains(peer) || self.entries_of(peer).any(is_proven))
     }
 
     /// Whether no connection with a peer may be: it, or the IP address it is seen at, is banned. Who is spared is barred only by
@@ -471,6 +471,10 @@ impl AddressBook {
             return;
         }
         let number = self.peers.find_or_add(peer, now);
+        self.change_parts_at(number, now, change);
+    }
+
+    fn change_parts_at(&mut self, number: u32, now: Timestamp, change: impl FnOnce(&mut Peer)) {
         if let Some(peer) = self.peers.get_mut(number) {
             change(peer);
         }

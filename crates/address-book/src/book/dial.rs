@@ -7,6 +7,7 @@ use super::{
     AddressBook, Heard, HeardRefusal,
     entry::{FAILURES_NEVER_REACHED, Mark},
     spot::Secs,
+    table::Place,
 };
 
 /// What came of a dial that succeeded.
@@ -87,10 +88,10 @@ impl AddressBook {
                 }
             },
         };
-        if !self.bind(number, peer, now) {
+        let Some(at) = self.bind(number, peer, now) else {
             self.remove_entry(number);
             return Succeeded::Refused(HeardRefusal::EndpointsFull);
-        }
+        };
         let second = Secs::of(now);
         if let Some(entry) = self.entries.get_mut(number) {
             if entry.last_attempt.is_never() {
@@ -102,7 +103,7 @@ impl AddressBook {
         }
         self.unsaved.entry_changed(&mut self.entries, number);
         let told_by = self.entries.take_told_by(number);
-        self.change_parts(peer, now, |peer| peer.parts.dialled(true, now));
+        self.change_parts_at(at, now, |peer| peer.parts.dialled(true, now));
         if let Some(told_by) = told_by {
             self.conduct(told_by, Conduct::SharedLiveAddr, 1, now);
         }
@@ -155,25 +156,24 @@ impl AddressBook {
         if known == Some(found) {
             return Rebound::Kept;
         }
-        if is_tried && !self.demote(number, now) || !self.bind(number, found, now) {
+        if is_tried && !self.demote(number, now) || self.bind(number, found, now).is_none() {
             self.remove_entry(number);
             return Rebound::Dropped;
         }
         Rebound::Rebound
     }
 
-    /// Makes a peer the one who lives at an entry; false if it has no room for one more endpoint.
-    fn bind(&mut self, number: u32, peer: PeerId, now: Timestamp) -> bool {
-        let Some(entry) = self.entries.get(number) else { return false };
+    /// Makes a peer the one who lives at an entry, and says what its number is; `None` if it has no room for one more endpoint.
+    fn bind(&mut self, number: u32, peer: PeerId, now: Timestamp) -> Option<u32> {
+        let entry = self.entries.get(number)?;
         if self.peer_of(entry).is_some_and(|known| known.id == peer) {
-            return true;
+            return entry.peer();
         }
         if !self.make_room_at(&peer, PROVEN, now) {
-            return false;
+            return None;
         }
         self.unlink(number);
-        self.link(number, peer, now);
-        true
+        Some(self.link(number, peer, now))
     }
 
     fn promote(&mut self, number: u32, now: Timestamp) -> Succeeded {
@@ -181,7 +181,8 @@ impl AddressBook {
         if entry.is_tried() {
             return Succeeded::AlreadyTried;
         }
-        if let Some(holder) = self.tried.rival(self.place_in_tried(entry)) {
+        let place = self.place_in_tried(entry);
+        if let Some(holder) = self.tried.rival(place) {
             let incumbent = self.entries.get(holder);
             if let Some(incumbent) = incumbent.filter(|entry| !entry.is_terrible(self.config.horizon(), now)) {
                 let incumbent = incumbent.spot.endpoint();
@@ -189,13 +190,17 @@ impl AddressBook {
                 return Succeeded::PlaceTaken(incumbent);
             }
         }
-        self.promote_over(number, now);
+        self.promote_to(place, number, now);
         Succeeded::Tried
     }
 
     /// Moves an entry to *tried*; who holds its place there goes back to *new*, or leaves if there is no place.
     pub(super) fn promote_over(&mut self, number: u32, now: Timestamp) {
         let Some(place) = self.entries.get(number).map(|entry| self.place_in_tried(entry)) else { return };
+        self.promote_to(place, number, now);
+    }
+
+    fn promote_to(&mut self, place: Place, number: u32, now: Timestamp) {
         if let Some(holder) = self.tried.rival(place)
             && !self.demote(holder, now)
         {

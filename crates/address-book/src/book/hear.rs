@@ -401,7 +401,8 @@ impl AddressBook {
         }
     }
 
-    pub(super) fn link(&mut self, number: u32, peer: PeerId, now: Timestamp) {
+    /// Makes an entry somebody's, and says what his number is.
+    pub(super) fn link(&mut self, number: u32, peer: PeerId, now: Timestamp) -> u32 {
         let peer = self.peers.find_or_add(peer, now);
         self.entries.set_peer(number, Some(peer));
         self.unsaved.entry_changed(&mut self.entries, number);
@@ -409,6 +410,7 @@ impl AddressBook {
             known.entries.push(number);
         }
         self.settle(peer);
+        peer
     }
 
     pub(super) fn unlink(&mut self, number: u32) {
