@@ -142,6 +142,7 @@ impl Endpoint {
     }
 
     /// The part of the internet that this endpoint belongs to.
+    #[inline]
     pub fn group(&self) -> NetGroup {
         NetGroup::of(self)
     }

@@ -31,6 +31,7 @@ pub enum NetGroup {
 
 impl NetGroup {
     /// The group of an endpoint.
+    #[inline]
     pub fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Ip { ip, .. } => Self::of_ip(*ip),
@@ -41,6 +42,7 @@ impl NetGroup {
     }
 
     /// The group of an IP address.
+    #[inline]
     pub fn of_ip(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(v4) => Self::of_v4(v4),
@@ -51,6 +53,7 @@ impl NetGroup {
         }
     }
 
+    #[inline]
     fn of_v4(v4: Ipv4Addr) -> Self {
         Self::V4((v4.to_bits() >> 16) as u16)
     }
@@ -81,18 +84,18 @@ pub fn host_ip(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The IPv4 address inside of an IPv6 address that stands for it.
+/// The IPv4 address inside of an IPv6 address that stands for it: one that is mapped, 6to4, Teredo's or NAT64's.
+#[inline]
 pub(crate) fn carried_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    if let Some(mapped) = v6.to_ipv4_mapped() {
-        return Some(mapped);
-    }
     let bits = v6.to_bits();
-    match v6.segments() {
-        [0x2002, ..] => Some(Ipv4Addr::from_bits((bits >> 80) as u32)),
-        [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!(bits as u32))),
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(Ipv4Addr::from_bits(bits as u32)),
-        _ => None,
-    }
+    let carried = match (bits >> 96) as u32 {
+        0 if bits >> 32 == 0xffff => bits as u32,
+        0x2002_0000..=0x2002_ffff => (bits >> 80) as u32,
+        0x2001_0000 => !(bits as u32),
+        0x0064_ff9b if bits << 32 >> 64 == 0 => bits as u32,
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(carried))
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -71,12 +71,22 @@ impl Audience {
 
     /// Whether it could dial an endpoint.
     pub fn can_use(self, endpoint: &Endpoint) -> bool {
-        let is_on_machine = match endpoint {
-            Endpoint::Ip { ip, .. } => ip.is_loopback(),
-            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => false,
-            Endpoint::Other(_) => true,
-        };
-        match scope_to_dial(endpoint) {
+        match endpoint {
+            Endpoint::Ip { ip, .. } => self.can_use_ip(*ip),
+            Endpoint::Dns { .. } | Endpoint::Relayed { .. } => self.reaches(scope_to_dial(endpoint), false),
+            Endpoint::Other(_) => self.reaches(scope_to_dial(endpoint), true),
+        }
+    }
+
+    /// Whether it could dial an IP address.
+    #[inline]
+    pub fn can_use_ip(self, ip: IpAddr) -> bool {
+        self.reaches(scope_of(ip), ip.is_loopback())
+    }
+
+    #[inline]
+    fn reaches(self, scope: Scope, is_on_machine: bool) -> bool {
+        match scope {
             Scope::Global => true,
             Scope::Private if is_on_machine => self == Self::Machine,
             Scope::Private => self != Self::Internet,
@@ -103,16 +113,19 @@ fn scope_to_dial(endpoint: &Endpoint) -> Scope {
 
 /// The scope of an IP address, after the IANA special-purpose registries. Tunnelled forms have the scope of the address they
 /// carry.
+#[inline]
 pub fn scope_of(ip: IpAddr) -> Scope {
     match ip {
         IpAddr::V4(v4) => scope_of_v4(v4),
-        IpAddr::V6(v6) => match carried_v4(v6) {
-            Some(v4) => scope_of_v4(v4),
-            None => scope_of_v6(v6),
+        IpAddr::V6(v6) => match (v6.to_bits() >> 112) as u16 {
+            // Nearly all there is: assigned to be routed, and nothing carried.
+            0x2003..=0x3ffe => Scope::Global,
+            _ => carried_v4(v6).map_or_else(|| scope_of_v6(v6), scope_of_v4),
         },
     }
 }
 
+#[inline]
 fn scope_of_v4(ip: Ipv4Addr) -> Scope {
     match ip.octets() {
         [127 | 10, ..] | [192, 168, ..] => Scope::Private,
@@ -126,6 +139,7 @@ fn scope_of_v4(ip: Ipv4Addr) -> Scope {
     }
 }
 
+#[inline]
 fn scope_of_v6(ip: Ipv6Addr) -> Scope {
     if ip.is_loopback() {
         return Scope::Private;

@@ -188,7 +188,8 @@ impl AddressBook {
             return self.reasons(entry, growth, Some(reason), asked.now).last().map_or(0.0, |(_, chance)| *chance);
         }
         let points = self.peer_of(entry).map_or(0, |peer| peer.points(asked.now));
-        let mut chance = factor(points) / self.factor_max();
+        // Strangers among strangers are the many: the division would give the same.
+        let mut chance = if points == self.points_high { 1.0 } else { factor(points) / self.factor_max() };
         if !self.bans.is_empty() && self.is_discouraged_entry(entry, asked.now) {
             chance = FACTORS.0 / self.factor_max();
         }
