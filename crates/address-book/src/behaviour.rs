@@ -16,8 +16,8 @@ use libp2p_swarm::{
 };
 
 use crate::{
-    AddressBook, Ban, BanSubject, Banned, BansFullError, Candidate, Choice, Hearsay, QualityChange, SampleRules,
-    Shareable, Source, Wanted,
+    AddressBook, Ban, BanSubject, Banned, BansFullError, Candidate, Choice, Hearsay, QualityChange, Sample,
+    SampleRules, Source, Wanted,
 };
 
 /// How many changes of quality one event tells. 64: a guess; whoever listens is not drowned by one busy second.
@@ -134,7 +134,7 @@ impl Behaviour {
     }
 
     /// Draws what to tell somebody who asks from `audience`, by the default rules.
-    pub fn sample(&mut self, audience: Audience) -> Vec<Shareable> {
+    pub fn sample(&mut self, audience: Audience) -> Sample {
         let now = self.now();
         self.book.sample(SampleRules::default(), audience, now)
     }

@@ -30,7 +30,7 @@ pub use collisions::Resolved;
 pub use dial::{Failed, Rebound, Succeeded};
 pub use hear::{Heard, HeardRefusal, Hearsay, Source};
 pub use select::{Candidate, Choice, ChoiceExplanation, ChoicePart, ChoiceReason, Wanted, Without};
-pub use share::{SampleOrder, SampleRules, Shareable};
+pub use share::{Sample, SampleOrder, SampleRules, Shareable};
 
 pub(crate) use entry::NUMBERS_MAX;
 
@@ -431,7 +431,7 @@ impl AddressBook {
             last_attempt: entry.last_attempt.option(),
             last_success: entry.last_success.option(),
             failures: u32::from(entry.failures),
-            is_terrible: entry.is_terrible(self.config.horizon(), now),
+            is_terrible: entry.is_terrible(self.config.settings().horizon_secs, Secs::of(now)),
             is_special: self.is_special_entry(entry),
         }
     }

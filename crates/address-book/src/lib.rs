@@ -54,7 +54,7 @@ pub use bans::{
 pub use behaviour::{Behaviour, Event};
 pub use book::{
     AddressBook, Called, Candidate, Choice, ChoiceExplanation, ChoicePart, ChoiceReason, Failed, Heard, HeardRefusal,
-    Hearsay, Rebound, Resolved, SampleOrder, SampleRules, Shareable, Source, Succeeded, Wanted, Without,
+    Hearsay, Rebound, Resolved, Sample, SampleOrder, SampleRules, Shareable, Source, Succeeded, Wanted, Without,
 };
 pub use config::{Config, ConfigError, ValidConfig};
 pub use net::{IpNet, IpNetError};

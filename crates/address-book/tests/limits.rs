@@ -210,7 +210,7 @@ fn times_are_told_by_the_hour() {
     let told_for = |secs: u64| {
         let mut book = book_of(Config::default());
         let _ = book.dial_succeeded(&spread(1), peer(1), at(secs));
-        book.sample(SampleRules::default(), Audience::Internet, at(secs))[0].last_seen
+        book.sample(SampleRules::default(), Audience::Internet, at(secs)).iter().next().unwrap().last_seen
     };
     assert_eq!([HOUR - 1, HOUR, HOUR + 1].map(told_for), [at(0), at(HOUR), at(HOUR)]);
 }

@@ -276,9 +276,9 @@ impl Run {
         let rules = SampleRules { least: 3, percent: 23, most, ..SampleRules::default() };
         let sample = self.book.sample(rules, Audience::Internet, self.now);
         assert!(sample.len() <= most, "6: too many");
-        for shared in &sample {
+        for shared in sample.iter() {
             assert_eq!(shared.last_seen.as_micros() % (HOUR * 1_000_000), 0, "6: an exact time");
-            for endpoint in &shared.endpoints {
+            for endpoint in shared.endpoints {
                 let entry = &entries[endpoint];
                 assert_eq!(entry.peer, shared.peer);
                 assert!(!entry.is_special && !entry.is_terrible, "6: {entry:?}");

@@ -234,9 +234,8 @@ fn the_best_come_first_and_no_more_than_asked_for() {
     }
     let rules =
         |most| SampleRules { least: 1, percent: 100, most, order: SampleOrder::BestFirst, ..SampleRules::default() };
-    let mut told = |most| {
-        book.sample(rules(most), Audience::Internet, at(0)).into_iter().filter_map(|s| s.peer).collect::<Vec<_>>()
-    };
+    let mut told =
+        |most| book.sample(rules(most), Audience::Internet, at(0)).iter().filter_map(|s| s.peer).collect::<Vec<_>>();
     assert_eq!([127, 128, 129].map(|most| told(most).len()), [127, 128, 129]);
     assert_eq!(told(128), (72..200).rev().map(peer).collect::<Vec<_>>());
 }

@@ -255,7 +255,7 @@ fn fault_where_a_peer_says_it_listens_is_told_when_it_was_reached_there_or_other
     let proven = SampleRules { unproven_claims: false, ..SampleRules::default() };
     let told_of = |book: &mut AddressBook, rules| {
         let sample = book.sample(rules, Audience::Internet, at(100));
-        sample.into_iter().flat_map(|shared| shared.endpoints).collect::<Vec<_>>()
+        sample.iter().flat_map(|shared| shared.endpoints.to_vec()).collect::<Vec<_>>()
     };
     let mut book = book();
     let listens_at = [spread(1), spread(2)];

@@ -163,8 +163,8 @@ impl Coupler {
     /// Draws what somebody is told who asks for addresses.
     pub fn sample_for(&mut self, asker: PeerId, audience: Audience, now: Timestamp) -> Vec<PeerAddr> {
         let sample = self.book.sample(self.sample_rules, audience, now);
-        let others = sample.into_iter().filter(|known| known.peer != Some(asker));
-        others.map(|known| PeerAddr::new(known.peer, known.endpoints, Some(known.last_seen))).collect()
+        let others = sample.iter().filter(|known| known.peer != Some(asker));
+        others.map(|known| PeerAddr::new(known.peer, known.endpoints.to_vec(), Some(known.last_seen))).collect()
     }
 
     /// Whether commands wait to be carried out.

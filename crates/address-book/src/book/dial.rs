@@ -184,7 +184,9 @@ impl AddressBook {
         let place = self.place_in_tried(entry);
         if let Some(holder) = self.tried.rival(place) {
             let incumbent = self.entries.get(holder);
-            if let Some(incumbent) = incumbent.filter(|entry| !entry.is_terrible(self.config.horizon(), now)) {
+            if let Some(incumbent) =
+                incumbent.filter(|entry| !entry.is_terrible(self.config.settings().horizon_secs, Secs::of(now)))
+            {
                 let incumbent = incumbent.spot.endpoint();
                 self.collisions.add(number, now);
                 return Succeeded::PlaceTaken(incumbent);

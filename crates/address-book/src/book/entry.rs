@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use bruit_core::{Endpoint, LookupMap, NetGroup, PeerId, Seed, Timestamp};
 
 use super::{
@@ -110,12 +108,11 @@ impl Entry {
 
     /// Whether it is not worth its place, by Bitcoin Core's rules.
     #[inline]
-    pub(crate) fn is_terrible(&self, horizon: Duration, now: Timestamp) -> bool {
-        let now = Secs::of(now);
+    pub(crate) fn is_terrible(&self, horizon_secs: u64, now: Secs) -> bool {
         if !self.last_attempt.is_never() && now.since(self.last_attempt) < JUST_TRIED_SECS {
             return false;
         }
-        if u64::from(now.since(self.last_seen)) > horizon.as_secs() {
+        if u64::from(now.since(self.last_seen)) > horizon_secs {
             return true;
         }
         if self.last_success.is_never() {

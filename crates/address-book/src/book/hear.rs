@@ -315,7 +315,7 @@ impl AddressBook {
     /// Whether nobody worth keeping holds a place in *new*.
     fn is_weak(&self, place: Place, now: Timestamp) -> bool {
         let holder = self.new.rival(place).and_then(|number| self.entries.get(number));
-        holder.is_none_or(|holder| holder.is_terrible(self.config.horizon(), now))
+        holder.is_none_or(|holder| holder.is_terrible(self.config.settings().horizon_secs, Secs::of(now)))
     }
 
     /// Whether an entry without any place may take this one in *new*: also from an entry that keeps another.
@@ -346,13 +346,13 @@ impl AddressBook {
         if known.entries.len() < self.config.settings().endpoints_per_peer_max {
             return true;
         }
-        let horizon = self.config.horizon();
+        let (horizon_secs, second) = (self.config.settings().horizon_secs, Secs::of(now));
         let weakest = known
             .entries
             .iter()
             .filter_map(|number| Some((*number, self.entries.get(*number)?)))
             .filter(|(_, entry)| {
-                entry.standing() < standing || (entry.standing() == standing && entry.is_terrible(horizon, now))
+                entry.standing() < standing || (entry.standing() == standing && entry.is_terrible(horizon_secs, second))
             })
             .min_by_key(|(_, entry)| (entry.standing(), std::cmp::Reverse(entry.failures), entry.last_seen));
         let Some((number, _)) = weakest else { return false };

@@ -1,11 +1,11 @@
 //! What others are told.
 
-use std::{cmp::Reverse, time::Duration};
+use std::cmp::Reverse;
 
 use bruit_core::{Audience, Endpoint, PeerId, Timestamp};
 use rand::{Rng, RngExt};
 
-use super::{AddressBook, entry::Entry};
+use super::{AddressBook, entry::Entry, peers::Peer, spot::Secs};
 use crate::{Standing, quality};
 
 /// How many entries a sample has, and which.
@@ -47,22 +47,88 @@ impl Default for SampleRules {
 struct Telling {
     audience: Audience,
     unproven_claims: bool,
+    horizon_secs: u64,
     now: Timestamp,
+    second: Secs,
+}
+
+/// When a sample is complete.
+#[derive(Clone, Copy)]
+struct Enough {
+    /// So many peers were looked at,
+    visits: usize,
+    /// and so many are told, or
+    least: usize,
+    /// so many are told.
+    most: usize,
+}
+
+/// What somebody is told: peers and where each can be dialled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    units: Vec<Unit>,
+    peers: Vec<PeerId>,
+    endpoints: Vec<Endpoint>,
+}
+
+/// One peer of a sample, or somebody unknown: what lists it begins after those of the unit before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unit {
+    has_peer: bool,
+    /// Where its endpoints end among the endpoints.
+    end: u32,
+    /// In whole hours.
+    last_seen: Secs,
 }
 
 /// Something that others may be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shareable {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shareable<'a> {
     /// Who.
     pub peer: Option<PeerId>,
-    /// Where.
-    pub endpoints: Vec<Endpoint>,
+    /// Where; at least one.
+    pub endpoints: &'a [Endpoint],
     /// When it was last seen, rounded down to the hour: exact times would tell who is connected to whom.
     pub last_seen: Timestamp,
 }
 
+impl Sample {
+    fn with_capacity(units: usize) -> Self {
+        Self { units: Vec::with_capacity(units), peers: Vec::new(), endpoints: Vec::with_capacity(units) }
+    }
+
+    /// How much is told: each peer counts once, wherever it can be dialled.
+    pub const fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether nothing is told.
+    pub const fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// What is told, in its order.
+    pub fn iter(&self) -> impl Iterator<Item = Shareable<'_>> {
+        let (mut start, mut peers) = (0, self.peers.iter());
+        self.units.iter().map(move |unit| {
+            let end = unit.end as usize;
+            let endpoints = self.endpoints.get(std::mem::replace(&mut start, end)..end).unwrap_or_default();
+            let peer = if unit.has_peer { peers.next().copied() } else { None };
+            Shareable { peer, endpoints, last_seen: unit.last_seen.at() }
+        })
+    }
+
+    /// Adds a unit, made of the endpoints that were added since the last one.
+    #[inline]
+    fn end_unit(&mut self, peer: Option<&PeerId>, last_seen: Secs) {
+        self.peers.extend(peer);
+        let last_seen = last_seen.rounded_down(TOLD_TIMES_ROUNDED_TO_SECS);
+        self.units.push(Unit { has_peer: peer.is_some(), end: self.endpoints.len() as u32, last_seen });
+    }
+}
+
 /// To what times are rounded down that others are told. An hour: a guess; Zebra takes half an hour.
-const TOLD_TIMES_ROUNDED_TO: Duration = Duration::from_secs(3_600);
+const TOLD_TIMES_ROUNDED_TO_SECS: u32 = 3_600;
 
 impl AddressBook {
     /// Draws what to tell somebody who asks from `audience`.
@@ -73,96 +139,101 @@ impl AddressBook {
     /// Nothing special, banned or terrible is told, nobody of bad quality, nothing that the asker could not use, and so nothing
     /// private to the internet; no exact time, no quality, and nothing about connections. Order by quality tells about quality:
     /// it is a setting.
-    pub fn sample(&mut self, rules: SampleRules, audience: Audience, now: Timestamp) -> Vec<Shareable> {
-        let telling = Telling { audience, unproven_claims: rules.unproven_claims, now };
+    pub fn sample(&mut self, rules: SampleRules, audience: Audience, now: Timestamp) -> Sample {
+        let telling = Telling {
+            audience,
+            unproven_claims: rules.unproven_claims,
+            second: Secs::of(now),
+            horizon_secs: self.config.settings().horizon_secs,
+            now,
+        };
         match rules.order {
-            SampleOrder::Random => self.random_sample(rules, telling),
-            SampleOrder::BestFirst => self.best_sample(rules, telling),
+            SampleOrder::Random => {
+                let units = self.entries.orphans() + self.peers.listed();
+                let visits = units.saturating_mul(rules.percent) / 100;
+                self.gather(Enough { visits, least: rules.least, most: rules.most.min(units) }, telling)
+            }
+            SampleOrder::BestFirst => {
+                let all = self.gather(Enough { visits: usize::MAX, least: 0, most: usize::MAX }, telling);
+                self.best_of(&all, rules, now)
+            }
         }
     }
 
-    fn random_sample(&mut self, rules: SampleRules, telling: Telling) -> Vec<Shareable> {
-        let units = self.entries.orphans() + self.peers.listed();
-        let share = units.saturating_mul(rules.percent) / 100;
+    /// Tells of entries in a random order until it is enough.
+    fn gather(&mut self, enough: Enough, telling: Telling) -> Sample {
         let walk = Walk::new(self.entries.numbers(), &mut self.rng);
-        let mut sample = Vec::with_capacity(share.max(rules.least).min(rules.most).min(units));
+        let mut sample =
+            Sample::with_capacity(enough.visits.max(enough.least).min(enough.most).min(self.entries.len()));
         let mut visited = 0;
         for number in walk {
-            let is_enough = visited >= share && sample.len() >= rules.least;
-            if is_enough || sample.len() >= rules.most {
+            let is_enough = visited >= enough.visits && sample.len() >= enough.least;
+            if is_enough || sample.len() >= enough.most {
                 break;
             }
-            let Some(entry) = self.entries.get(number).filter(|entry| self.is_first_of_peer(entry, number)) else {
-                continue;
-            };
-            visited += 1;
-            sample.extend(self.unit(entry, telling));
+            visited += usize::from(self.tell(number, telling, &mut sample));
         }
         sample
     }
 
-    fn best_sample(&mut self, rules: SampleRules, telling: Telling) -> Vec<Shareable> {
-        let walk = Walk::new(self.entries.numbers(), &mut self.rng);
-        let mut units: Vec<(Reverse<i32>, usize, Shareable)> = walk
-            .filter_map(|number| {
-                let entry = self.entries.get(number).filter(|entry| self.is_first_of_peer(entry, number))?;
-                let points = self.peer_of(entry).map_or(0, |peer| peer.points(telling.now));
-                Some((Reverse(points), self.unit(entry, telling)?))
-            })
-            .enumerate()
-            .map(|(order, (points, unit))| (points, order, unit))
-            .collect();
+    fn best_of(&self, all: &Sample, rules: SampleRules, now: Timestamp) -> Sample {
+        let known = |id: &PeerId| self.peers.find(id).and_then(|number| self.peers.get(number));
+        let points = |unit: &Shareable<'_>| unit.peer.as_ref().and_then(known).map_or(0, |peer| peer.points(now));
+        let mut units: Vec<Shareable<'_>> = all.iter().collect();
         let share = units.len().saturating_mul(rules.percent) / 100;
-        units.sort_by_key(|(points, order, _)| (*points, *order));
+        units.sort_by_cached_key(|unit| Reverse(points(unit)));
         units.truncate(share.max(rules.least).min(rules.most));
-        units.into_iter().map(|(.., unit)| unit).collect()
+        let mut sample = Sample::with_capacity(units.len());
+        for unit in units {
+            sample.endpoints.extend_from_slice(unit.endpoints);
+            sample.end_unit(unit.peer.as_ref(), Secs::of(unit.last_seen));
+        }
+        sample
     }
 
-    /// Whether an entry stands for its peer: each peer is told of once.
+    /// Adds what may be told of the peer of an entry, or of an entry that is nobody's; false if there is no such entry, or not the
+    /// one that stands for its peer, since each peer is told of once.
     #[inline]
-    fn is_first_of_peer(&self, entry: &Entry, number: u32) -> bool {
-        self.peer_of(entry).is_none_or(|peer| peer.entries.first() == Some(&number))
-    }
-
-    /// What may be told of an entry and of all others of its peer.
-    #[inline]
-    fn unit(&self, entry: &Entry, telling: Telling) -> Option<Shareable> {
+    fn tell(&self, number: u32, telling: Telling, sample: &mut Sample) -> bool {
+        let Some(entry) = self.entries.get(number) else { return false };
         let Some(peer) = self.peer_of(entry) else {
-            let endpoint = self.shareable(entry, telling)?;
-            return Some(Shareable { peer: None, endpoints: vec![endpoint], last_seen: rounded(entry.last_seen.at()) });
-        };
-        let is_good = quality::Standing::of(peer.points(telling.now), self.config.settings()) == Standing::Good;
-        if !is_good || (self.has_specials() && self.is_special(&peer.id)) {
-            return None;
-        }
-        let mut last_seen = Timestamp::default();
-        let mut endpoints = Vec::with_capacity(peer.entries.len());
-        for entry in peer.entries.iter().filter_map(|number| self.entries.get(*number)) {
-            if let Some(endpoint) = self.shareable(entry, telling) {
-                endpoints.push(endpoint);
-                last_seen = last_seen.max(entry.last_seen.at());
+            if self.is_shareable(entry, telling) {
+                sample.endpoints.push(entry.spot.endpoint());
+                sample.end_unit(None, entry.last_seen);
             }
+            return true;
+        };
+        let is_first = peer.entries.first() == Some(&number);
+        if is_first && self.is_shareable_peer(peer, telling.now) {
+            self.tell_of_peer(peer, telling, sample);
         }
-        (!endpoints.is_empty()).then(|| Shareable { peer: Some(peer.id), endpoints, last_seen: rounded(last_seen) })
+        is_first
+    }
+
+    fn tell_of_peer(&self, peer: &Peer, telling: Telling, sample: &mut Sample) {
+        let entries = peer.entries.iter().filter_map(|number| self.entries.get(*number));
+        let mut last_seen = None;
+        for entry in entries.filter(|entry| self.is_shareable(entry, telling)) {
+            sample.endpoints.push(entry.spot.endpoint());
+            last_seen = last_seen.max(Some(entry.last_seen));
+        }
+        if let Some(last_seen) = last_seen {
+            sample.end_unit(Some(&peer.id), last_seen);
+        }
+    }
+
+    fn is_shareable_peer(&self, peer: &Peer, now: Timestamp) -> bool {
+        quality::Standing::of(peer.points(now), self.config.settings()) == Standing::Good && !self.is_special(&peer.id)
     }
 
     #[inline]
-    fn shareable(&self, entry: &Entry, Telling { audience, unproven_claims, now }: Telling) -> Option<Endpoint> {
-        if entry.is_terrible(self.config.horizon(), now)
-            || self.is_banned_entry(entry, now)
-            || (!unproven_claims && entry.is_unproven_claim())
-            || (self.has_specials() && self.is_special_entry(entry))
-        {
-            return None;
-        }
-        let endpoint = entry.spot.endpoint();
-        audience.can_use(&endpoint).then_some(endpoint)
+    fn is_shareable(&self, entry: &Entry, telling: Telling) -> bool {
+        let is_kept_back = entry.is_terrible(telling.horizon_secs, telling.second)
+            || self.is_banned_entry(entry, telling.now)
+            || (!telling.unproven_claims && entry.is_unproven_claim())
+            || (self.has_specials() && self.is_special_entry(entry));
+        !is_kept_back && entry.spot.can_be_used_by(telling.audience)
     }
-}
-
-fn rounded(at: Timestamp) -> Timestamp {
-    let unit = TOLD_TIMES_ROUNDED_TO.as_secs();
-    Timestamp::from_secs(at.as_secs() / unit * unit)
 }
 
 /// All numbers below a limit in a random order, without a list of them: mixed within the next power of two, those beyond the

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bruit_core::{Endpoint, Timestamp, Transport};
+use bruit_core::{Audience, Endpoint, Timestamp, Transport};
 
 /// An endpoint in 24 bytes; what is neither IP nor port lies elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,16 @@ impl Spot {
         }
     }
 
+    /// Whether somebody could dial it.
+    #[inline]
+    pub(crate) fn can_be_used_by(&self, audience: Audience) -> bool {
+        match self {
+            Self::V4 { ip, .. } => audience.can_use_ip(Ipv4Addr::from(*ip).into()),
+            Self::V6 { ip, .. } => audience.can_use_ip(Ipv6Addr::from(*ip).into()),
+            Self::Rare(endpoint) => audience.can_use(endpoint),
+        }
+    }
+
     /// Bytes that no other endpoint has, handed to `work`.
     #[inline]
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> T) -> T {
@@ -90,6 +100,11 @@ impl Secs {
 
     pub(crate) fn of_option(at: Option<Timestamp>) -> Self {
         at.map_or(Self::NEVER, Self::of)
+    }
+
+    #[inline]
+    pub(crate) const fn rounded_down(self, unit: u32) -> Self {
+        Self(self.0 / unit * unit)
     }
 
     pub(crate) const fn at(self) -> Timestamp {

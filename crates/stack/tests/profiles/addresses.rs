@@ -113,8 +113,8 @@ impl World {
             ..SampleRules::default()
         };
         let sample = self.nodes[number].book.sample(rules, Audience::Internet, self.now);
-        let others = sample.into_iter().filter(|known| known.peer != Some(peer(except)));
-        others.map(|known| PeerAddr::new(known.peer, known.endpoints, Some(known.last_seen))).collect()
+        let others = sample.iter().filter(|known| known.peer != Some(peer(except)));
+        others.map(|known| PeerAddr::new(known.peer, known.endpoints.to_vec(), Some(known.last_seen))).collect()
     }
 
     fn hear(&mut self, number: usize, from: usize, addrs: Vec<PeerAddr>, may_relay: bool) {

@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use bruit_addr_exchange::{Behaviour as Exchange, Event as Exchanged, NetworkId, PeerAddr, Seed};
-use bruit_address_book::{AddressBook, Behaviour as Book};
+use bruit_address_book::{AddressBook, Behaviour as Book, Shareable};
 use bruit_peering::{Behaviour as Peering, Event as Peered};
 use libp2p::{PeerId, swarm::NetworkBehaviour};
 
@@ -50,8 +50,9 @@ pub fn couple(Behaviour { book, exchange, peering }: &mut Behaviour, event: Told
             })
         }
         Told::Exchange(Exchanged::Asked { request, audience, .. }) => {
-            let told = book.sample(audience).into_iter();
-            exchange.answer(request, told.map(|it| PeerAddr::new(it.peer, it.endpoints, Some(it.last_seen))).collect());
+            let told = book.sample(audience);
+            let addr = |it: Shareable<'_>| PeerAddr::new(it.peer, it.endpoints.to_vec(), Some(it.last_seen));
+            exchange.answer(request, told.iter().map(addr).collect());
         }
         Told::Exchange(Exchanged::Received { peer: told_by, addrs, .. }) => {
             addrs.into_iter().for_each(|it| book.heard_from(told_by, it.peer, it.endpoints, it.last_seen));

@@ -1,6 +1,6 @@
 use super::*;
 
-const HORIZON: Duration = Duration::from_secs(30 * 24 * 3_600);
+const HORIZON_SECS: u64 = 30 * 24 * 3_600;
 
 fn at(secs: u64) -> Timestamp {
     Timestamp::from_secs(1_000_000_000 + secs)
@@ -33,18 +33,17 @@ fn an_entry_takes_64_bytes() {
 
 #[test]
 fn an_entry_is_terrible_by_age_and_by_failures() {
-    let horizon = HORIZON.as_secs();
-    let by_age = [horizon - 1, horizon, horizon + 1].map(|secs| entry().is_terrible(HORIZON, at(secs)));
+    let is_terrible = |entry: Entry, secs| entry.is_terrible(HORIZON_SECS, Secs::of(at(secs)));
+    let by_age = [HORIZON_SECS - 1, HORIZON_SECS, HORIZON_SECS + 1].map(|secs| is_terrible(entry(), secs));
     assert_eq!(by_age, [false, false, true]);
-    let never = |failures| Entry { failures, ..entry() }.is_terrible(HORIZON, at(100));
+    let never = |failures| is_terrible(Entry { failures, ..entry() }, 100);
     assert_eq!([2, 3, 4].map(never), [false, true, true]);
     let week = u64::from(SUCCESS_COUNTS_SECS);
-    let once =
-        |failures, secs| Entry { failures, last_success: Secs::of(at(0)), ..entry() }.is_terrible(HORIZON, at(secs));
+    let once = |failures, secs| is_terrible(Entry { failures, last_success: Secs::of(at(0)), ..entry() }, secs);
     assert_eq!([week - 1, week, week + 1].map(|secs| once(10, secs)), [false, false, true]);
     assert_eq!([9, 10, 11].map(|failures| once(failures, week + 1)), [false, true, true]);
     let just_tried = Entry { failures: 9, last_attempt: Secs::of(at(0)), ..entry() };
-    assert_eq!([59, 60, 61].map(|secs| just_tried.is_terrible(HORIZON, at(secs))), [false, true, true]);
+    assert_eq!([59, 60, 61].map(|secs| is_terrible(just_tried.clone(), secs)), [false, true, true]);
 }
 
 #[test]
