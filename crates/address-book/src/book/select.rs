@@ -109,11 +109,9 @@ impl AddressBook {
         let mut refused = Vec::new();
         for _ in 0..DRAWS_MAX {
             let number = self.draw(asked.wanted, rng)?;
-            if let Some(entry) = self.entries.get(number)
-                && !refused.contains(&number)
-                && self.may_choose(entry, number, asked)
+            if !refused.contains(&number)
+                && let Some(chance) = self.weigh(number, growth, asked)
             {
-                let chance = self.chance_of(entry, number, growth, asked);
                 if chance >= 1.0 {
                     return Some(Taken { number, draw: Some(0.0), growth });
                 }
@@ -151,16 +149,19 @@ impl AddressBook {
                 Wanted::Any => true,
                 Wanted::Only(table) => table == table_of(entry),
             };
-            if !is_wanted || !self.may_choose(entry, number, asked) {
-                continue;
-            }
-            let weight = self.chance_of(entry, number, 1.0, asked);
+            let Some(weight) = is_wanted.then(|| self.weigh(number, 1.0, asked)).flatten() else { continue };
             weights += weight;
             if rng.random_range(0.0..1.0) * weights < weight || chosen.is_none() {
                 chosen = Some(number);
             }
         }
         Some(Taken { number: chosen?, draw: None, growth: 1.0 })
+    }
+
+    /// How likely an entry that was drawn is taken, 1 or more being certain; `None` if it may not be chosen.
+    fn weigh(&self, number: u32, growth: f64, asked: &Asked<'_, impl Fn(&Candidate<'_>) -> bool>) -> Option<f64> {
+        let entry = self.entries.get(number)?;
+        self.may_choose(entry, number, asked).then(|| self.chance_of(entry, number, growth, asked))
     }
 
     #[inline]
@@ -181,7 +182,6 @@ impl AddressBook {
         (asked.eligible)(&candidate) && !self.is_banned_entry(entry, asked.now)
     }
 
-    /// How likely an entry that was drawn is taken; 1 or more is certain.
     #[inline]
     fn chance_of<F>(&self, entry: &Entry, number: u32, growth: f64, asked: &Asked<'_, F>) -> f64 {
         if let Some((_, reason)) = asked.without.filter(|(changed, _)| *changed == number) {
