@@ -18,7 +18,9 @@ const DAYS: usize = 1 << PAGE_BITS;
 /// How much one leaf of a later page holds: a page that is opened is given back leaf by leaf.
 const LEAF_LEN: usize = 4_096;
 /// From how much on a day is parted into crowds before it is sorted.
-const CROWDED_LEN: usize = 1 << 16;
+const CROWDED_LEN: usize = 1 << PLACE_BITS;
+/// How many bits of a key say where among the others it stood.
+const PLACE_BITS: u32 = 16;
 /// Into how many crowds each moment of a crowded day is parted: a power of two.
 const CROWDS_BITS: u32 = 10;
 /// Buffers of days longer than this are given back, so that one crowded moment does not hold its memory for ever.
@@ -129,7 +131,7 @@ impl<T: Happens> Queue<T> {
         self.today = (self.page << PAGE_BITS) | index as u64;
         let mut day = std::mem::replace(&mut self.days[index], self.spare.pop().unwrap_or_default());
         if day.len() < CROWDED_LEN {
-            day.sort_by_key(|(at, item)| (*at, self.turns.rank(*at, item)));
+            self.turns.sort(&mut day);
             self.serve(day);
         } else {
             self.part(day);
@@ -158,9 +160,9 @@ impl<T: Happens> Queue<T> {
     }
 
     fn open_next_crowd(&mut self) -> bool {
-        let Some(Crowd { at, mut items, is_late }) = self.crowds.pop_front() else { return false };
+        let Some(Crowd { mut items, is_late, .. }) = self.crowds.pop_front() else { return false };
         if !is_late {
-            items.sort_by_key(|(_, item)| self.turns.rank(at, item));
+            self.turns.sort(&mut items);
         }
         self.serve(items);
         true
@@ -208,6 +210,31 @@ impl Turns {
         let moment = at.as_micros().wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let all = u32::MAX.checked_shr(u32::BITS - self.bits).unwrap_or(0);
         item.whose() ^ ((moment >> 32) as u32 & all)
+    }
+
+    /// Puts what is due on one day in order; what is equal in moment and rank stays as it is.
+    ///
+    /// What is sorted are keys of 8 bytes: the moment within the day, the rank, and the place. What they stand for is larger, and
+    /// moved once.
+    fn sort<T: Happens>(self, items: &mut [(Timestamp, T)]) {
+        let moment = |at: Timestamp| at.as_micros() % (1 << DAY_BITS);
+        if items.len() > 1 << PLACE_BITS {
+            items.sort_by_key(|(at, item)| (moment(*at), self.rank(*at, item)));
+            return;
+        }
+        let key =
+            |(at, item): &(Timestamp, T)| (moment(*at) << u32::BITS | u64::from(self.rank(*at, item))) << PLACE_BITS;
+        let mut keys: Vec<u64> = (0..).zip(&*items).map(|(place, item)| key(item) | place).collect();
+        keys.sort_unstable();
+        for place in 0..keys.len() {
+            let mut from = keys[place] as usize % (1 << PLACE_BITS);
+            // What stood there was moved to where it came from instead, once or more.
+            while from < place {
+                from = keys[from] as usize;
+            }
+            keys[place] = from as u64;
+            items.swap(place, from);
+        }
     }
 
     /// The part of a crowded moment: the first bits of the rank.

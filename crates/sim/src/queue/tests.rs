@@ -92,6 +92,14 @@ fn a_crowded_day_comes_in_the_order_of_any_other() {
 }
 
 #[test]
+fn a_crowd_at_one_node_keeps_its_order() {
+    let mut queue = Queue::new(2);
+    let all: Vec<_> = (0..CROWDED_LEN as u32 + 2).map(|number| (320_000, Item(1, number))).collect();
+    all.iter().for_each(|(at, item)| queue.push(Timestamp::from_micros(*at), *item));
+    assert!(drain(&mut queue, u64::MAX) == all);
+}
+
+#[test]
 fn any_order_of_pushing_comes_out_sorted_and_stable() {
     let mut rng = Seed::from_number(1).rng();
     let (mut queue, mut model, mut now) = (Queue::new(3), BTreeMap::new(), 1_700_000_000_000_000_u64);
