@@ -18,10 +18,10 @@ pub struct TraceHash(pub(crate) [u8; 32]);
 
 impl Trace {
     /// Notes something of a kind, with numbers that say what.
+    #[inline]
     pub fn note(&mut self, kind: u8, numbers: &[u64]) {
-        self.gathered.reserve(1 + 8 * numbers.len());
         self.gathered.push(kind);
-        self.gathered.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        numbers.iter().for_each(|number| self.gathered.extend_from_slice(&number.to_le_bytes()));
         self.flush_when_long();
     }
 
@@ -45,11 +45,16 @@ impl Trace {
         TraceHash(*hasher.finalize().as_bytes())
     }
 
+    #[inline]
     fn flush_when_long(&mut self) {
         if self.gathered.len() >= GATHERED_MAX {
-            self.hasher.update(&self.gathered);
-            self.gathered.clear();
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        self.hasher.update(&self.gathered);
+        self.gathered.clear();
     }
 }
 

@@ -343,14 +343,17 @@ impl Spreads {
     }
 
     fn reach_mut(&mut self, id: ItemId, now: Timestamp) -> &mut Reach {
-        let place = match self.last {
-            Some((last, place)) if last == id => place,
-            Some(_) | None => *self.places.entry(id).or_insert_with(|| {
-                self.reaches.push(Reach::new(id, now));
-                self.reaches.len() as u32 - 1
-            }),
+        let place = match &self.last {
+            Some((last, place)) if *last == id => *place,
+            Some(_) | None => {
+                let place = *self.places.entry(id).or_insert_with(|| {
+                    self.reaches.push(Reach::new(id, now));
+                    self.reaches.len() as u32 - 1
+                });
+                self.last = Some((id, place));
+                place
+            }
         };
-        self.last = Some((id, place));
         &mut self.reaches[place as usize]
     }
 }
