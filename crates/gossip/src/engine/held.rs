@@ -183,7 +183,8 @@ impl Stage {
 #[derive(Debug)]
 pub(super) struct Held {
     items: Slab<HeldItem>,
-    queues: [Queue; QUEUES],
+    /// Empty until something is held: most nodes never hold anything where items are pushed once.
+    queues: Box<[Queue]>,
     pending: Load,
     config: ValidConfig,
 }
@@ -229,7 +230,7 @@ fn bytes_of(message: &ItemMessage) -> usize {
 
 impl Held {
     pub(super) fn new(config: &ValidConfig) -> Self {
-        Self { items: Slab::default(), queues: Default::default(), pending: Load::default(), config: config.clone() }
+        Self { items: Slab::default(), queues: Box::default(), pending: Load::default(), config: config.clone() }
     }
 
     pub(super) const fn pending(&self) -> Load {
@@ -243,7 +244,7 @@ impl Held {
 
     /// How much waits for what it depends on.
     pub(super) fn withheld(&self) -> Load {
-        let [_, Queue { deadlines, bytes }, ..] = &self.queues;
+        let [_, Queue { deadlines, bytes }, ..] = &*self.queues else { return Load::default() };
         Load { items: deadlines.len(), bytes: *bytes }
     }
 
@@ -300,10 +301,10 @@ impl Held {
     /// Of the items at their limit, or of those that spread, one to let go of, as long as they are too many: never the
     /// newest, and of others the oldest of the least standing.
     pub(super) fn excess(&self, newest: u32) -> Option<u32> {
-        let [_, _, at_limit, spreading @ ..] = &self.queues;
+        let [_, _, at_limit, spreading @ ..] = &*self.queues else { return None };
         let bounds = [
             (std::slice::from_ref(at_limit), self.config.held_bytes_max, self.config.pending_items_max),
-            (spreading.as_slice(), self.config.serve_bytes_max, usize::MAX),
+            (spreading, self.config.serve_bytes_max, usize::MAX),
         ];
         bounds.into_iter().find_map(|(queues, bytes_max, items_max)| {
             let bytes: usize = queues.iter().map(|queue| queue.bytes).sum();
@@ -316,7 +317,7 @@ impl Held {
 
     /// The newest of what spreads or is served, the oldest of them first.
     pub(super) fn newest_spreading(&self, count: usize) -> Vec<u32> {
-        let [_, _, _, queues @ ..] = &self.queues;
+        let [_, _, _, queues @ ..] = &*self.queues else { return Vec::new() };
         let newest = queues.iter().flat_map(|queue| queue.deadlines.iter().rev().take(count));
         let mut newest: Vec<(Timestamp, u32)> = newest.copied().collect();
         newest.sort_unstable();
@@ -352,6 +353,9 @@ impl Held {
         let Some(item) = self.items.get_mut(index) else { return };
         item.standing = Standing::of(item);
         let (place, load) = (place(item), Load::of(&item.message));
+        if self.queues.is_empty() {
+            self.queues = std::iter::repeat_with(Queue::default).take(QUEUES).collect();
+        }
         if let Some(queue) = self.queues.get_mut(place) {
             queue.deadlines.insert((item.until, index));
             queue.bytes += load.bytes;

@@ -1,9 +1,12 @@
 use bruit_core::Slot;
 
 /// A set of peers, such as those known to have an item: a row of bits, one for each slot index.
+///
+/// Most nodes have fewer peers than a word has bits, so the first word needs no room of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KnownBy {
-    words: Vec<u64>,
+    first: u64,
+    more: Box<[u64]>,
 }
 
 impl KnownBy {
@@ -14,44 +17,68 @@ impl KnownBy {
     }
 
     pub(super) fn insert(&mut self, slot: Slot) {
-        let (word, bit) = place(slot);
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
-        }
-        if let Some(word) = self.words.get_mut(word) {
+        let (place, bit) = place(slot);
+        self.make_room(place);
+        if let Some(word) = self.word_mut(place) {
             *word |= bit;
         }
     }
 
     pub(super) fn remove(&mut self, slot: Slot) {
-        let (word, bit) = place(slot);
-        if let Some(word) = self.words.get_mut(word) {
+        let (place, bit) = place(slot);
+        if let Some(word) = self.word_mut(place) {
             *word &= !bit;
         }
     }
 
     pub(super) fn len(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
+        self.words().map(u64::count_ones).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
+        self.words().all(|word| word == 0)
     }
 
     pub(super) fn insert_all(&mut self, other: &Self) {
-        if self.words.len() < other.words.len() {
-            self.words.resize(other.words.len(), 0);
-        }
-        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
+        self.make_room(other.more.len());
+        self.words_mut().zip(other.words()).for_each(|(word, other)| *word |= other);
     }
 
     pub(super) fn remove_all(&mut self, other: &Self) {
-        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= !other);
+        self.words_mut().zip(other.words()).for_each(|(word, other)| *word &= !other);
     }
 
     pub(super) fn contains(&self, slot: Slot) -> bool {
-        let (word, bit) = place(slot);
-        self.words.get(word).is_some_and(|word| word & bit != 0)
+        let (place, bit) = place(slot);
+        let word = match place.checked_sub(1) {
+            None => Some(&self.first),
+            Some(place) => self.more.get(place),
+        };
+        word.is_some_and(|word| word & bit != 0)
+    }
+
+    fn words(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    fn words_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        std::iter::once(&mut self.first).chain(&mut self.more)
+    }
+
+    fn word_mut(&mut self, place: usize) -> Option<&mut u64> {
+        match place.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(place) => self.more.get_mut(place),
+        }
+    }
+
+    /// Makes room for so many words beside the first one.
+    fn make_room(&mut self, more: usize) {
+        if self.more.len() < more {
+            let mut words = std::mem::take(&mut self.more).into_vec();
+            words.resize(more, 0);
+            self.more = words.into();
+        }
     }
 }
 
@@ -80,7 +107,7 @@ mod tests {
         row.remove(a);
         assert!(row.contains(b) && !row.contains(a));
         row.remove(b);
-        assert_eq!(row, KnownBy { words: vec![0; 64] });
+        assert_eq!(row, KnownBy { first: 0, more: vec![0; 63].into() });
         assert!(row.is_empty());
     }
 

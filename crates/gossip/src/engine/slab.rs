@@ -16,7 +16,13 @@ impl<T> Slab<T> {
         let index = self.free.pop().unwrap_or(self.places.len() as u32);
         match self.places.get_mut(index as usize) {
             Some(place) => *place = Some(value),
-            None => self.places.push(Some(value)),
+            None => {
+                // Grows by half instead of doubling, from one on: many nodes of a simulation hold a single item.
+                if self.places.len() == self.places.capacity() {
+                    self.places.reserve_exact(1 + self.places.len() / 2);
+                }
+                self.places.push(Some(value));
+            }
         }
         index
     }
