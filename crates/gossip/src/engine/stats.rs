@@ -74,14 +74,18 @@ pub struct Stats {
     pub first_rounds: Rounds,
 }
 
-/// A count per round.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A count per round, with room up to the last one on which anything came.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(into = "Vec<u64>"))]
-pub struct Rounds([u64; ROUNDS_MAX as usize + 1]);
+pub struct Rounds(Box<[u64]>);
 
 impl Rounds {
     /// Counts one more on a round; rounds beyond `ROUNDS_MAX` do not count.
     pub fn count(&mut self, round: u32) {
+        if round > ROUNDS_MAX {
+            return;
+        }
+        self.make_room(round as usize + 1);
         if let Some(count) = self.0.get_mut(round as usize) {
             *count = count.saturating_add(1);
         }
@@ -94,7 +98,7 @@ impl Rounds {
 
     /// The largest round that anything came on; 0 if nothing did.
     pub fn last(&self) -> u32 {
-        self.0.iter().rposition(|count| *count > 0).map_or(0, |round| round as u32)
+        self.0.len().saturating_sub(1) as u32
     }
 
     /// How many came on all rounds together.
@@ -104,18 +108,21 @@ impl Rounds {
 
     /// The counts from round 0 to the last one that is not zero.
     pub fn counts(&self) -> &[u64] {
-        self.0.get(..=self.last() as usize).unwrap_or_default()
+        if self.0.is_empty() { &[0] } else { &self.0 }
     }
 
     /// Adds the counts of another node.
     pub fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);
+        self.make_room(other.0.len());
+        self.0.iter_mut().zip(&other.0).for_each(|(sum, count)| *sum += count);
     }
-}
 
-impl Default for Rounds {
-    fn default() -> Self {
-        Self([0; ROUNDS_MAX as usize + 1])
+    fn make_room(&mut self, rounds: usize) {
+        if self.0.len() < rounds {
+            let mut counts = std::mem::take(&mut self.0).into_vec();
+            counts.resize(rounds, 0);
+            self.0 = counts.into();
+        }
     }
 }
 
