@@ -81,6 +81,9 @@ impl Seen {
     }
 
     pub(super) fn set(&mut self, id: &ItemId, state: State) {
+        if self.latest.is_some_and(|(latest, known)| latest == *id && known.state == state) {
+            return;
+        }
         if let Some(known) = self.entries.get_mut(id) {
             known.state = state;
             self.latest = Some((*id, *known));
