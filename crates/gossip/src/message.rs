@@ -54,11 +54,16 @@ pub struct Item {
 /// One copy of an item, decoded and with its id checked. Cheap to clone: all copies share the item, and those of one hop what
 /// they say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ItemMessage {
-    hop: Arc<Hop>,
+pub struct ItemMessage(Arc<OnHop>);
+
+/// What the copies of one hop share.
+#[derive(Debug, PartialEq, Eq)]
+struct OnHop {
+    hop: Hop,
     content: Arc<Content>,
 }
 
+/// What all copies share.
 #[derive(Debug, PartialEq, Eq)]
 struct Content {
     id: ItemId,
@@ -204,34 +209,38 @@ impl fmt::Debug for ItemId {
 }
 
 impl ItemMessage {
+    fn new(hop: Hop, content: Arc<Content>) -> Self {
+        Self(Arc::new(OnHop { hop, content }))
+    }
+
     /// The id.
     pub fn id(&self) -> ItemId {
-        self.content.id
+        self.0.content.id
     }
 
     /// Which hop this copy is on: 1 in the copy that the origin sends.
     pub fn round(&self) -> u32 {
-        self.hop.round
+        self.0.hop.round
     }
 
     /// What this copy says about the hop it is on.
     pub fn hop(&self) -> &Hop {
-        &self.hop
+        &self.0.hop
     }
 
     /// The item.
     pub fn item(&self) -> &Item {
-        &self.content.item
+        &self.0.content.item
     }
 
     /// How many bytes the encoded item has.
     pub fn body_len(&self) -> usize {
-        self.content.body.len()
+        self.0.content.body.len()
     }
 
     /// The encoded item, as it came.
     pub fn body(&self) -> &Bytes {
-        &self.content.body
+        &self.0.content.body
     }
 
     /// A copy on another round, pushed, on no tree.
@@ -243,7 +252,7 @@ impl ItemMessage {
     /// A copy on another hop.
     #[must_use]
     pub fn on(&self, hop: Hop) -> Self {
-        Self { hop: Arc::new(hop), content: Arc::clone(&self.content) }
+        Self::new(hop, Arc::clone(&self.0.content))
     }
 
     /// The copy with its author's signature.
@@ -258,23 +267,23 @@ impl ItemMessage {
     /// The copy without a signature.
     #[must_use]
     pub fn unsigned(&self) -> Self {
-        if self.content.signature.is_some() { self.with_signature(None) } else { self.clone() }
+        if self.0.content.signature.is_some() { self.with_signature(None) } else { self.clone() }
     }
 
     pub(crate) fn with_signature(&self, signature: Option<Signature>) -> Self {
-        let Content { id, item, body, .. } = &*self.content;
+        let Content { id, item, body, .. } = &*self.0.content;
         let content = Content { id: *id, item: item.clone(), body: body.clone(), signature };
-        Self { hop: Arc::clone(&self.hop), content: Arc::new(content) }
+        Self::new(self.0.hop.clone(), Arc::new(content))
     }
 
     /// The author's signature, unchecked.
     pub fn signature(&self) -> Option<&Signature> {
-        self.content.signature.as_ref()
+        self.0.content.signature.as_ref()
     }
 
     /// Whether there is a signature, and the author that the item names made it. Costs one check of a signature.
     pub fn is_signed(&self) -> bool {
-        let Content { id, item, signature, .. } = &*self.content;
+        let Content { id, item, signature, .. } = &*self.0.content;
         signature.as_ref().zip(item.author.as_ref()).is_some_and(|(signature, author)| signature.holds(id, author))
     }
 
@@ -286,11 +295,11 @@ impl ItemMessage {
     /// The frame but for the body, which follows it: length prefix, id, hop, and the body's key and length.
     pub fn head(&self) -> Bytes {
         let fields = bruit_wire::encode(&pb::ItemFrame {
-            id: Bytes::copy_from_slice(self.content.id.as_bytes()),
-            round: self.hop.round,
-            kind: pb::HopKind::from(self.hop.kind).into(),
-            root: self.hop.root.map_or(0, RootTag::number),
-            cover: self.hop.cover.clone(),
+            id: Bytes::copy_from_slice(self.0.content.id.as_bytes()),
+            round: self.0.hop.round,
+            kind: pb::HopKind::from(self.0.hop.kind).into(),
+            root: self.0.hop.root.map_or(0, RootTag::number),
+            cover: self.0.hop.cover.clone(),
             announce: None,
             signature: self.signature().map_or(Bytes::new(), |it| Bytes::copy_from_slice(it.as_bytes())),
             body: Bytes::new(),
@@ -398,7 +407,7 @@ impl Sealer {
             payload: item.payload.clone(),
         });
         let content = Content { id: self.id_of(&body), item, body, signature: None };
-        ItemMessage { hop: Arc::new(Hop::on_round(1)), content: Arc::new(content) }
+        ItemMessage::new(Hop::on_round(1), Arc::new(content))
     }
 
     /// Checks the id against the body, then decodes the body.
@@ -414,7 +423,7 @@ impl Sealer {
             body = Bytes::copy_from_slice(&body);
         }
         let item = decode_item(body.clone(), moment)?;
-        Ok(ItemMessage { hop: Arc::new(hop), content: Arc::new(Content { id, item, body, signature }) })
+        Ok(ItemMessage::new(hop, Arc::new(Content { id, item, body, signature })))
     }
 }
 
