@@ -1,6 +1,11 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use bruit_core::{NetworkId, PeerId, Timestamp};
 use bruit_wire::pb;
@@ -28,7 +33,10 @@ const SIGNATURE_FIELD_BYTES: usize = 66;
 const ID_DOMAIN: &str = "bruit item v1";
 
 /// The name of an item: the hash of its network and its body.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// # Security
+/// In maps it is hashed, with the map's key, by its first 16 bytes. Whoever wants two ids to share them needs 2^64 attempts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ItemId([u8; 32]);
 
 /// A text that is no item id.
@@ -173,6 +181,12 @@ impl ItemId {
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl Hash for ItemId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.0.first_chunk::<16>().unwrap_or(&[0; 16]));
     }
 }
 
