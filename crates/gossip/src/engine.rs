@@ -197,8 +197,7 @@ impl Engine {
 
     /// Something became known of a peer besides what gossip tells; it replaces what was known before.
     pub fn peer_described(&mut self, slot: Slot, traits: PeerTraits, now: Timestamp) {
-        if let Some(peer) = self.peers.get_mut(slot) {
-            peer.traits = traits;
+        if self.peers.describe(slot, traits) {
             self.list_changed(now);
         }
     }

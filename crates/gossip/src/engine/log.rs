@@ -91,6 +91,9 @@ impl Engine {
     }
 
     pub(super) fn log_push(&mut self, id: &ItemId, to: Slot, round: u32, why: Why) {
+        if self.log.steps_max == 0 {
+            return;
+        }
         let is_special = || self.peers.get(to).is_some_and(|peer| peer.traits.is_special);
         let why = if why == Why::Drawn && is_special() { Why::Special } else { why };
         self.log.push(id, Step::Pushed { to, round, why });

@@ -12,6 +12,8 @@ use crate::{ShortId, Topic};
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     slots: SlotMap<Peer>,
+    /// How many of them the operator named.
+    specials: usize,
 }
 
 /// A connected peer. Of most peers nothing but their traits is known, so the rest has its room when it is first changed.
@@ -94,11 +96,29 @@ impl Peers {
     }
 
     pub(super) fn insert(&mut self, slot: Slot) {
-        self.slots.insert(slot, Peer::default());
+        if let Some((_, before)) = self.slots.insert(slot, Peer::default()) {
+            self.specials -= usize::from(before.traits.is_special);
+        }
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Peer> {
-        self.slots.remove(slot)
+        let peer = self.slots.remove(slot)?;
+        self.specials -= usize::from(peer.traits.is_special);
+        Some(peer)
+    }
+
+    /// Replaces what is known of a peer; false if it is not there.
+    pub(super) fn describe(&mut self, slot: Slot, traits: PeerTraits) -> bool {
+        let Some(peer) = self.slots.get_mut(slot) else { return false };
+        self.specials += usize::from(traits.is_special);
+        self.specials -= usize::from(peer.traits.is_special);
+        peer.traits = traits;
+        true
+    }
+
+    /// Whether the operator named any of them.
+    pub(super) const fn has_specials(&self) -> bool {
+        self.specials > 0
     }
 
     /// Who holds the index of a slot now.
@@ -158,5 +178,26 @@ impl Peers {
         let (slot, peer) = self.slots.iter_mut().find(|(_, peer)| peer.is_paused)?;
         peer.is_paused = false;
         Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_the_operator_named_are_counted_once_and_while_they_are_there() {
+        let [a, b] = [Slot::new(0, 0), Slot::new(1, 0)];
+        let (special, other) = (PeerTraits { is_special: true, ..PeerTraits::default() }, PeerTraits::default());
+        let mut peers = Peers::default();
+        assert!(!peers.describe(a, special) && !peers.has_specials());
+        [a, b].into_iter().for_each(|slot| peers.insert(slot));
+        assert!(!peers.has_specials());
+        assert!(peers.describe(a, special) && peers.describe(a, special) && peers.describe(b, special));
+        assert!(peers.describe(a, other) && peers.has_specials());
+        assert!(peers.remove(b).is_some() && peers.remove(b).is_none() && !peers.has_specials());
+        assert!(peers.describe(a, special));
+        peers.insert(Slot::new(0, 1));
+        assert!(!peers.has_specials());
     }
 }

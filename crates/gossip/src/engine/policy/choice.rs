@@ -28,9 +28,11 @@ impl Engine {
 
     /// Keeps `count` of the targets by the topic's choice; those that the operator named stay, on top.
     pub(in crate::engine) fn keep_with_specials(&mut self, count: usize, choice: Choice) {
+        if !self.peers.has_specials() {
+            return self.keep_chosen(count, choice);
+        }
         let is_special = |slot: &Slot| self.peers.get(*slot).is_some_and(|peer| peer.traits.is_special);
-        let specials: Vec<Slot> = self.targets.iter().copied().filter(is_special).collect();
-        self.targets.retain(|slot| !specials.contains(slot));
+        let specials: Vec<Slot> = self.targets.extract_if(.., |slot| is_special(slot)).collect();
         self.keep_chosen(count, choice);
         self.targets.extend(specials);
     }
