@@ -371,6 +371,7 @@ impl Engine {
     }
 
     /// What is to be done next.
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -393,13 +394,12 @@ impl Engine {
         self.narrow(&item.policy, item.topic.choice);
         let (copy, priority) = (item.message.on(item.onward.clone()), item.topic.priority);
         let targets = std::mem::take(&mut self.targets);
-        self.outputs.reserve(targets.len());
         for to in targets.iter().copied() {
             self.flush_announcements_to(to);
             self.log_push(&copy.id(), to, copy.round(), Why::of(&item.policy));
-            self.outputs.push_back(Output::Send { to, message: Message::Item(copy.clone()), priority });
         }
         let pushes = targets.len();
+        self.outputs.push_copies(targets, copy, priority);
         self.stats.pushes += pushes as u64;
         self.stats.pushes_per_item_max = self.stats.pushes_per_item_max.max(pushes as u64);
         u32::try_from(pushes).unwrap_or(u32::MAX)
