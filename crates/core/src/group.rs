@@ -6,7 +6,7 @@ use std::{
 
 use siphasher::sip::SipHasher13;
 
-use crate::Endpoint;
+use crate::{Endpoint, Scope, scope_of};
 
 /// The part of the internet that an address belongs to: what one operator can hold many addresses of.
 ///
@@ -23,7 +23,7 @@ pub enum NetGroup {
     Asn(u32),
     /// Everything behind one relay, by a hash of its identity.
     Relay(u64),
-    /// A name that is not resolved yet, by a hash of it.
+    /// All names of one domain, by a hash of its last two labels: whoever has a domain has as many names in it as he likes.
     Name(u64),
     /// Inside this process or of a kind that has no place on the internet.
     Local,
@@ -35,7 +35,7 @@ impl NetGroup {
     pub fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Ip { ip, .. } => Self::of_ip(*ip),
-            Endpoint::Dns { name, .. } => Self::Name(hash(name.as_bytes())),
+            Endpoint::Dns { name, .. } => Self::Name(hash(domain(name).as_bytes())),
             Endpoint::Relayed { relay, .. } => Self::Relay(hash(&relay.to_bytes())),
             Endpoint::Other(_) => Self::Local,
         }
@@ -84,6 +84,30 @@ pub fn host_ip(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// Whom dials in vain could harm: what is limited for each.
+///
+/// # Security
+/// Where names lead shows only when they are dialled, and whoever has a domain can make as many of them as he likes lead to one
+/// victim: so all names of a domain count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A public host.
+    Host(IpAddr),
+    /// All names of one domain.
+    Domain(NetGroup),
+}
+
+impl Target {
+    /// Who is dialled at an endpoint; `None` for what is private or no place on the internet.
+    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+        match endpoint {
+            Endpoint::Ip { ip, .. } => (scope_of(*ip) == Scope::Global).then(|| Self::Host(host_ip(*ip))),
+            Endpoint::Dns { .. } => Some(Self::Domain(endpoint.group())),
+            Endpoint::Relayed { .. } | Endpoint::Other(_) => None,
+        }
+    }
+}
+
 /// The IPv4 address inside of an IPv6 address that stands for it: one that is mapped, 6to4, Teredo's or NAT64's.
 #[inline]
 pub(crate) fn carried_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
@@ -96,6 +120,12 @@ pub(crate) fn carried_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
         _ => return None,
     };
     Some(Ipv4Addr::from_bits(carried))
+}
+
+/// The last two labels of a name. That of a registry, as `co.uk`, counts as one domain, which only costs its names some slots.
+fn domain(name: &str) -> &str {
+    let name = name.trim_end_matches('.');
+    name.rmatch_indices('.').nth(1).and_then(|(dot, _)| name.get(dot.saturating_add(1)..)).unwrap_or(name)
 }
 
 fn hash(bytes: &[u8]) -> u64 {
@@ -116,6 +146,21 @@ mod tests {
     fn groups_are_the_documented_prefixes() {
         assert_eq!(of("1.2.3.4"), "1.2.0.0/16");
         assert_eq!(of("2a00:1450::1"), "2a00:1450::/32");
+    }
+
+    #[test]
+    fn fault_names_of_one_domain_are_one_group() {
+        let of = |name: &str| {
+            Endpoint::from_multiaddr(&format!("/dns4/{name}/tcp/4001").parse().unwrap()).unwrap().0.group()
+        };
+        for name in
+            ["evil.example", "a.evil.example", "b.c.evil.example", "A.EVIL.example", "evil.example.", ".evil.example"]
+        {
+            assert_eq!(of(name), of("evil.example"), "{name}");
+        }
+        for name in ["good.example", "example", "notevil.example", ".", ".."] {
+            assert_ne!(of(name), of("evil.example"), "{name}");
+        }
     }
 
     #[test]

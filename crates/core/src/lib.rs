@@ -33,7 +33,7 @@ pub use chance::Seed;
 pub use clock::{Alarm, Clock};
 pub use conduct::Conduct;
 pub use endpoint::{Endpoint, EndpointError, Transport};
-pub use group::{NetGroup, host_ip};
+pub use group::{NetGroup, Target, host_ip};
 pub use lookup::LookupMap;
 pub use network::{NetworkId, NetworkIdError};
 pub use scope::{AddrPolicy, AddrRefusal, Audience, Scope, scope_of};

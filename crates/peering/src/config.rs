@@ -51,10 +51,11 @@ pub struct Config {
     pub dials_per_second: u32,
     /// How many dials begin at once after a pause. 40: the outbound maximum and some.
     pub dials_burst: u32,
-    /// How many dials to one public IP address may fail in an hour. 3: a victim whose ports are all advertised as peers' notices
-    /// nothing.
+    /// How many dials to one public IP address, or to the names of one domain, may fail in an hour. 3: a victim whose ports are all
+    /// advertised as peers' notices nothing. A private network whose nodes go by names of one domain needs more.
     pub dials_per_ip_per_hour: usize,
-    /// Whether ports below 1,024 of public addresses are dialled that the operator did not name. No: other services live there.
+    /// Whether ports below 1,024 of public addresses and of names are dialled that the operator did not name. No: other services
+    /// live there.
     pub dial_low_ports: bool,
     /// How many handshakes of inbound connections may be under way at once. Commonware allows 512.
     pub pending_inbound_max: usize,

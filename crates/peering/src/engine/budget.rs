@@ -2,11 +2,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::IpAddr,
     time::Duration,
 };
 
-use bruit_core::{Endpoint, Scope, Timestamp, TokenBucket, host_ip, scope_of};
+use bruit_core::{Endpoint, Target, Timestamp, TokenBucket};
 
 use crate::Config;
 
@@ -21,7 +20,7 @@ const FIRST_FREE_PORT: u16 = 1_024;
 #[derive(Debug)]
 pub(super) struct Budget {
     rate: TokenBucket,
-    by_ip: BTreeMap<IpAddr, VecDeque<Timestamp>>,
+    by_target: BTreeMap<Target, VecDeque<Timestamp>>,
 }
 
 /// Whether a dial may begin.
@@ -38,12 +37,12 @@ impl Budget {
     pub(super) fn new(config: &Config) -> Self {
         let burst = config.dials_burst.into();
         let rate = TokenBucket::new(config.dials_per_second.into(), burst, burst, Timestamp::default());
-        Self { rate, by_ip: BTreeMap::new() }
+        Self { rate, by_target: BTreeMap::new() }
     }
 
     /// Asks for one dial, and counts it when it is granted.
     pub(super) fn ask(&mut self, endpoint: &Endpoint, config: &Config, now: Timestamp) -> Allowance {
-        let Some(ip) = public_ip(endpoint) else {
+        let Some(target) = Target::of(endpoint) else {
             return if self.rate.take(1, now) { Allowance::Granted } else { Allowance::NotNow };
         };
         if !self.admits(endpoint, config, now) {
@@ -52,8 +51,8 @@ impl Budget {
         if !self.rate.take(1, now) {
             return Allowance::NotNow;
         }
-        self.make_room(ip);
-        let times = self.by_ip.entry(ip).or_default();
+        self.make_room(target);
+        let times = self.by_target.entry(target).or_default();
         times.retain(|at| now.since(*at) < COUNTED_FOR);
         times.push_back(now);
         Allowance::Granted
@@ -61,32 +60,36 @@ impl Budget {
 
     /// Whether a dial there may begin, if any may.
     pub(super) fn admits(&self, endpoint: &Endpoint, config: &Config, now: Timestamp) -> bool {
-        let Some(ip) = public_ip(endpoint) else { return true };
+        let Some(target) = Target::of(endpoint) else { return true };
         let is_low = || port_of(endpoint).is_some_and(|port| port < FIRST_FREE_PORT);
-        let counted = || self.by_ip.get(&ip).into_iter().flatten().filter(|at| now.since(**at) < COUNTED_FOR).count();
+        let counted =
+            || self.by_target.get(&target).into_iter().flatten().filter(|at| now.since(**at) < COUNTED_FOR).count();
         (config.dial_low_ports || !is_low()) && counted() < config.dials_per_ip_per_hour
     }
 
-    /// Somebody of this network is there: dials to it were not in vain.
+    /// Somebody of this network is there: dials to it were not in vain. Of those to a domain one was not; where its other names
+    /// lead is not known.
     pub(super) fn reached(&mut self, endpoint: &Endpoint) {
-        if let Some(ip) = public_ip(endpoint) {
-            self.by_ip.remove(&ip);
+        match Target::of(endpoint) {
+            Some(target @ Target::Host(_)) => {
+                self.by_target.remove(&target);
+            }
+            Some(target @ Target::Domain(_)) => {
+                self.by_target.get_mut(&target).and_then(VecDeque::pop_back);
+            }
+            None => {}
         }
     }
 
-    fn make_room(&mut self, ip: IpAddr) {
-        if self.by_ip.len() < IPS_MAX || self.by_ip.contains_key(&ip) {
+    fn make_room(&mut self, target: Target) {
+        if self.by_target.len() < IPS_MAX || self.by_target.contains_key(&target) {
             return;
         }
-        let oldest = self.by_ip.iter().min_by_key(|(_, times)| times.back().copied()).map(|(ip, _)| *ip);
-        oldest.into_iter().for_each(|ip| {
-            self.by_ip.remove(&ip);
+        let oldest = self.by_target.iter().min_by_key(|(_, times)| times.back().copied()).map(|(target, _)| *target);
+        oldest.into_iter().for_each(|target| {
+            self.by_target.remove(&target);
         });
     }
-}
-
-fn public_ip(endpoint: &Endpoint) -> Option<IpAddr> {
-    endpoint.ip().filter(|ip| scope_of(*ip) == Scope::Global).map(host_ip)
 }
 
 const fn port_of(endpoint: &Endpoint) -> Option<u16> {
@@ -117,6 +120,25 @@ mod tests {
         assert_eq!(dialled(T), [1_024, 1_025, 1_026]);
         assert_eq!(dialled(T.after(COUNTED_FOR - Duration::from_secs(1))), [0_u16; 0]);
         assert_eq!(dialled(T.after(COUNTED_FOR)).len(), 3);
+    }
+
+    #[test]
+    fn fault_names_do_not_lead_around_the_limits_of_an_address() {
+        let config = Config { dials_burst: 10_000, ..Config::default() };
+        let named = |name: String, port: u16| {
+            let addr = format!("/dns4/{name}/tcp/{port}").parse().unwrap();
+            Endpoint::from_multiaddr(&addr).unwrap().0
+        };
+        let mut budget = Budget::new(&config);
+        let granted = |budget: &mut Budget, endpoint| budget.ask(&endpoint, &config, T) == Allowance::Granted;
+        let granted_of = |budget: &mut Budget, port| {
+            (0..1_000).filter(|number| granted(budget, named(format!("a{number}.evil.example"), port))).count()
+        };
+        assert_eq!(granted_of(&mut budget, 22), 0);
+        assert_eq!(granted_of(&mut budget, 4_000), config.dials_per_ip_per_hour);
+        budget.reached(&named("a0.evil.example".into(), 4_000));
+        assert_eq!(granted_of(&mut budget, 4_000), 1, "who was reached says nothing of the others");
+        assert!(granted(&mut budget, named("good.example".into(), 4_000)));
     }
 
     #[test]
@@ -167,8 +189,8 @@ mod tests {
                 budget.ask(&at([20, a, b, 1], 4_000), &config, T.after(Duration::from_secs(number))),
                 Allowance::Granted
             );
-            assert_eq!(budget.by_ip.len() as u64, (number + 1).min(IPS_MAX as u64));
+            assert_eq!(budget.by_target.len() as u64, (number + 1).min(IPS_MAX as u64));
         }
-        assert!(!budget.by_ip.contains_key(&IpAddr::from([20, 0, 0, 1])));
+        assert!(!budget.by_target.contains_key(&Target::Host([20, 0, 0, 1].into())));
     }
 }
