@@ -1,9 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
-use bruit_core::AddrPolicy;
+use bruit_core::{AddrPolicy, Endpoint, Scope, scope_of};
 use bruit_wire::limits::{ADDR_NEIGHBOURS_MAX, ADDR_PEERS_MAX};
 
 mod error;
+
+/// The first port of a public address that is dialled to try it. 1,024: the first that needs no privilege.
+const FIRST_FREE_PORT: u16 = 1_024;
 
 pub use error::ConfigError;
 
@@ -13,6 +16,8 @@ pub use error::ConfigError;
 pub struct Config {
     /// Whether private addresses are told and dialled. Only for local networks.
     pub allow_private_addrs: bool,
+    /// Whether ports below 1,024 of public addresses are dialled to try them. No: other services live there.
+    pub dial_low_ports: bool,
     /// Who decides which peers are served. Automatic by default, for a crate used alone.
     pub admission: Admission,
     /// How often one peer is answered. Once: Bitcoin Core. An answer shorter than `small_answer` does not count.
@@ -197,6 +202,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             allow_private_addrs: false,
+            dial_low_ports: false,
             admission: Admission::Automatic,
             answers_per_connection: AnswersPerConnection::Once,
             answer_dialled: false,
@@ -325,6 +331,19 @@ impl ValidConfig {
 
     pub(crate) fn policy(&self) -> AddrPolicy {
         AddrPolicy { allow_private_addrs: self.0.allow_private_addrs }
+    }
+
+    /// Whether an endpoint that a peer names is dialled to try it.
+    ///
+    /// # Security
+    /// A peer that shares its address with others, as behind one router, can name what is theirs, but no usual service.
+    pub(crate) fn may_try(&self, endpoint: &Endpoint) -> bool {
+        let is_low = match endpoint {
+            Endpoint::Ip { ip, port, .. } => *port < FIRST_FREE_PORT && scope_of(*ip) == Scope::Global,
+            Endpoint::Dns { port, .. } => *port < FIRST_FREE_PORT,
+            Endpoint::Relayed { .. } | Endpoint::Other(_) => false,
+        };
+        self.policy().check(endpoint).is_ok() && (self.0.dial_low_ports || !is_low)
     }
 }
 

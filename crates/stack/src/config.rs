@@ -125,6 +125,7 @@ impl Config {
         let exchange = bruit_addr_exchange::Config {
             admission: Admission::ByOwner,
             allow_private_addrs: self.allow_private_addrs,
+            dial_low_ports: self.peering.dial_low_ports,
             ..self.exchange
         };
         Ok(ValidConfig {

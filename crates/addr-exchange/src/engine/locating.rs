@@ -71,7 +71,7 @@ impl<P: Copy + Ord> Exchange<P> {
         let Some(state) = self.peers.get_mut(&peer).filter(|state| state.is_admitted) else {
             return DialBack::NotServed;
         };
-        if !is_same_host(&endpoint, &state.link.seen_at) || self.config.policy().check(&endpoint).is_err() {
+        if !is_same_host(&endpoint, &state.link.seen_at) || !self.config.may_try(&endpoint) {
             return DialBack::Elsewhere;
         }
         if state.dialled_back.is_some_and(|at| now.since(at) < DIAL_BACK_PAUSE) {

@@ -196,9 +196,8 @@ impl<P: Copy + Ord> Peer<P> {
     /// Of the places where the peer says it listens the one that may be tried: on the host that it is seen at, so that nobody
     /// can make a node dial somebody else.
     pub(super) fn to_confirm(&self, config: &ValidConfig) -> Option<Endpoint> {
-        let policy = config.policy();
         let mut claimed = self.claimed.iter();
-        claimed.find(|endpoint| policy.check(endpoint).is_ok() && is_same_host(endpoint, &self.link.seen_at)).cloned()
+        claimed.find(|endpoint| config.may_try(endpoint) && is_same_host(endpoint, &self.link.seen_at)).cloned()
     }
 }
 

@@ -8,9 +8,10 @@ use crate::config::Config;
 const OPEN_TABLE: &str = "topics";
 
 /// Keys of the protocols' own settings that have another name here, or are not the operator's.
-const HIDDEN: [(&str, &str); 6] = [
+const HIDDEN: [(&str, &str); 7] = [
     ("book", "allow_private_addrs"),
     ("exchange", "admission"),
+    ("exchange", "dial_low_ports"),
     ("peering", "outbound_target"),
     ("peering", "inbound_max"),
     ("gossip", "topics"),

@@ -202,10 +202,32 @@ fn confirmation_can_be_off_or_required() {
 }
 
 #[test]
+fn fault_no_usual_service_is_dialled_to_try_it() {
+    let dialled = |dial_low_ports, port| {
+        let config = Config { dial_low_ports, confirm: Confirm::Mark, ask: AskWhom::Nobody, ..plain() };
+        let mut exchange = Exchange::new(config.validate().unwrap(), Seed::from_number(1));
+        let seen_at = Endpoint::tcp([6, 6, 6, 6].into(), port);
+        exchange.peer_connected(1, Link { is_dialled: false, seen_at: seen_at.clone() }, at(0));
+        exchange.peer_admitted(1, at(0));
+        exchange.hello_received(1, Some(PeerId::random()), hello(Some(seen_at.clone()), None), at(0));
+        let claimed = outputs(&mut exchange, at(0)).contains(&Output::Probe { peer: 1, endpoint: seen_at.clone() });
+        exchange.probe_ended(1, &seen_at, false, at(0));
+        (claimed, exchange.dial_back_asked(1, seen_at, at(0)))
+    };
+    assert_eq!([22, 1_023].map(|port| dialled(false, port)), [(false, DialBack::Elsewhere); 2]);
+    assert_eq!(dialled(false, 1_024), (true, DialBack::Taken));
+    assert_eq!(dialled(true, 22), (true, DialBack::Taken));
+}
+
+#[test]
 fn fault_claims_lead_to_dials_of_nobody_else() {
     let mut exchange = confirming(Confirm::Mark);
-    let victims =
-        ["/ip4/6.6.6.6/tcp/22", "/dns/victim.example/tcp/22", "/ip4/10.0.0.1/tcp/80", "/ip4/169.254.169.254/tcp/80"];
+    let victims = [
+        "/ip4/6.6.6.6/tcp/4022",
+        "/dns/victim.example/tcp/4022",
+        "/ip4/10.0.0.1/tcp/80",
+        "/ip4/169.254.169.254/tcp/80",
+    ];
     for (peer, victim) in (1..).zip(victims) {
         let (victim, _) = Endpoint::from_multiaddr(&victim.parse().unwrap()).unwrap();
         came(&mut exchange, peer, victim.clone(), at(0));
@@ -226,7 +248,7 @@ fn fault_dials_that_try_are_few() {
         Config { probes_max: 3, probes_waiting_max: 5, confirm: Confirm::Mark, ask: AskWhom::Nobody, ..plain() };
     let begun = |count: u8| {
         let mut exchange = exchange(config.clone());
-        (1..=count).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 9), at(0)));
+        (1..=count).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 4_009), at(0)));
         outputs(&mut exchange, at(0)).len()
     };
     assert_eq!([2, 3, 4].map(begun), [2, 3, 3]);
@@ -235,7 +257,7 @@ fn fault_dials_that_try_are_few() {
         let mut exchange = exchange(Config { confirm: Confirm::Off, ..config.clone() });
         let mut ask = |peer| {
             connect(&mut exchange, peer, DIALLED_US, at(0));
-            exchange.dial_back_asked(peer, Endpoint::tcp(host(peer).into(), 9), at(0)) == DialBack::Taken
+            exchange.dial_back_asked(peer, Endpoint::tcp(host(peer).into(), 4_009), at(0)) == DialBack::Taken
         };
         (1..=count).filter(|peer| ask(*peer)).count()
     };
@@ -245,7 +267,7 @@ fn fault_dials_that_try_are_few() {
     let mut dials = 0;
     for round in 0..6_000_u64 {
         let now = at(0).after(Duration::from_millis(100 * round));
-        let port = 1_000 + round as u16;
+        let port = 4_000 + round as u16;
         came(&mut exchange, 1, Endpoint::tcp(host(1).into(), port), now);
         dials +=
             outputs(&mut exchange, now).into_iter().filter(|output| matches!(output, Output::Probe { .. })).count();
@@ -277,7 +299,7 @@ fn nobody_who_came_is_left_out_when_many_wait_to_be_confirmed() {
     let config =
         Config { probes_max: 1, probes_waiting_max: 2, confirm: Confirm::Mark, ask: AskWhom::Nobody, ..plain() };
     let mut exchange = exchange(config);
-    (1..=9).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 9), at(0)));
+    (1..=9).for_each(|peer| came(&mut exchange, peer, Endpoint::tcp(host(peer).into(), 4_009), at(0)));
     let mut tried = Vec::new();
     for secs in 0..200 {
         tried.extend(
@@ -299,7 +321,7 @@ fn the_time_to_be_found_begins_with_the_dial() {
         ..plain()
     };
     let mut exchange = exchange(config);
-    let listens = [1, 2, 3].map(|peer| Endpoint::tcp(host(peer).into(), 9));
+    let listens = [1, 2, 3].map(|peer| Endpoint::tcp(host(peer).into(), 4_009));
     (1..=3).zip(&listens).for_each(|(peer, listens)| came(&mut exchange, peer, listens.clone(), at(0)));
     let unreachable = |outputs: Vec<Output<u8>>| {
         let peers = outputs.into_iter();
