@@ -8,7 +8,7 @@ use rand::seq::IteratorRandom;
 use super::{
     Exchange, Output,
     own::{OwnView, Trial},
-    peer::{Proof, is_same_host},
+    peer::{Peer, Proof, is_same_host},
 };
 use crate::{Confirm, PeerAddr, message::whole_hours};
 
@@ -160,7 +160,10 @@ impl<P: Copy + Ord> Exchange<P> {
         if self.own.trial().is_some() {
             return;
         }
-        let Some(endpoint) = self.own.agreed(witnesses_min, self.config.policy(), now) else { return };
+        let is_others = |endpoint: &Endpoint| {
+            self.peers.values().any(|state| state.link.is_dialled && state.link.seen_at == *endpoint)
+        };
+        let Some(endpoint) = self.own.agreed(witnesses_min, self.config.policy(), is_others, now) else { return };
         for dropped in self.own.drop_changed(&endpoint, witnesses_min) {
             self.outputs.push_back(Output::Dropped(dropped));
             self.own_records.clear();
@@ -169,10 +172,16 @@ impl<P: Copy + Ord> Exchange<P> {
     }
 
     /// Asks one more peer to dial an own address, rather one that does not see it itself.
+    ///
+    /// # Security
+    /// What tells that it was dialled is a second connection, which a liar makes to wherever he likes. So nobody who only came is
+    /// asked while there is anybody whom this node chose to dial.
     fn try_own(&mut self, endpoint: Endpoint, mut asked: Vec<P>, now: Timestamp) {
         let settings = self.config.settings();
         let witnesses = self.own.witnesses(&endpoint);
-        let others = || self.peers.iter().filter(|(peer, state)| state.is_admitted && !asked.contains(peer));
+        let has_chosen = self.peers.values().any(|state| state.is_admitted && state.link.is_dialled);
+        let is_asked = |state: &Peer<P>| state.is_admitted && (state.link.is_dialled || !has_chosen);
+        let others = || self.peers.iter().filter(|(peer, state)| is_asked(state) && !asked.contains(peer));
         let unconcerned = others().filter(|(peer, _)| !witnesses.contains(peer)).map(|(peer, _)| *peer);
         let helper =
             unconcerned.choose(&mut self.rng).or_else(|| others().map(|(peer, _)| *peer).choose(&mut self.rng));

@@ -114,8 +114,14 @@ impl<P: Copy + Ord> Own<P> {
         seers.map(|(peer, _)| *peer).collect()
     }
 
-    /// The endpoint on which most agree, beyond those known, if enough do.
-    pub(super) fn agreed(&mut self, witnesses_min: usize, policy: AddrPolicy, now: Timestamp) -> Option<Endpoint> {
+    /// The endpoint on which most agree, beyond those known and those of others, if enough do.
+    pub(super) fn agreed(
+        &mut self,
+        witnesses_min: usize,
+        policy: AddrPolicy,
+        is_others: impl Fn(&Endpoint) -> bool,
+        now: Timestamp,
+    ) -> Option<Endpoint> {
         self.given_up.retain(|(_, until)| *until > now);
         let seen: BTreeSet<&Endpoint> = self.sightings.values().flat_map(|sighting| &sighting.endpoints).collect();
         let fresh = seen.into_iter().filter(|endpoint| {
@@ -123,6 +129,7 @@ impl<P: Copy + Ord> Own<P> {
                 && !self.listens.contains(endpoint)
                 && !self.given_up.iter().any(|(other, _)| other == *endpoint)
                 && policy.check(endpoint).is_ok()
+                && !is_others(endpoint)
         });
         let counted = fresh.map(|endpoint| (self.groups(endpoint), endpoint));
         let (_, endpoint) = counted.filter(|(groups, _)| *groups >= witnesses_min).max()?;

@@ -202,6 +202,32 @@ fn confirmation_can_be_off_or_required() {
 }
 
 #[test]
+fn fault_who_only_came_confirms_no_own_address_while_others_can() {
+    let mut exchange = behind_a_router();
+    connect(&mut exchange, 9, DIALLED, at(0));
+    for liar in 11..=14 {
+        connect(&mut exchange, liar, DIALLED_US, at(0));
+        exchange.hello_received(liar, Some(PeerId::random()), hello(None, Some(ours(7, 4_001))), at(0));
+    }
+    let asked: Vec<_> = (0..200).filter_map(|secs| helper(&outputs(&mut exchange, at(secs)))).collect();
+    assert_eq!(asked, [9]);
+    (11..=14).for_each(|liar| exchange.connected_again(liar, at(200)));
+    assert_eq!(adopted(&exchange), []);
+}
+
+#[test]
+fn fault_where_a_peer_was_dialled_is_no_own_address() {
+    let mut exchange = behind_a_router();
+    connect(&mut exchange, 9, DIALLED, at(0));
+    let of_a_peer = link(9, DIALLED).seen_at;
+    for liar in 11..=14 {
+        connect(&mut exchange, liar, DIALLED_US, at(0));
+        exchange.hello_received(liar, Some(PeerId::random()), hello(None, Some(of_a_peer.clone())), at(0));
+    }
+    assert_eq!(helper(&outputs(&mut exchange, at(0))), None);
+}
+
+#[test]
 fn fault_no_usual_service_is_dialled_to_try_it() {
     let dialled = |dial_low_ports, port| {
         let config = Config { dial_low_ports, confirm: Confirm::Mark, ask: AskWhom::Nobody, ..plain() };
