@@ -33,6 +33,7 @@ pub mod admin;
 mod anchors;
 mod book_lines;
 mod book_rows;
+mod capped;
 mod config;
 mod crawl;
 mod data_dir;

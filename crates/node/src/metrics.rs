@@ -10,7 +10,10 @@ use prometheus_client::{
 };
 use tokio::net::TcpListener;
 
-use crate::{handle::Handle, status::Status, storage::StorageState};
+use crate::{capped::Capped, handle::Handle, status::Status, storage::StorageState};
+
+/// How many connections there may be at once. 64: a guess, many times what a monitoring system opens.
+const CONNECTIONS_MAX: usize = 64;
 
 /// Opens the port.
 pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -26,7 +29,8 @@ pub(crate) async fn serve(handle: Handle, socket: TcpListener) {
         }
     };
     let router = Router::new().route("/metrics", get(metrics)).with_state(handle);
-    if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stopped).await {
+    if let Err(error) = axum::serve(Capped::new(socket, CONNECTIONS_MAX), router).with_graceful_shutdown(stopped).await
+    {
         tracing::error!(%error, "metrics ended");
     }
 }

@@ -9,10 +9,12 @@ use std::{
 
 use tokio::net::UnixListener;
 
-use crate::{admin::routes, handle::Handle, node::StartError};
+use crate::{admin::routes, capped::Capped, handle::Handle, node::StartError};
 
 /// The longest path that fits into a socket address on Linux.
 const PATH_BYTES_MAX: usize = 107;
+/// How many connections there may be at once. 256: a guess; a quarter of the open files that a process usually may have.
+const CONNECTIONS_MAX: usize = 256;
 
 /// Makes the socket, in place of one that nobody serves any more.
 pub(crate) fn bind(path: &Path) -> Result<UnixListener, StartError> {
@@ -44,7 +46,8 @@ pub(crate) async fn serve(handle: Handle, socket: UnixListener) {
             handle.stopped().await;
         }
     };
-    let served = axum::serve(socket, routes::router(handle)).with_graceful_shutdown(stopped).await;
+    let served =
+        axum::serve(Capped::new(socket, CONNECTIONS_MAX), routes::router(handle)).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
         tracing::error!(%error, "the API ended");
     }
