@@ -17,8 +17,6 @@ use crate::report::{Spread, short};
 
 /// In how many handshakes' time a newcomer is to have its peers.
 const HANDSHAKES_AIM: f64 = 3.3;
-/// How many nodes form a network without latency.
-const NETWORK: usize = 200;
 /// How often one handshake alone is measured.
 const HANDSHAKES: usize = 5;
 /// How long a network may take to form, and a node to join it.
@@ -38,7 +36,10 @@ pub(crate) struct Args {
     /// How many newcomers join, one after the other.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=20))]
     repeat: u16,
-    /// Measures one part only: joins with latency, or the network of 200 nodes without any.
+    /// How many nodes start at once where there is no latency.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(35..=200))]
+    network: u16,
+    /// Measures one part only: joins with latency, or the network without any.
     #[arg(long)]
     only: Option<Part>,
     /// Prints one line of JSON instead of a table.
@@ -123,7 +124,7 @@ async fn with_latency(args: &Args, figures: &mut Figures) -> anyhow::Result<()> 
 }
 
 async fn without_latency(args: &Args, figures: &mut Figures) -> anyhow::Result<()> {
-    let (mut network, formed) = near::Network::form(NETWORK).await?;
+    let (mut network, formed) = near::Network::form(args.network.into()).await?;
     figures.network_200_to_8_s = Some(formed.few.as_secs_f64());
     figures.network_200_s = Some(formed.all.as_secs_f64());
     figures.network_200_cpu_s = Some(formed.cpu.as_secs_f64());
@@ -169,7 +170,10 @@ fn print(args: &Args, ours: &Figures, is_missed: bool) {
         println!("handshakes         {handshakes:>8.2}   aim {HANDSHAKES_AIM:>6}   {word}");
     }
     if let (Some(few), Some(all), Some(cpu)) = (ours.network_200_to_8_s, ours.network_200_s, ours.network_200_cpu_s) {
-        println!("{NETWORK} nodes: each has 8 outbound peers after {few:.1} s, as many as it wants after {all:.1} s");
+        println!(
+            "{} nodes: each has 8 outbound peers after {few:.1} s, as many as it wants after {all:.1} s",
+            args.network
+        );
         println!("CPU until then, of the whole network: {cpu:.1} s");
     }
     if let Some(cpu) = ours.cpu_ms_per_join {
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_turn_has_its_time() {
-        let args = |repeat| Args { nodes: 100, latency_ms: 50, repeat, only: None, json: false };
+        let args = |repeat| Args { nodes: 100, latency_ms: 50, network: 200, repeat, only: None, json: false };
         for repeat in [1, 20] {
             let each = limit(&args(repeat)) - limit(&args(repeat - 1));
             assert!(each >= 2 * JOINED_MAX + REST_MAX, "{each:?}");
