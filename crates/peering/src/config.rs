@@ -43,8 +43,9 @@ pub struct Config {
     /// How many dials may be under way at once: all outbound slots are filled in parallel. 80: twice the outbound maximum and some,
     /// since where many addresses are dead most dials have no answer.
     pub dials_max: usize,
-    /// How long a dial without an answer keeps a place; after that another one begins beside it, and if it is answered all the same,
-    /// the peer stays only where there is a place. 2 s: a guess, twice what a lost first packet costs.
+    /// How long a dial without an answer keeps a place, up to three times as long where others take long too; after that another one
+    /// begins beside it, and if it is answered all the same, the peer stays only where there is a place. 2 s: a guess, twice what a
+    /// lost first packet costs.
     #[cfg_attr(feature = "serde", serde(rename = "dial_patience_ms", with = "crate::config::millis"))]
     pub dial_patience: Duration,
     /// How many dials begin in a second, over time. 10: what keeps a node from being a weapon.

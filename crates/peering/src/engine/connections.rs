@@ -13,7 +13,7 @@ impl<C: Copy + Ord> Engine<C> {
     /// A connection was made.
     pub fn connection_established(&mut self, connection: C, peer: PeerId, origin: Origin, now: Timestamp) {
         let is_dialled = origin.is_dialled();
-        let dial = if is_dialled { self.dialling.end(origin.endpoint()) } else { None };
+        let dial = if is_dialled { self.dialling.answer(origin.endpoint(), now) } else { None };
         let purpose = dial.map_or(Purpose::Fill, |dial| self.purpose_when_answered(&dial));
         if !self.is_admitted(Some(&peer), origin.endpoint().ip()) {
             if is_dialled {

@@ -48,6 +48,12 @@ impl Purpose {
     }
 }
 
+/// How many times as long dials are waited for while none that began as late was answered: when all are silent it may well be this node,
+/// or what it is connected by, that is slow. 3: a guess; a little more than half of what a handshake may take.
+const PATIENCE_WITH_ALL: u32 = 3;
+/// How many times as long as the last answer took others may take. 2: a guess.
+const SLOWER_THAN_OTHERS: u32 = 2;
+
 #[derive(Debug)]
 pub(super) struct Dial {
     pub(super) peer: Option<PeerId>,
@@ -65,6 +71,21 @@ impl Dial {
     const fn keeps_a_place(&self) -> bool {
         !self.is_overdue && matches!(self.purpose, Purpose::Fill | Purpose::Quiet)
     }
+
+    /// When it loses its place, where `answered` is the youngest dial that was answered.
+    fn overdue_at(&self, patience: Duration, answered: Option<Answered>) -> Timestamp {
+        let longest = patience.saturating_mul(PATIENCE_WITH_ALL);
+        let others = answered.filter(|answered| self.since <= answered.since);
+        let span = others.map_or(longest, |others| others.took.saturating_mul(SLOWER_THAN_OTHERS));
+        self.since.after(span.clamp(patience, longest))
+    }
+}
+
+/// A dial that was answered.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    since: Timestamp,
+    took: Duration,
 }
 
 /// An address the operator named: a manual peer or a seed.
@@ -89,6 +110,8 @@ pub(super) struct Dialling {
     pub(super) under_way: BTreeMap<Endpoint, Dial>,
     /// Whom those dials lead to, as far as known.
     expected: Counted<PeerId>,
+    /// Of the dials that were answered the one that began last.
+    answered: Option<Answered>,
     pub(super) backoff: Backoff,
     pub(super) manual: Vec<Named>,
     pub(super) seeds: Vec<Named>,
@@ -102,6 +125,7 @@ impl Dialling {
         Self {
             under_way: BTreeMap::new(),
             expected: Counted::new(),
+            answered: None,
             backoff: Backoff::new(config.backoff_entries_max),
             manual: Vec::new(),
             seeds: Vec::new(),
@@ -128,6 +152,15 @@ impl Dialling {
         Some(dial)
     }
 
+    /// A dial has led to somebody; returns it if it was under way.
+    pub(super) fn answer(&mut self, endpoint: &Endpoint, now: Timestamp) -> Option<Dial> {
+        let dial = self.end(endpoint)?;
+        if self.answered.is_none_or(|answered| answered.since <= dial.since) {
+            self.answered = Some(Answered { since: dial.since, took: now.since(dial.since) });
+        }
+        Some(dial)
+    }
+
     /// How many dials with a purpose keep a place.
     pub(super) fn under_way_for(&self, purpose: Purpose) -> usize {
         self.under_way.values().filter(|dial| dial.purpose == purpose && !dial.is_overdue).count()
@@ -141,12 +174,13 @@ impl Dialling {
     /// When the next dial loses its place.
     pub(super) fn next_overdue(&self, patience: Duration) -> Option<Timestamp> {
         let waited_for = self.under_way.values().filter(|dial| dial.keeps_a_place());
-        waited_for.map(|dial| dial.since.after(patience)).min()
+        waited_for.map(|dial| dial.overdue_at(patience, self.answered)).min()
     }
 
     /// Takes the place of those dials that had no answer for so long, and looks for others.
     pub(super) fn lose_patience(&mut self, config: &Config, now: Timestamp) {
-        let is_late = |dial: &&mut Dial| dial.keeps_a_place() && dial.since.after(config.dial_patience) <= now;
+        let (patience, answered) = (config.dial_patience, self.answered);
+        let is_late = |dial: &&mut Dial| dial.keeps_a_place() && dial.overdue_at(patience, answered) <= now;
         let late = self.under_way.values_mut().filter(is_late).map(|dial| dial.is_overdue = true).count();
         if late > 0 {
             self.look_soon(config, now);

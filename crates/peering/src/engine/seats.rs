@@ -183,7 +183,8 @@ impl<C: Copy + Ord> Engine<C> {
         self.dialling.overdue()
     }
 
-    /// What is wanted of a peer whose dial has led to it: when others have its place by now, only to know that it is there.
+    /// What is wanted of a peer whose dial has led to it: when others have its place by now, only to know that it is there. Who is
+    /// only being dialled has none: else a node that is slow itself would send away everybody whom it reaches.
     pub(super) fn purpose_when_answered(&self, dial: &Dial) -> Purpose {
         let config = self.config();
         let (class, most) = match dial.purpose {
@@ -191,18 +192,23 @@ impl<C: Copy + Ord> Engine<C> {
             Purpose::Quiet => (SlotClass::Quiet, config.quiet_target),
             Purpose::Manual | Purpose::Visit => return dial.purpose,
         };
-        let is_full = self.held(class).saturating_add(self.coming(dial.purpose)) >= most;
-        if dial.is_overdue && is_full { Purpose::Visit } else { dial.purpose }
+        let is_full = self.held(class).saturating_add(self.greeting(dial.purpose)) >= most;
+        if is_full { Purpose::Visit } else { dial.purpose }
     }
 
-    /// How many peers with a purpose are greeted right now or are dialled in good time.
-    fn coming(&self, purpose: Purpose) -> usize {
+    /// How many peers with a purpose are greeted right now.
+    fn greeting(&self, purpose: Purpose) -> usize {
         let is_greeting = |known: &&Peer<C>| {
             matches!(known.state, State::Greeting { .. })
                 && known.purpose == purpose
                 && known.connections.iter().any(|(_, origin)| origin.is_dialled())
         };
-        self.dialling.under_way_for(purpose).saturating_add(self.peers.values().filter(is_greeting).count())
+        self.peers.values().filter(is_greeting).count()
+    }
+
+    /// How many peers with a purpose are greeted right now or are dialled in good time.
+    fn coming(&self, purpose: Purpose) -> usize {
+        self.dialling.under_way_for(purpose).saturating_add(self.greeting(purpose))
     }
 
     /// Whether whoever is dialled next shall be a quiet peer: all others are there.

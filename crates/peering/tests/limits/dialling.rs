@@ -33,43 +33,85 @@ fn in_vain(dial_patience: Duration) -> Engine<u32> {
     engine
 }
 
-#[test]
-fn fault_dials_that_nobody_answers_hold_up_others_so_long() {
-    let wanted = |patience, now| {
-        let is_wanted = |output: &Output<u32>| matches!(output, Output::Event(Event::CandidatesWanted { count: 9 }));
-        later(&mut in_vain(patience), now).iter().any(is_wanted)
+/// The same, but one of them answers at once.
+fn all_but_one_in_vain(dial_patience: Duration) -> Engine<u32> {
+    let mut engine = in_vain(dial_patience);
+    assert_eq!(answered(&mut engine, 1, T), Intent::Stay);
+    later(&mut engine, T);
+    engine
+}
+
+/// Dials hold up others so long, and so many begin then.
+fn assert_held_up(engine: impl Fn() -> Engine<u32>, patience: Duration, begun: usize) {
+    let wanted = |now| {
+        let is_wanted = |output: &Output<u32>| matches!(output, Output::Event(Event::CandidatesWanted { count }) if *count == begun);
+        later(&mut engine(), now).iter().any(is_wanted)
     };
+    assert_eq!(around(T.after(patience)).map(wanted), [false, true, true]);
+    let mut engine = engine();
+    let mut timeouts = std::iter::from_fn(|| {
+        let next = engine.next_timeout()?;
+        engine.handle_timeout(next);
+        Some(next)
+    });
+    assert_eq!(timeouts.find(|at| *at >= T.after(patience)), Some(T.after(patience)));
+}
+
+#[test]
+fn fault_dials_without_an_answer_hold_up_others_so_long() {
     for patience in [SECOND * 2, SECOND * 2 + MICRO, SECOND * 3] {
-        assert_eq!(around(T.after(patience)).map(|now| wanted(patience, now)), [false, true, true]);
-        let mut engine = in_vain(patience);
-        let mut timeouts = std::iter::from_fn(|| {
-            let next = engine.next_timeout()?;
-            engine.handle_timeout(next);
-            Some(next)
-        });
-        assert_eq!(timeouts.find(|at| *at >= T.after(patience)), Some(T.after(patience)));
+        assert_held_up(|| all_but_one_in_vain(patience), patience, 8);
     }
 }
 
 #[test]
-fn who_answers_late_stays_only_where_there_is_a_place() {
-    let held = |config: Config| {
-        let mut engine = engine(Config { dials_burst: 1_000, ..config });
-        (1..=9).for_each(|number| assert_eq!(dial(&mut engine, number, T), DialOutcome::Started));
-        let late = T.after(SECOND * 2);
-        later(&mut engine, late);
-        (10..=18).for_each(|number| assert_eq!(dial(&mut engine, number, late), DialOutcome::Started));
-        let intents: Vec<_> = (1..=9).chain(10..=18).map(|number| answered(&mut engine, number, late)).collect();
-        assert_eq!(intents[9..], [Intent::Stay; 9], "who was dialled later was promised a place");
-        (intents[..9].to_vec(), engine.held(SlotClass::Outbound))
-    };
-    let config = Config { outbound_target: 8, ..quiet() };
-    assert_eq!(held(config), (vec![Intent::Visit; 9], 9));
+fn where_all_dials_are_silent_they_hold_up_others_three_times_as_long() {
+    for patience in [SECOND * 2, SECOND * 2 + MICRO, SECOND * 3] {
+        assert_held_up(|| in_vain(patience), patience * 3, 9);
+    }
+}
 
-    let mut engine = in_vain(SECOND * 2);
-    later(&mut engine, T.after(SECOND * 2));
-    let intents: Vec<_> = (1..=9).map(|number| answered(&mut engine, number, T.after(SECOND * 2))).collect();
-    assert_eq!(intents, [Intent::Stay; 9]);
+#[test]
+fn dials_may_take_twice_as_long_as_the_last_that_was_answered() {
+    let late_after = |took| {
+        let mut engine = in_vain(SECOND * 2);
+        answered(&mut engine, 1, T.after(took));
+        let is_late = |waited: &Duration| {
+            engine.handle_timeout(T.after(*waited));
+            engine.unanswered() == 8
+        };
+        (1..=10_000).map(Duration::from_millis).filter(|waited| *waited >= took).find(is_late)
+    };
+    let millis = |millis| Some(Duration::from_millis(millis));
+    let late = [999, 1_000, 1_001, 1_500, 2_999, 3_000, 3_001].map(Duration::from_millis).map(late_after);
+    assert_eq!(late, [2_000, 2_000, 2_002, 3_000, 5_998, 6_000, 6_000].map(millis));
+}
+
+#[test]
+fn a_dial_is_late_only_where_one_that_began_no_earlier_was_answered() {
+    let mut engine = all_but_one_in_vain(SECOND * 2);
+    let again = T.after(SECOND * 2);
+    later(&mut engine, again);
+    (11..=18).for_each(|number| assert_eq!(dial(&mut engine, number, again), DialOutcome::Started));
+    outputs(&mut engine);
+    assert_eq!(engine.unanswered(), 8);
+    later(&mut engine, again.after(SECOND * 6 - MICRO));
+    assert_eq!(engine.unanswered(), 8, "of the second eight nobody has answered");
+    later(&mut engine, again.after(SECOND * 6));
+    assert_eq!(engine.unanswered(), 16);
+}
+
+#[test]
+fn fault_who_answers_late_stays_where_there_is_a_place() {
+    let mut engine = engine(Config { outbound_target: 8, dials_burst: 1_000, ..quiet() });
+    (1..=9).for_each(|number| assert_eq!(dial(&mut engine, number, T), DialOutcome::Started));
+    let late = T.after(SECOND * 6);
+    later(&mut engine, late);
+    (10..=18).for_each(|number| assert_eq!(dial(&mut engine, number, late), DialOutcome::Started));
+    let intents: Vec<_> = (1..=18).map(|number| answered(&mut engine, number, late)).collect();
+    assert_eq!(intents[..9], [Intent::Stay; 9], "who is only being dialled has no place");
+    assert_eq!(intents[9..], [Intent::Visit; 9]);
+    assert_eq!(engine.held(SlotClass::Outbound), 9);
 }
 
 #[test]
