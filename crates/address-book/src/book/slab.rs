@@ -17,6 +17,10 @@ impl<T> Slab<T> {
             *place = Some(value);
             return number;
         }
+        // By a quarter and not by doubling: a large table is to take little more than it needs.
+        if self.places.len() == self.places.capacity() {
+            self.places.reserve_exact(self.places.len() / 4 + 4);
+        }
         self.places.push(Some(value));
         u32::try_from(self.places.len() - 1).expect("tables number far fewer than 2^32 entries")
     }
