@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use bruit_addr_exchange::{Behaviour as Exchange, Event as Exchanged, NetworkId, PeerAddr, Seed};
-use bruit_address_book::{AddressBook, Behaviour as Book, Shareable};
+use bruit_address_book::{AddressBook, Behaviour as Book};
 use bruit_peering::{Behaviour as Peering, Event as Peered};
 use libp2p::{PeerId, swarm::NetworkBehaviour};
 
@@ -44,15 +44,14 @@ pub fn couple(Behaviour { book, exchange, peering }: &mut Behaviour, event: Told
         // Not every peer may be asked again so soon; then another one will be.
         Told::Peering(Peered::Met { peer }) => drop(exchange.ask(&peer)),
         Told::Peering(Peered::CandidatesWanted { count }) => {
-            (0..count).for_each(|_| match book.next_choice(|_| true) {
-                Some(choice) => _ = peering.dial(choice.endpoint, choice.peer),
-                None => peering.candidates_exhausted(),
-            })
+            let choices = (0..count).map_while(|_| book.next_choice(|_| true));
+            let dials = choices.map(|it| peering.dial(it.endpoint, it.peer)).count();
+            (dials < count).then(|| peering.candidates_exhausted());
         }
         Told::Exchange(Exchanged::Asked { request, audience, .. }) => {
             let told = book.sample(audience);
-            let addr = |it: Shareable<'_>| PeerAddr::new(it.peer, it.endpoints.to_vec(), Some(it.last_seen));
-            exchange.answer(request, told.iter().map(addr).collect());
+            let told = told.iter().map(|it| PeerAddr::new(it.peer, it.endpoints.to_vec(), Some(it.last_seen)));
+            exchange.answer(request, told.collect());
         }
         Told::Exchange(Exchanged::Received { peer: told_by, addrs, .. }) => {
             addrs.into_iter().for_each(|it| book.heard_from(told_by, it.peer, it.endpoints, it.last_seen));
