@@ -1,12 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use bruit_core::{AddrPolicy, Endpoint, Scope, scope_of};
+use bruit_core::{AddrPolicy, Endpoint, may_be_usual_service};
 use bruit_wire::limits::{ADDR_NEIGHBOURS_MAX, ADDR_PEERS_MAX};
 
 mod error;
-
-/// The first port of a public address that is dialled to try it. 1,024: the first that needs no privilege.
-const FIRST_FREE_PORT: u16 = 1_024;
 
 pub use error::ConfigError;
 
@@ -338,12 +335,7 @@ impl ValidConfig {
     /// # Security
     /// A peer that shares its address with others, as behind one router, can name what is theirs, but no usual service.
     pub(crate) fn may_try(&self, endpoint: &Endpoint) -> bool {
-        let is_low = match endpoint {
-            Endpoint::Ip { ip, port, .. } => *port < FIRST_FREE_PORT && scope_of(*ip) == Scope::Global,
-            Endpoint::Dns { port, .. } => *port < FIRST_FREE_PORT,
-            Endpoint::Relayed { .. } | Endpoint::Other(_) => false,
-        };
-        self.policy().check(endpoint).is_ok() && (self.0.dial_low_ports || !is_low)
+        self.policy().check(endpoint).is_ok() && (self.0.dial_low_ports || !may_be_usual_service(endpoint))
     }
 }
 

@@ -36,7 +36,7 @@ pub use endpoint::{Endpoint, EndpointError, Transport};
 pub use group::{NetGroup, Target, host_ip};
 pub use lookup::LookupMap;
 pub use network::{NetworkId, NetworkIdError};
-pub use scope::{AddrPolicy, AddrRefusal, Audience, Scope, scope_of};
+pub use scope::{AddrPolicy, AddrRefusal, Audience, Scope, may_be_usual_service, scope_of};
 pub use slot::{SLOTS_MAX, Slot, SlotMap, SlotTable, SlotsFullError};
 pub use time::Timestamp;
 pub use token_bucket::TokenBucket;

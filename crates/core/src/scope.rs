@@ -47,6 +47,22 @@ impl AddrPolicy {
     }
 }
 
+/// The first port that is dialled at a public address, or a name, that the operator did not give. 1,024: the first that needs no
+/// privilege.
+const FIRST_FREE_PORT: u16 = 1_024;
+
+/// Whether a usual service may be there, as mail: a low port of a public address, or of a name, since that may lead to one.
+///
+/// # Security
+/// What peers say is not dialled there, so that nobody makes nodes knock at a service that is none of theirs.
+pub fn may_be_usual_service(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Ip { ip, port, .. } => *port < FIRST_FREE_PORT && scope_of(*ip) == Scope::Global,
+        Endpoint::Dns { port, .. } => *port < FIRST_FREE_PORT,
+        Endpoint::Relayed { .. } | Endpoint::Other(_) => false,
+    }
+}
+
 /// From where somebody would dial an address that it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Audience {
@@ -155,6 +171,20 @@ fn scope_of_v6(ip: Ipv6Addr) -> Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn low_ports_of_public_addresses_and_of_names_may_be_usual_services() {
+        let may_be = |host: &str| {
+            [1_023, 1_024, 1_025].map(|port| {
+                let addr = format!("{host}/tcp/{port}").parse().unwrap();
+                may_be_usual_service(&Endpoint::from_multiaddr(&addr).unwrap().0)
+            })
+        };
+        for host in ["/ip4/1.1.1.1", "/ip6/2a00:1450::1", "/dns4/node.example"] {
+            assert_eq!(may_be(host), [true, false, false], "{host}");
+        }
+        assert_eq!(may_be("/ip4/10.0.0.1"), [false; 3]);
+    }
 
     #[test]
     fn special_addresses_are_told_from_public_ones() {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{Endpoint, Target, Timestamp, TokenBucket};
+use bruit_core::{Endpoint, Target, Timestamp, TokenBucket, may_be_usual_service};
 
 use crate::Config;
 
@@ -13,8 +13,6 @@ use crate::Config;
 const COUNTED_FOR: Duration = Duration::from_secs(3_600);
 /// How many addresses are remembered; beyond, the one whose last dial is oldest is forgotten. 4,096: a guess.
 const IPS_MAX: usize = 4_096;
-/// The first port that is dialled at an address that the operator did not name. 1,024: the first that needs no privilege.
-const FIRST_FREE_PORT: u16 = 1_024;
 
 /// What dials there may be. Addresses that the operator named are not asked about here, nor are private ones limited by address.
 #[derive(Debug)]
@@ -61,10 +59,9 @@ impl Budget {
     /// Whether a dial there may begin, if any may.
     pub(super) fn admits(&self, endpoint: &Endpoint, config: &Config, now: Timestamp) -> bool {
         let Some(target) = Target::of(endpoint) else { return true };
-        let is_low = || port_of(endpoint).is_some_and(|port| port < FIRST_FREE_PORT);
         let counted =
             || self.by_target.get(&target).into_iter().flatten().filter(|at| now.since(**at) < COUNTED_FOR).count();
-        (config.dial_low_ports || !is_low()) && counted() < config.dials_per_ip_per_hour
+        (config.dial_low_ports || !may_be_usual_service(endpoint)) && counted() < config.dials_per_ip_per_hour
     }
 
     /// Somebody of this network is there: dials to it were not in vain. Of those to a domain one was not; where its other names
@@ -89,13 +86,6 @@ impl Budget {
         oldest.into_iter().for_each(|target| {
             self.by_target.remove(&target);
         });
-    }
-}
-
-const fn port_of(endpoint: &Endpoint) -> Option<u16> {
-    match endpoint {
-        Endpoint::Ip { port, .. } | Endpoint::Dns { port, .. } => Some(*port),
-        Endpoint::Relayed { .. } | Endpoint::Other(_) => None,
     }
 }
 
