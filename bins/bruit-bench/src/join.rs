@@ -62,11 +62,11 @@ struct Figures {
     handshakes: Option<f64>,
     cpu_ms_per_join: Option<Spread>,
     /// Until each node of a network had eight peers that it dialled.
-    network_200_to_8_s: Option<f64>,
+    network_to_8_s: Option<f64>,
     /// Until each had as many as it wants.
-    network_200_s: Option<f64>,
+    network_s: Option<f64>,
     /// What the whole process spent on it.
-    network_200_cpu_s: Option<f64>,
+    network_cpu_s: Option<f64>,
 }
 
 /// Measures everything; false when the aim is missed.
@@ -125,9 +125,9 @@ async fn with_latency(args: &Args, figures: &mut Figures) -> anyhow::Result<()> 
 
 async fn without_latency(args: &Args, figures: &mut Figures) -> anyhow::Result<()> {
     let (mut network, formed) = near::Network::form(args.network.into()).await?;
-    figures.network_200_to_8_s = Some(formed.few.as_secs_f64());
-    figures.network_200_s = Some(formed.all.as_secs_f64());
-    figures.network_200_cpu_s = Some(formed.cpu.as_secs_f64());
+    figures.network_to_8_s = Some(formed.few.as_secs_f64());
+    figures.network_s = Some(formed.all.as_secs_f64());
+    figures.network_cpu_s = Some(formed.cpu.as_secs_f64());
     network.settle().await;
     let mut spent = Vec::new();
     for turn in 1..=args.repeat {
@@ -169,7 +169,7 @@ fn print(args: &Args, ours: &Figures, is_missed: bool) {
         println!("a newcomer has all its outbound peers after {join} ms; one handshake alone takes {handshake} ms");
         println!("handshakes         {handshakes:>8.2}   aim {HANDSHAKES_AIM:>6}   {word}");
     }
-    if let (Some(few), Some(all), Some(cpu)) = (ours.network_200_to_8_s, ours.network_200_s, ours.network_200_cpu_s) {
+    if let (Some(few), Some(all), Some(cpu)) = (ours.network_to_8_s, ours.network_s, ours.network_cpu_s) {
         println!(
             "{} nodes: each has 8 outbound peers after {few:.1} s, as many as it wants after {all:.1} s",
             args.network
