@@ -8,7 +8,7 @@ use std::{
 };
 
 use bruit_core::{Alarm, Clock, Endpoint, NetworkId, PeerId, Seed};
-use bruit_wire::{BoundedCodec, FRAME_MAX, UnreadableError, pb};
+use bruit_wire::{BoundedCodec, Limited, UnreadableError, pb};
 use libp2p_core::{ConnectedPoint, Multiaddr, transport::PortUse};
 use libp2p_identity::Keypair;
 use libp2p_request_response::{self as request_response, OutboundRequestId, ProtocolSupport};
@@ -26,10 +26,13 @@ type Inner = request_response::Behaviour<Codec>;
 type Channel = request_response::ResponseChannel<Result<pb::ExchangeResponse, UnreadableError>>;
 type Action = ToSwarm<Event, THandlerInEvent<Inner>>;
 
-/// How many exchanges are under way on one connection, those of both sides. 16: a guess.
-const STREAMS_PER_CONNECTION_MAX: usize = 16;
-/// How many exchanges this node has under way with one peer; the rest of the streams is the peer's. 8: half of them.
-const EXCHANGES_MAX: usize = 8;
+/// How many exchanges are under way on one connection, those of both sides; the library closes further streams.
+///
+/// 8: three of each side, and two that one side has ended and the other not yet. Each of the peer's may hold half a request.
+const STREAMS_PER_CONNECTION_MAX: usize = 8;
+/// How many exchanges this node has under way with one peer; one more where it asks for addresses. 3: a stream for each of addresses,
+/// neighbours and a dial back.
+const EXCHANGES_MAX: usize = 3;
 
 /// A peer's request that waits for [`Behaviour::answer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +45,7 @@ pub enum AskError {
     #[error("the peer is not connected")]
     NotConnected,
     /// It has not taken earlier messages yet.
-    #[error("the peer has {EXCHANGES_MAX} exchanges under way")]
+    #[error("the peer has not taken earlier messages yet")]
     Busy,
 }
 
@@ -58,6 +61,8 @@ pub struct Behaviour {
     requests: BTreeMap<RequestId, (PeerId, Channel)>,
     next_request: u64,
     sent: BTreeMap<OutboundRequestId, (PeerId, Sent)>,
+    /// What peers are told as soon as they have taken what they were told before: of each as much as one message holds.
+    waiting: BTreeMap<PeerId, Vec<PeerAddr>>,
     probes: BTreeMap<ConnectionId, (PeerId, Endpoint)>,
     listens: ListenAddresses,
     waker: Option<Waker>,
@@ -79,7 +84,11 @@ impl Behaviour {
             .with_request_timeout(config.timeout())
             .with_max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
         Self {
-            inner: Inner::with_codec(Codec::new(FRAME_MAX, FRAME_MAX), [protocol], limits),
+            inner: Inner::with_codec(
+                Codec::new(pb::ExchangeRequest::LIMITS.bytes_max, pb::ExchangeResponse::LIMITS.bytes_max),
+                [protocol],
+                limits,
+            ),
             exchange: Exchange::new(config.clone(), seed),
             config,
             clock: Clock::start(),
@@ -88,6 +97,7 @@ impl Behaviour {
             requests: BTreeMap::new(),
             next_request: 0,
             sent: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             probes: BTreeMap::new(),
             listens: ListenAddresses::default(),
             waker: None,
@@ -142,10 +152,27 @@ impl Behaviour {
     }
 
     /// Tells a peer addresses unasked: at most [`addrs_per_announcement_max`](crate::Config::addrs_per_announcement_max), the
-    /// first ones.
+    /// first ones. While it has not taken earlier ones, they wait, together as many as one message names.
     pub fn announce(&mut self, peer: &PeerId, mut addrs: Vec<PeerAddr>) -> Result<(), AskError> {
-        addrs.truncate(self.config.settings().addrs_per_announcement_max);
-        self.tell(peer, addrs)
+        let addrs_max = self.config.settings().addrs_per_announcement_max;
+        addrs.truncate(addrs_max);
+        if !self.sent.values().any(|sent| *sent == (*peer, Sent::Addr)) {
+            return self.tell(peer, addrs);
+        }
+        let waiting = self.waiting.entry(*peer).or_default();
+        if waiting.len().saturating_add(addrs.len()) > addrs_max {
+            return Err(AskError::Busy);
+        }
+        waiting.extend(addrs);
+        Ok(())
+    }
+
+    /// Tells a peer what has waited until it had taken earlier addresses.
+    fn tell_waiting(&mut self, peer: &PeerId) {
+        if let Some(addrs) = self.waiting.remove(peer) {
+            // A peer that is busy or gone hears of them from others.
+            self.tell(peer, addrs).unwrap_or_default();
+        }
     }
 
     /// Sends what a push needs, as an answer to [`Event::PushWanted`].
@@ -302,6 +329,7 @@ impl NetworkBehaviour for Behaviour {
             FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
                 self.exchange.peer_disconnected(closed.peer_id, self.clock.now());
                 self.requests.retain(|_, (asker, _)| *asker != closed.peer_id);
+                self.waiting.remove(&closed.peer_id);
             }
             FromSwarm::DialFailure(failure) => {
                 if let Some((peer, endpoint)) = self.probes.remove(&failure.connection_id) {

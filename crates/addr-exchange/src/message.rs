@@ -125,7 +125,8 @@ pub fn neighbours_to_wire(neighbours: &[PeerId]) -> pb::ExchangeResponse {
     pb::ExchangeResponse { addr: None, neighbours: Some(pb::Neighbours { peer_ids: ids.collect() }) }
 }
 
-/// The message with as many of the addresses as the peer's own scan will accept.
+/// The message with as many of the addresses as the peer's own scan will accept; signed records, the last ones first, are left out
+/// before addresses are.
 fn fitting<M: Limited>(addrs: &[PeerAddr], message: impl Fn(pb::Addr) -> M) -> M {
     let mut peers: Vec<pb::PeerAddr> = addrs.iter().map(addr_to_wire).collect();
     loop {
@@ -133,8 +134,15 @@ fn fitting<M: Limited>(addrs: &[PeerAddr], message: impl Fn(pb::Addr) -> M) -> M
         if peers.is_empty() || scan(&candidate.encode_to_vec(), M::LIMITS).is_ok() {
             return candidate;
         }
-        let eighth = peers.len().div_ceil(8);
-        peers.truncate(peers.len().saturating_sub(eighth));
+        let can_lose = |peer: &&mut pb::PeerAddr| !peer.signed_record.is_empty() && !peer.addrs.is_empty();
+        let signed: Vec<&mut pb::PeerAddr> = peers.iter_mut().filter(can_lose).collect();
+        let seven_eighths = |count: usize| count.saturating_sub(count.div_ceil(8));
+        if signed.is_empty() {
+            peers.truncate(seven_eighths(peers.len()));
+        } else {
+            let kept = seven_eighths(signed.len());
+            signed.into_iter().skip(kept).for_each(|peer| peer.signed_record = Bytes::new());
+        }
     }
 }
 

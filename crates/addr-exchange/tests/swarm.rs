@@ -130,10 +130,33 @@ async fn a_peer_that_takes_nothing_is_not_told_more() {
     let (mut sender, mut taker) = (node(Config::default()), node(Config::default()));
     connect(&mut taker, &mut sender).await;
     let to = *taker.local_peer_id();
-    for _ in 0..8 {
+    for _ in 0..=10 {
         sender.behaviour_mut().announce(&to, addrs(1)).unwrap();
     }
     assert_eq!(sender.behaviour_mut().announce(&to, addrs(1)), Err(AskError::Busy));
+}
+
+#[tokio::test]
+async fn what_a_peer_is_told_meanwhile_reaches_it_in_one_message() {
+    let quiet = Config { ask: AskWhom::Nobody, ..Config::default() };
+    let (mut sender, mut taker) = (node(quiet.clone()), node(quiet));
+    connect(&mut sender, &mut taker).await;
+    let (from, to) = (*sender.local_peer_id(), *taker.local_peer_id());
+    for addr in addrs(3) {
+        sender.behaviour_mut().announce(&to, vec![addr]).unwrap();
+    }
+    let told = |addrs| Event::Received { peer: from, addrs, asked: false, dropped: 0, may_relay: true };
+    let expected = [told(addrs(1)), told(addrs(3)[1..].to_vec())];
+    assert_eq!(events_of(&mut taker, &mut sender, &[], 2).await, expected);
+}
+
+#[tokio::test]
+async fn so_many_messages_are_under_way_to_one_peer() {
+    let (mut sender, mut taker) = (node(Config::default()), node(Config::default()));
+    connect(&mut taker, &mut sender).await;
+    let to = *taker.local_peer_id();
+    let pushed = (0..4).map(|_| sender.behaviour_mut().push(&to, addrs(1)));
+    assert_eq!(pushed.collect::<Vec<_>>(), [Ok(()), Ok(()), Ok(()), Err(AskError::Busy)]);
 }
 
 /// Speaks frames of its own making: whole requests, and whole answers, prefix included. A request without a byte never ends,
@@ -288,7 +311,7 @@ async fn fault_silent_addr_listener() {
 
 #[tokio::test]
 async fn fault_requests_that_never_end_hold_so_many_streams_and_no_more() {
-    for (count, is_heard) in [(14, true), (15, true), (16, false)] {
+    for (count, is_heard) in [(6, true), (7, true), (8, false)] {
         let (sender, mut begun) = mpsc::unbounded();
         let mut node = node(Config { timeout_secs: 600, ..Config::default() });
         let mut stranger = stranger_with(Raw { unending: Some(sender) });

@@ -23,6 +23,11 @@ use crate::{
     HelloFailure, Origin, Output, PeerView, SeedStage, SlotClass, ValidConfig,
 };
 
+/// How many hellos, goodbyes and pings are under way on one connection, those of both sides; the library closes further streams.
+///
+/// 8: one of each kind and side, and two that one side has ended and the other not yet. Each of the peer's may hold half a message.
+const STREAMS_PER_CONNECTION_MAX: usize = 8;
+
 type Messages = request_response::Behaviour<BoundedCodec<pb::PeeringRequest, pb::PeeringResponse>>;
 
 /// Peering in a swarm: speaks `/bruit/peering/<network>/1`.
@@ -60,7 +65,9 @@ impl Behaviour {
     pub fn new(config: ValidConfig, local: PeerId, seed: Seed) -> Self {
         let protocol = config.network.protocol_name("peering", 1);
         let codec = BoundedCodec::new(pb::PeeringRequest::LIMITS.bytes_max, pb::PeeringResponse::LIMITS.bytes_max);
-        let settings = request_response::Config::default().with_request_timeout(config.config.hello_timeout);
+        let settings = request_response::Config::default()
+            .with_request_timeout(config.config.hello_timeout)
+            .with_max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
         Self {
             messages: Messages::with_codec(codec, [(protocol, ProtocolSupport::Full)], settings),
             engine: Engine::new(config, local, seed),

@@ -1,11 +1,12 @@
 //! The translation: two or three swarms over memory transport.
 #![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test")]
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
 use bruit_peering::{Behaviour, Config, DialFailure, Event, GoodbyeReason, SlotClass, Strangeness};
 use bruit_wire::{BoundedCodec, Limited, pb};
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _, channel::mpsc};
 use libp2p_request_response as request_response;
 use libp2p_swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
@@ -199,5 +200,83 @@ async fn fault_a_hello_that_is_none_is_misconduct() {
     tokio::select! {
         () = caught => assert_eq!(ada.behaviour().held(SlotClass::Inbound), 0),
         () = lying => {}
+    }
+}
+
+/// Writes requests as they are; one without a byte opens its stream, is told of, and never ends.
+#[derive(Clone)]
+struct Unending(mpsc::UnboundedSender<()>);
+
+impl request_response::Codec for Unending {
+    type Protocol = String;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T: AsyncRead + Unpin + Send>(&mut self, _: &String, io: &mut T) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io.read_to_end(&mut bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn read_response<T: AsyncRead + Unpin + Send>(&mut self, name: &String, io: &mut T) -> io::Result<Vec<u8>> {
+        self.read_request(name, io).await
+    }
+
+    async fn write_request<T>(&mut self, _: &String, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        if bytes.is_empty() {
+            io.flush().await?;
+            self.0.unbounded_send(()).map_err(io::Error::other)?;
+            std::future::pending::<()>().await;
+        }
+        io.write_all(&bytes).await
+    }
+
+    async fn write_response<T>(&mut self, name: &String, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        self.write_request(name, io, bytes).await
+    }
+}
+
+#[tokio::test]
+async fn fault_messages_that_never_end_hold_so_many_streams_and_no_more() {
+    for (count, is_heard) in [(6, true), (7, true), (8, false)] {
+        let mut ada = node("test", Config { hello_timeout: Duration::from_secs(600), ..config() });
+        let (begin, mut begun) = mpsc::unbounded();
+        let mut stranger = Swarm::new_ephemeral_tokio(|_| {
+            let protocol = [("/bruit/peering/test/1".to_owned(), request_response::ProtocolSupport::Full)];
+            request_response::Behaviour::with_codec(Unending(begin), protocol, request_response::Config::default())
+        });
+        let ada_id = *ada.local_peer_id();
+        stranger.dial(listening(&mut ada).await.to_multiaddr()).unwrap();
+        let garbage = vec![1, 0xff];
+        let mut open = 0;
+        let was_heard = loop {
+            tokio::select! {
+                _ = begun.next() => {
+                    open += 1;
+                    if open == count {
+                        stranger.behaviour_mut().send_request(&ada_id, garbage.clone());
+                    }
+                }
+                event = ada.select_next_some() => {
+                    if let SwarmEvent::Behaviour(Event::Misconduct { .. }) = event {
+                        break true;
+                    }
+                }
+                event = stranger.select_next_some() => match event {
+                    SwarmEvent::ConnectionEstablished { .. } => {
+                        (0..count).for_each(|_| _ = stranger.behaviour_mut().send_request(&ada_id, Vec::new()));
+                    }
+                    SwarmEvent::Behaviour(request_response::Event::OutboundFailure { .. }) => break false,
+                    _ => {}
+                },
+            }
+        };
+        assert_eq!(was_heard, is_heard, "beside {count} streams");
     }
 }

@@ -219,7 +219,7 @@ limits! {
         message(3, "alternatives", of::<pb::PeerAddr>(), ALTERNATIVES_MAX),
     ];
 
-    ExchangeRequest: FRAME_MAX, [
+    ExchangeRequest: 64 * 1024, [
         message(1, "get_addr", of::<pb::GetAddr>(), 1),
         message(2, "addr", of::<pb::Addr>(), 1),
         message(3, "get_neighbours", of::<pb::GetNeighbours>(), 1),

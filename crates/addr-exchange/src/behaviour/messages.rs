@@ -68,6 +68,9 @@ impl Behaviour {
             }
             Message::Response { request_id, response } => {
                 let Some((_, sent)) = self.sent.remove(&request_id) else { return };
+                if sent == Sent::Addr {
+                    self.tell_waiting(&peer);
+                }
                 match response {
                     Ok(answer) => self.on_answer(peer, sent, answer),
                     Err(_) => {
@@ -152,7 +155,10 @@ impl Behaviour {
                 self.exchange.ask_failed(peer, self.clock.now());
                 self.say(Event::AskFailed { peer, reason });
             }
-            Sent::Addr => self.say(Event::AnnounceFailed { peer, reason }),
+            Sent::Addr => {
+                self.waiting.remove(&peer);
+                self.say(Event::AnnounceFailed { peer, reason });
+            }
             Sent::GetNeighbours | Sent::DialBack => {}
         }
     }

@@ -81,3 +81,16 @@ fn an_answer_is_cut_to_what_the_peer_accepts() {
     }
     assert_eq!(answer_to_wire(&[]).encoded_len(), 0);
 }
+
+#[test]
+fn signed_records_make_room_for_addresses() {
+    let signed = |number| PeerAddr { record: Some(vec![7; 200].into()), ..addr(number, Some(peer(number))) };
+    let addrs: Vec<PeerAddr> = (0..800).map(signed).collect();
+    let bytes = encode(&request_to_wire(&Request::Addr(addrs.clone())));
+    assert!(bytes.len() <= pb::ExchangeRequest::LIMITS.bytes_max);
+    let Some(Read { value: Request::Addr(read), .. }) = request_from_wire(decode(bytes).unwrap()) else { panic!() };
+    assert_eq!(read.len(), addrs.len());
+    let signed = read.iter().take_while(|addr| addr.record.is_some()).count();
+    assert!(signed >= 50, "{signed}");
+    assert!(read[signed..].iter().all(|addr| addr.record.is_none()));
+}
