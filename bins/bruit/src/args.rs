@@ -337,6 +337,9 @@ pub(crate) struct CrawlArgs {
     /// Dials private addresses too; taken for granted if a start address is private
     #[arg(long)]
     pub(crate) allow_private: bool,
+    /// Dials ports below 1,024 too that nodes name, of public addresses
+    #[arg(long)]
+    pub(crate) dial_low_ports: bool,
     /// Writes a graph for Graphviz
     #[arg(long, value_name = "FILE")]
     pub(crate) dot: Option<PathBuf>,

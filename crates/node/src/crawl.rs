@@ -6,7 +6,7 @@ use std::{
 };
 
 use bruit_addr_exchange::{Read, Request, answer_from_wire, neighbours_from_wire, request_to_wire};
-use bruit_core::{AddrPolicy, Endpoint, NetworkId, PeerId};
+use bruit_core::{AddrPolicy, Endpoint, NetworkId, PeerId, may_be_usual_service};
 use bruit_peering::{Goodbye, GoodbyeReason, Hello};
 use bruit_wire::{BoundedCodec, Limited, pb};
 use futures::StreamExt;
@@ -37,6 +37,8 @@ pub struct CrawlConfig {
     pub network: NetworkId,
     /// Whether private addresses are dialled. Only for local networks.
     pub allow_private_addrs: bool,
+    /// Whether ports below 1,024 of public addresses are dialled that nodes name. No: other services live there. `starts` may have any.
+    pub dial_low_ports: bool,
     /// The key of a private network.
     pub shared_key: Option<PreSharedKey>,
     /// How many nodes are asked at the same time. 32: an outbound target.
@@ -56,6 +58,7 @@ impl CrawlConfig {
         Self {
             network,
             allow_private_addrs: false,
+            dial_low_ports: false,
             shared_key: None,
             parallel_max: 32,
             nodes_max: 100_000,
@@ -397,7 +400,11 @@ impl Crawler {
                 node.addrs.truncate(ADDRS_PER_NODE_MAX);
             }
         }
-        endpoints.iter().for_each(|endpoint| self.enqueue(endpoint.clone(), peer));
+        for endpoint in endpoints {
+            if self.config.dial_low_ports || !may_be_usual_service(endpoint) {
+                self.enqueue(endpoint.clone(), peer);
+            }
+        }
     }
 
     fn leave(&mut self, peer: PeerId) {
@@ -459,3 +466,20 @@ impl Crawler {
 
 type QuestionsPeering = request_response::Behaviour<BoundedCodec<pb::PeeringRequest, pb::PeeringResponse>>;
 type QuestionsExchange = request_response::Behaviour<BoundedCodec<pb::ExchangeRequest, pb::ExchangeResponse>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn fault_a_low_port_is_dialled_where_the_operator_names_it_and_not_where_a_node_does() {
+        let at = |port| Endpoint::tcp([8, 8, 8, 8].into(), port);
+        for (dial_low_ports, expected) in [(false, vec![443, 1_024]), (true, vec![443, 25, 1_023, 1_024])] {
+            let config = CrawlConfig { dial_low_ports, ..CrawlConfig::new("bruit".parse().unwrap()) };
+            let mut crawler = Crawler::new(config, vec![(at(443), None)]).unwrap();
+            crawler.named(0, None, &[at(25), at(1_023), at(1_024)]);
+            let queued: Vec<Endpoint> = crawler.queue.into_iter().map(|(endpoint, _)| endpoint).collect();
+            assert_eq!(queued, expected.into_iter().map(at).collect::<Vec<_>>());
+        }
+    }
+}

@@ -21,6 +21,7 @@ pub(super) fn crawl_network(args: &CrawlArgs, output: &Output) -> Result<Exit, F
     let config = CrawlConfig {
         shared_key,
         allow_private_addrs: args.allow_private || starts.iter().any(is_private),
+        dial_low_ports: args.dial_low_ports,
         ..CrawlConfig::new(network)
     };
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} asked, {msg} online").map_err(Failure::failed)?;
