@@ -208,6 +208,12 @@ impl AddressBook {
         Some(self.entries.first_source(entry))
     }
 
+    /// Whether this node has reached an endpoint, as far as the book remembers.
+    pub fn was_reached(&self, endpoint: &Endpoint) -> bool {
+        let entry = self.entries.find(endpoint).and_then(|number| self.entries.get(number));
+        entry.is_some_and(Entry::was_reached)
+    }
+
     /// Whether our own network seems to be out: every dial failed for a while, and nobody was heard of. Nothing is held against
     /// anybody until somebody is.
     pub const fn is_offline(&self) -> bool {

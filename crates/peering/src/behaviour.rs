@@ -20,7 +20,7 @@ use request_response::{OutboundFailure, OutboundRequestId, ProtocolSupport};
 
 use crate::{
     Config, ConfigError, Departure, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello,
-    HelloFailure, Origin, Output, PeerView, SeedStage, SlotClass, ValidConfig,
+    HelloFailure, Origin, Output, PeerView, SeedStage, SlotClass, Standing, ValidConfig,
 };
 
 /// How many hellos, goodbyes and pings are under way on one connection, those of both sides; the library closes further streams.
@@ -141,8 +141,8 @@ impl Behaviour {
     }
 
     /// Proposes a peer to dial, as an answer to [`Event::CandidatesWanted`].
-    pub fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> DialOutcome {
-        self.tell(|engine, now| engine.dial(endpoint, peer, now))
+    pub fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing) -> DialOutcome {
+        self.tell(|engine, now| engine.dial(endpoint, peer, standing, now))
     }
 
     /// Dials a peer that was outbound before the last stop.
@@ -151,8 +151,8 @@ impl Behaviour {
     }
 
     /// Dials only to see whether a peer is there, as an answer to [`Event::FeelerWanted`].
-    pub fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>) -> DialOutcome {
-        self.tell(|engine, now| engine.visit(endpoint, peer, now))
+    pub fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing) -> DialOutcome {
+        self.tell(|engine, now| engine.visit(endpoint, peer, standing, now))
     }
 
     /// Says that a peer was the first to deliver something: what protects its slot.

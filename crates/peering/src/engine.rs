@@ -19,6 +19,7 @@ use std::{
 
 use bruit_core::{BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp, TokenBucket};
 
+pub use budget::Standing;
 use budget::{Allowance, Budget};
 use counted::Counted;
 pub use dialling::DialOutcome;
@@ -262,12 +263,18 @@ impl<C: Copy + Ord> Engine<C> {
     }
 
     /// Proposes a peer to dial.
-    pub fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
+    pub fn dial(
+        &mut self,
+        endpoint: Endpoint,
+        peer: Option<PeerId>,
+        standing: Standing,
+        now: Timestamp,
+    ) -> DialOutcome {
         if self.wanted() == 0 {
             return DialOutcome::Enough;
         }
         let purpose = if self.wants_quiet() { Purpose::Quiet } else { Purpose::Fill };
-        self.start_dial(Named::new(endpoint, peer), purpose, now)
+        self.start_dial(Named::new(endpoint, peer), purpose, Some(standing), now)
     }
 
     /// Says that new addresses are known.
@@ -395,18 +402,25 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Whether a proposal to dial would be taken, if one more dial may begin at all: nobody is proposed in vain who is connected,
     /// is being dialled, has to be left alone for a while, or is not wanted.
-    pub fn may_dial(&self, endpoint: &Endpoint, peer: Option<PeerId>, now: Timestamp) -> bool {
+    pub fn may_dial(&self, endpoint: &Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> bool {
         self.hindrance(endpoint, peer, Purpose::Fill, now).is_none()
-            && (self.dialling.is_named(endpoint) || self.budget.admits(endpoint, &self.valid.config, now))
+            && (self.dialling.is_named(endpoint) || self.budget.admits(endpoint, standing, &self.valid.config, now))
     }
 
-    fn start_dial(&mut self, named: Named, purpose: Purpose, now: Timestamp) -> DialOutcome {
+    /// Dials an endpoint that was proposed, or without a standing one that the operator named.
+    fn start_dial(
+        &mut self,
+        named: Named,
+        purpose: Purpose,
+        standing: Option<Standing>,
+        now: Timestamp,
+    ) -> DialOutcome {
         let Named { endpoint, peer, .. } = named;
         if let Some(hindrance) = self.hindrance(&endpoint, peer, purpose, now) {
             return hindrance;
         }
-        if !self.dialling.is_named(&endpoint) {
-            match self.budget.ask(&endpoint, &self.valid.config, now) {
+        if let Some(standing) = standing.filter(|_| !self.dialling.is_named(&endpoint)) {
+            match self.budget.ask(&endpoint, standing, &self.valid.config, now) {
                 Allowance::Granted => {}
                 Allowance::NotThere => return DialOutcome::BackingOff,
                 Allowance::NotNow => return DialOutcome::Enough,

@@ -18,14 +18,15 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
     Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Mode, Origin, Output,
-    SlotClass, Subject,
+    SlotClass, Standing, Subject,
 };
 use libp2p_identity::Keypair;
 use proptest::prelude::*;
 
+const TOLD: Standing = Standing::Told(NetGroup::V4(1));
 const PEERS: u8 = 12;
 
 fn peer(number: u8) -> PeerId {
@@ -211,7 +212,7 @@ impl World {
             Step::Malformed(n) => self.engine.malformed_received(peer(n), now),
             Step::Pong(n) => self.engine.pong_received(peer(n), self.ping, now),
             Step::Visit(n) => {
-                let _ = self.engine.visit(endpoint(n), None, now);
+                let _ = self.engine.visit(endpoint(n), None, TOLD, now);
             }
             Step::Restrict(n) => {
                 let mode = [Mode::Open, Mode::Open, Mode::Exclusive, Mode::ExclusiveIn][usize::from(n % 4)];
@@ -220,8 +221,8 @@ impl World {
             }
             Step::Propose(n, known) => {
                 let (endpoint, peer) = (endpoint(n), known.then(|| peer(n)));
-                let may_dial = self.engine.may_dial(&endpoint, peer, now);
-                let outcome = self.engine.dial(endpoint, peer, now);
+                let may_dial = self.engine.may_dial(&endpoint, peer, TOLD, now);
+                let outcome = self.engine.dial(endpoint, peer, TOLD, now);
                 assert!(outcome == DialOutcome::Enough || may_dial == (outcome == DialOutcome::Started), "{outcome:?}");
             }
             Step::Exhausted => self.engine.candidates_exhausted(now),
@@ -265,7 +266,7 @@ impl World {
         let later = self.now.after(Duration::from_secs(86_400));
         let may_dial = |n: &u8| {
             let known = [None, Some(peer(*n))];
-            known.into_iter().all(|known| self.engine.may_dial(&endpoint(*n), known, later))
+            known.into_iter().all(|known| self.engine.may_dial(&endpoint(*n), known, TOLD, later))
         };
         assert_eq!((0..PEERS).find(|n| !may_dial(n)), None, "somebody is taken to be there still");
     }
@@ -306,7 +307,7 @@ impl World {
         assert!(self.engine.held(SlotClass::Inbound) <= config().inbound_max);
         assert!(self.engine.held(SlotClass::Outbound) <= config().outbound_max());
         assert!(self.engine.departures().count() <= config().history_max);
-        let would_dial = |at: &&Endpoint| self.engine.may_dial(at, None, self.now);
+        let would_dial = |at: &&Endpoint| self.engine.may_dial(at, None, TOLD, self.now);
         assert_eq!(self.dialled.values().find(would_dial), None, "somebody there is connected");
         let patience = config().hello_timeout + config().refused_linger;
         let stale = self.engine.peers().filter(|view| view.class.is_none() && view.hello.is_none());

@@ -3,13 +3,15 @@
 
 use std::{io, time::Duration};
 
-use bruit_core::{Endpoint, NetworkId, PeerId, Seed};
-use bruit_peering::{Behaviour, Config, DialFailure, Event, GoodbyeReason, SlotClass, Strangeness};
+use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed};
+use bruit_peering::{Behaviour, Config, DialFailure, Event, GoodbyeReason, SlotClass, Standing, Strangeness};
 use bruit_wire::{BoundedCodec, Limited, pb};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _, channel::mpsc};
 use libp2p_request_response as request_response;
 use libp2p_swarm::{NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p_swarm_test::SwarmExt as _;
+
+const TOLD: Standing = Standing::Told(NetGroup::V4(1));
 
 fn config() -> Config {
     Config { backoff_base: Duration::from_millis(10), refused_linger: Duration::from_millis(50), ..Config::default() }
@@ -79,7 +81,7 @@ fn up(event: &Event) -> Option<(PeerId, SlotClass)> {
 async fn both_sides_give_each_other_a_slot_and_part_with_a_goodbye() {
     let (mut ada, mut bob) = (node("test", config()), node("test", config()));
     let at_bob = listening(&mut bob).await;
-    let _ = ada.behaviour_mut().dial(at_bob, None);
+    let _ = ada.behaviour_mut().dial(at_bob, None, TOLD);
     let (ada_up, bob_up) = (until(&mut ada, &mut [], up), until(&mut bob, &mut [], up));
     let (ada_up, bob_up) = futures::join!(ada_up, bob_up);
     assert_eq!(ada_up, (*bob.local_peer_id(), SlotClass::Outbound));
@@ -99,10 +101,10 @@ async fn a_full_node_sends_the_newcomer_elsewhere() {
     let (mut ada, mut bob, mut eve) = (node("test", config()), node("test", full), node("test", config()));
     let at_bob = listening(&mut bob).await;
     listening(&mut ada).await;
-    let _ = ada.behaviour_mut().dial(at_bob.clone(), None);
+    let _ = ada.behaviour_mut().dial(at_bob.clone(), None, TOLD);
     until(&mut ada, &mut [&mut bob], up).await;
 
-    let _ = eve.behaviour_mut().dial(at_bob, None);
+    let _ = eve.behaviour_mut().dial(at_bob, None, TOLD);
     let refused = |event: &Event| match event {
         Event::Refused { alternatives, .. } => Some(alternatives.clone()),
         _ => None,
@@ -116,7 +118,7 @@ async fn a_full_node_sends_the_newcomer_elsewhere() {
 async fn fault_another_network_is_stopped() {
     let (mut ada, mut bob) = (node("test", config()), node("other", config()));
     let at_bob = listening(&mut bob).await;
-    let _ = ada.behaviour_mut().dial(at_bob, None);
+    let _ = ada.behaviour_mut().dial(at_bob, None, TOLD);
     let stranger = |event: &Event| match event {
         Event::Stranger { reason, .. } => Some(*reason),
         Event::PeerUp { .. } => panic!("a stranger got a slot"),
@@ -130,7 +132,7 @@ async fn fault_another_identity_answers() {
     let (mut ada, mut bob) = (node("test", config()), node("test", config()));
     let at_bob = listening(&mut bob).await;
     let expected = *node("test", config()).local_peer_id();
-    let _ = ada.behaviour_mut().dial(at_bob, Some(expected));
+    let _ = ada.behaviour_mut().dial(at_bob, Some(expected), TOLD);
     let failed = |event: &Event| match event {
         Event::DialFailed { reason, .. } => Some(reason.clone()),
         _ => None,
@@ -169,7 +171,7 @@ async fn fault_a_peer_that_stalls_after_the_handshake_is_let_go() {
             kept.push(staller.next_swarm_event().await);
         }
     };
-    let _ = ada.behaviour_mut().dial(at_staller, None);
+    let _ = ada.behaviour_mut().dial(at_staller, None, TOLD);
     let silent = until(&mut ada, &mut [], |event| match event {
         Event::Stranger { reason, .. } => Some(*reason),
         _ => None,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bruit_addr_exchange::{AnswerOrder, BookSize, Confirm, PeerAddr, PeerHello};
 use bruit_address_book::{AddressBook, Heard, Hearsay, SampleOrder, SampleRules, Source};
 use bruit_core::{AddrPolicy, Audience, ChaCha8Rng, Conduct, Endpoint, NetGroup, PeerId, Seed, Timestamp};
-use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass};
+use bruit_peering::{DialOutcome, GoodbyeReason, SlotClass, Standing};
 use rand::seq::IteratorRandom;
 
 use self::book_keeping::Conducts;
@@ -25,9 +25,9 @@ pub trait Engines {
     /// What peering knows.
     fn peering(&self) -> &bruit_peering::Engine<Self::Connection>;
     /// Proposes a peer to dial.
-    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome;
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome;
     /// Dials only to see whether a peer is there.
-    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome;
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome;
     /// Tells peering that a peer was the first to deliver something.
     fn delivered_first(&mut self, peer: PeerId, now: Timestamp);
     /// How many connected peers are known to hold a peer; 0 where nobody tells.

@@ -3,7 +3,7 @@
 
 use bruit_addr_exchange::{BookSize, PeerAddr, PeerHello};
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
-use bruit_peering::{DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, KnownPeer, Origin, Output};
+use bruit_peering::{DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, KnownPeer, Origin, Output, Standing};
 use bruit_stack::{Config, Coupler, Engines};
 
 const T: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -17,11 +17,11 @@ impl Engines for Peering {
     fn peering(&self) -> &Engine<u32> {
         &self.0
     }
-    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        self.0.dial(endpoint, peer, now)
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome {
+        self.0.dial(endpoint, peer, standing, now)
     }
-    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        self.0.visit(endpoint, peer, now)
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome {
+        self.0.visit(endpoint, peer, standing, now)
     }
     fn delivered_first(&mut self, _: PeerId, _: Timestamp) {}
     fn candidates_exhausted(&mut self, _: Timestamp) {}

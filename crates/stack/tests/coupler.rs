@@ -6,7 +6,7 @@ use std::time::Duration;
 use bruit_addr_exchange::{BookSize, PeerAddr, PeerHello};
 use bruit_address_book::{Ban, BanSubject, Source};
 use bruit_core::{Conduct, Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
-use bruit_peering::{DialOutcome, Engine, GoodbyeReason, Hello, Origin, Output, SlotClass};
+use bruit_peering::{DialFailure, DialOutcome, Engine, GoodbyeReason, Hello, Origin, Output, SlotClass, Standing};
 use bruit_stack::{
     Config, Coupler, Engines,
     address_book::{self, Table},
@@ -38,11 +38,11 @@ impl Engines for Recorded {
     fn peering(&self) -> &Engine<u32> {
         &self.peering
     }
-    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        self.peering.dial(endpoint, peer, now)
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome {
+        self.peering.dial(endpoint, peer, standing, now)
     }
-    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        self.peering.visit(endpoint, peer, now)
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome {
+        self.peering.visit(endpoint, peer, standing, now)
     }
     fn delivered_first(&mut self, peer: PeerId, now: Timestamp) {
         self.peering.delivered_first(&peer, now);
@@ -287,7 +287,7 @@ fn fault_many_who_rest_do_not_hide_the_few_who_do_not() {
     for number in 0..112 {
         node.now = node.now.after(Duration::from_secs(1));
         let peering = &mut node.engines.peering;
-        assert_eq!(peering.dial(at(number), None, node.now), DialOutcome::Started);
+        assert_eq!(peering.dial(at(number), None, Standing::Reached, node.now), DialOutcome::Started);
         peering.connection_established(number.into(), peer(number + 1), Origin::Dialled(at(number)), node.now);
         let hello = Hello { network: "other".into(), ..Hello::default() };
         peering.hello_answered(peer(number + 1), hello, node.now);
@@ -301,4 +301,64 @@ fn fault_many_who_rest_do_not_hide_the_few_who_do_not() {
     node.drain();
     let dialled: Vec<_> = node.engines.peering.dials().map(|(endpoint, _)| endpoint.clone()).collect();
     assert_eq!(dialled, (112..120).map(at).collect::<Vec<_>>());
+}
+
+/// Somebody tells of ports of a host, all of them dead; those that are dialled fail, and once more when they may be tried again.
+fn told_of_dead_ports(node: &mut Node, host: [u8; 4], by: u16, count: u16) {
+    let dead = (1..=count).map(|number| PeerAddr::new(None, vec![Endpoint::tcp(host.into(), 20_000 + number)], None));
+    let source = Source::Peer { peer: peer(200), group: NetGroup::V4(by) };
+    node.coupler.order(Command::BookHeard { addrs: dead.collect(), source, relay: false });
+    node.drain();
+    for _ in 0..60 {
+        in_vain(node);
+        node.now = node.now.after(Duration::from_secs(1));
+        node.engines.peering.handle_timeout(node.now);
+        node.drain();
+    }
+    in_vain(node);
+}
+
+fn in_vain(node: &mut Node) {
+    for endpoint in dialled(node) {
+        node.engines.peering.dial_failed(&endpoint, DialFailure::Unreachable, node.now);
+        node.drain();
+    }
+}
+
+fn dialled(node: &Node) -> Vec<Endpoint> {
+    node.engines.peering.dials().map(|(endpoint, _)| endpoint.clone()).collect()
+}
+
+/// Whether an endpoint is dialled within ten minutes.
+fn is_dialled_soon(node: &mut Node, endpoint: &Endpoint) -> bool {
+    for _ in 0..600 {
+        if dialled(node).contains(endpoint) {
+            return true;
+        }
+        in_vain(node);
+        node.now = node.now.after(Duration::from_secs(1));
+        node.engines.peering.handle_timeout(node.now);
+        node.drain();
+    }
+    false
+}
+
+#[test]
+fn fault_dead_ports_at_its_address_do_not_hide_who_was_reached() {
+    let mut node = Node::new();
+    told_of_dead_ports(&mut node, [8, 1, 1, 1], 66, 1_000);
+    node.coupler.order(Command::BookDialSucceeded(at(1), peer(1)));
+    node.drain();
+    assert!(is_dialled_soon(&mut node, &at(1)));
+}
+
+#[test]
+fn fault_dead_ports_that_one_tells_of_do_not_hide_whom_another_tells_of() {
+    let mut node = Node::new();
+    told_of_dead_ports(&mut node, [8, 1, 1, 1], 66, 1_000);
+    let honest = vec![PeerAddr::new(Some(peer(1)), vec![at(1)], None)];
+    let source = Source::Peer { peer: peer(2), group: NetGroup::V4(2) };
+    node.coupler.order(Command::BookHeard { addrs: honest, source, relay: false });
+    node.drain();
+    assert!(is_dialled_soon(&mut node, &at(1)));
 }

@@ -84,6 +84,11 @@ impl Entry {
         self.is(Mark::Tried)
     }
 
+    #[inline]
+    pub(crate) fn was_reached(&self) -> bool {
+        !self.last_success.is_never()
+    }
+
     /// The number of the peer.
     #[inline]
     pub(crate) fn peer(&self) -> Option<u32> {

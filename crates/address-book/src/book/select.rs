@@ -32,6 +32,8 @@ pub struct Candidate<'a> {
     pub source: NetGroup,
     /// In which table it stands.
     pub table: Table,
+    /// Whether this node has reached it, whatever table it stands in.
+    pub was_reached: bool,
     /// When it was last dialled.
     pub last_attempt: Option<Timestamp>,
     /// How many dials failed since it was last reached.
@@ -51,6 +53,8 @@ pub struct Choice {
     pub source: NetGroup,
     /// From which table it comes.
     pub table: Table,
+    /// Whether this node has reached it, whatever table it comes from.
+    pub was_reached: bool,
     /// When it was first heard of.
     pub first_seen: Timestamp,
 }
@@ -176,6 +180,7 @@ impl AddressBook {
             group: self.group_of_entry(entry),
             source: self.entries.first_source(entry),
             table: table_of(entry),
+            was_reached: entry.was_reached(),
             last_attempt: entry.last_attempt.option(),
             failures: u32::from(entry.failures),
         };
@@ -209,6 +214,7 @@ impl AddressBook {
             group: self.group_of_entry(entry),
             source: self.entries.first_source(entry),
             table: table_of(entry),
+            was_reached: entry.was_reached(),
             first_seen: entry.first_seen.at(),
         }
     }

@@ -52,7 +52,10 @@ impl<C: Copy + Ord> Engine<C> {
         let due: Vec<_> = waiting.filter(|(at, _)| *at <= now).map(|(_, named)| named.clone()).collect();
         for named in due {
             let endpoint = named.endpoint.clone();
-            if matches!(self.start_dial(named, Purpose::Manual, now), DialOutcome::Connected | DialOutcome::Forbidden) {
+            if matches!(
+                self.start_dial(named, Purpose::Manual, None, now),
+                DialOutcome::Connected | DialOutcome::Forbidden
+            ) {
                 self.dialling.failed(&endpoint, &self.valid.config, &mut self.rng, now);
             }
         }

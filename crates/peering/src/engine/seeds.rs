@@ -34,7 +34,7 @@ impl<C: Copy + Ord> Engine<C> {
             }
             let endpoint = seed.endpoint.clone();
             let purpose = if self.is_staying_with_a_seed() { Purpose::Visit } else { Purpose::Fill };
-            match self.start_dial(seed, purpose, now) {
+            match self.start_dial(seed, purpose, None, now) {
                 DialOutcome::Started => {
                     self.dialling.seed_dialled(&endpoint);
                     is_any_started = true;
@@ -58,7 +58,7 @@ impl<C: Copy + Ord> Engine<C> {
             now,
         );
         let purpose = if self.config().seeds_one_shot { Purpose::Visit } else { Purpose::Fill };
-        let started = seed.map(|seed| self.start_dial(seed, purpose, now));
+        let started = seed.map(|seed| self.start_dial(seed, purpose, None, now));
         if started != Some(DialOutcome::Started) {
             self.tell(Event::Starved);
         }

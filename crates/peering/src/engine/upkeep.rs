@@ -6,7 +6,7 @@ use bruit_core::{Endpoint, PeerId, Timestamp};
 use rand::{RngExt, seq::IteratorRandom};
 
 use super::{Engine, State, budget::Budget, dialling::Named, dialling::Purpose, seeding::Shortage};
-use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mode, SeedStage, SlotClass};
+use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mode, SeedStage, SlotClass, Standing};
 
 /// One in so many outbound peers is remembered for the next start. 4: of Bitcoin Core's eight outbound peers that is as many as it
 /// remembers.
@@ -27,7 +27,7 @@ impl<C: Copy + Ord> Engine<C> {
     /// Dials a peer that was outbound before the last stop, before anybody else: those that stayed are harder to arrange for
     /// an attacker than everything that a book holds.
     pub fn dial_anchor(&mut self, endpoint: Endpoint, peer: PeerId, now: Timestamp) -> DialOutcome {
-        self.start_dial(Named::new(endpoint, Some(peer)), Purpose::Fill, now)
+        self.start_dial(Named::new(endpoint, Some(peer)), Purpose::Fill, Some(Standing::Reached), now)
     }
 
     /// The peers to dial first after a restart: those that this node dialled and that are connected longest, quiet ones first, as
@@ -46,11 +46,17 @@ impl<C: Copy + Ord> Engine<C> {
 
     /// Dials only to see whether a peer is there; it takes no slot. As an answer to [`Event::FeelerWanted`], or when an address
     /// shall be confirmed.
-    pub fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
+    pub fn visit(
+        &mut self,
+        endpoint: Endpoint,
+        peer: Option<PeerId>,
+        standing: Standing,
+        now: Timestamp,
+    ) -> DialOutcome {
         if self.dialling.under_way.len() >= self.config().dials_max {
             return DialOutcome::Enough;
         }
-        self.start_dial(Named::new(endpoint, peer), Purpose::Visit, now)
+        self.start_dial(Named::new(endpoint, peer), Purpose::Visit, Some(standing), now)
     }
 
     /// Changes the settings while peers are connected: who may not stay is told goodbye. The sizes of the history and of the

@@ -2,7 +2,7 @@ use super::*;
 
 /// How many of so many visits to peers in parts of the internet of their own begin.
 fn visits(engine: &mut Engine<u32>, numbers: std::ops::RangeInclusive<u16>, now: Timestamp) -> usize {
-    numbers.filter(|number| engine.visit(at(*number), None, now) == DialOutcome::Started).count()
+    numbers.filter(|number| engine.visit(at(*number), None, TOLD, now) == DialOutcome::Started).count()
 }
 
 #[test]
@@ -116,14 +116,22 @@ fn fault_who_answers_late_stays_where_there_is_a_place() {
 
 #[test]
 fn one_ip_is_dialled_in_vain_so_often_in_an_hour() {
-    let visit = |engine: &mut Engine<u32>, port, now| {
-        engine.visit(Endpoint::tcp([20, 1, 0, 1].into(), port), None, now) == DialOutcome::Started
+    let visit_as = |engine: &mut Engine<u32>, port, standing, now| {
+        engine.visit(Endpoint::tcp([20, 1, 0, 1].into(), port), None, standing, now) == DialOutcome::Started
     };
+    let told = |by| Standing::Told(NetGroup::V4(by));
+    let visit = |engine: &mut Engine<u32>, port: u16, now| visit_as(engine, port, told(port), now);
     let begun = |count: u16| {
         let mut engine = engine(quiet());
         (1..=count).filter(|number| visit(&mut engine, 4_000 + number, T)).count()
     };
     assert_eq!([2, 3, 4].map(begun), [2, 3, 3]);
+    let of_one_teller = |config: &Config| {
+        let mut engine = engine(config.clone());
+        (1..=9).filter(|number| visit_as(&mut engine, 4_000 + number, told(1), T)).count()
+    };
+    let settings = [1, 2, 3, 4, 5].map(|dials_per_ip_per_hour| Config { dials_per_ip_per_hour, ..quiet() });
+    assert_eq!(settings.each_ref().map(of_one_teller), [1, 1, 2, 2, 3]);
     let is_begun_again = |now| {
         let mut engine = engine(quiet());
         (1..=3).for_each(|number| assert!(visit(&mut engine, 4_000 + number, T)));

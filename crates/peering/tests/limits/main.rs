@@ -4,10 +4,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
     Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Intent, Origin,
-    Output, SeedStage, SlotClass, Strangeness,
+    Output, SeedStage, SlotClass, Standing, Strangeness,
 };
 
 mod dialling;
@@ -16,6 +16,7 @@ mod slots;
 mod staying;
 
 const T: Timestamp = Timestamp::from_secs(1_800_000_000);
+const TOLD: Standing = Standing::Told(NetGroup::V4(1));
 const MICRO: Duration = Duration::from_micros(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -62,7 +63,7 @@ fn came(engine: &mut Engine<u32>, number: u16, now: Timestamp) -> bool {
 }
 
 fn dial(engine: &mut Engine<u32>, number: u16, now: Timestamp) -> DialOutcome {
-    engine.dial(at(number), Some(peer(number)), now)
+    engine.dial(at(number), Some(peer(number)), TOLD, now)
 }
 
 /// A dial that began leads to its peer, which answers the hello; returns with which intent it was greeted.

@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use bruit_peering::{Config, DepartureCause, Event, GoodbyeReason, Mode, SlotClass};
-use world::{World, endpoint, peer};
+use world::{TOLD, World, endpoint, peer};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -66,7 +66,7 @@ fn simultaneous_dials_settle_on_one_connection() {
     let mut world = World::new(2, |_| small());
     let now = world.now;
     for (node, other) in [(0, 1), (1, 0)] {
-        let _ = world.nodes[node].engine.dial(endpoint(other), Some(peer(other)), now);
+        let _ = world.nodes[node].engine.dial(endpoint(other), Some(peer(other)), TOLD, now);
     }
     world.run(MINUTE);
     assert_eq!(world.links().into_values().collect::<Vec<_>>(), [1]);
@@ -116,7 +116,7 @@ fn a_newcomer_takes_the_place_of_a_peer_without_merit() {
     let dial = |world: &mut World, node: usize| {
         let now = world.now;
         world.nodes[node].is_frozen = false;
-        let _ = world.nodes[node].engine.dial(endpoint(0), Some(peer(0)), now);
+        let _ = world.nodes[node].engine.dial(endpoint(0), Some(peer(0)), TOLD, now);
         world.drain(node);
         world.run(Duration::from_secs(5));
     };
@@ -154,7 +154,7 @@ fn rotation_exchanges_some_peers_and_fills_up_again() {
 fn a_node_with_other_identity_at_a_known_address_is_told_of() {
     let mut world = World::new(2, |_| small());
     let now = world.now;
-    let _ = world.nodes[0].engine.dial(endpoint(1), Some(peer(9)), now);
+    let _ = world.nodes[0].engine.dial(endpoint(1), Some(peer(9)), TOLD, now);
     world.run(Duration::from_secs(1));
     let replaced = DepartureCause::Replaced { endpoint: endpoint(1), by: peer(1) };
     assert!(

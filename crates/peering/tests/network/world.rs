@@ -5,14 +5,15 @@ use std::{
     time::Duration,
 };
 
-use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
     Config, DepartureCause, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output,
-    SlotClass,
+    SlotClass, Standing,
 };
 use libp2p_identity::Keypair;
 use rand::seq::IndexedRandom;
 
+pub(crate) const TOLD: Standing = Standing::Told(NetGroup::V4(1));
 const HOP: Duration = Duration::from_millis(50);
 
 pub(crate) struct World {
@@ -242,7 +243,7 @@ impl World {
             self.propose(index, *count);
         } else if event == Event::FeelerWanted {
             let endpoint = self.nodes.choose(&mut self.rng).unwrap().endpoint.clone();
-            let _ = self.nodes[index].engine.visit(endpoint, None, now);
+            let _ = self.nodes[index].engine.visit(endpoint, None, TOLD, now);
         }
         self.nodes[index].events.push((now, event));
     }
@@ -252,7 +253,7 @@ impl World {
         let now = self.now;
         let chosen: Vec<_> = known.sample(&mut self.rng, count * 4).cloned().collect();
         for (endpoint, peer) in chosen {
-            let _ = self.nodes[index].engine.dial(endpoint, Some(peer), now);
+            let _ = self.nodes[index].engine.dial(endpoint, Some(peer), TOLD, now);
         }
     }
 

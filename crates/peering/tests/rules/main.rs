@@ -5,13 +5,14 @@ mod crossing;
 
 use std::{collections::VecDeque, time::Duration};
 
-use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
+use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
     Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, KnownPeer, Origin,
-    Output, SlotClass,
+    Output, SlotClass, Standing,
 };
 use libp2p_identity::Keypair;
 
+const TOLD: Standing = Standing::Told(NetGroup::V4(1));
 const T: Timestamp = Timestamp::from_secs(1_000);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -70,16 +71,16 @@ fn fault_who_hangs_up_before_the_hello_is_not_dialled_again_at_once() {
     let mut delays = Vec::new();
     let mut now = T;
     for connection in 0..4 {
-        assert_eq!(engine.dial(at(2), Some(peer(2)), now), DialOutcome::Started);
+        assert_eq!(engine.dial(at(2), Some(peer(2)), TOLD, now), DialOutcome::Started);
         engine.connection_established(connection, peer(2), Origin::Dialled(at(2)), now);
         engine.connection_closed(connection, peer(2), now);
         let outputs = outputs(&mut engine);
         assert!(!succeeded(&outputs), "{outputs:?}");
         let failed = Event::DialFailed { endpoint: at(2), peer: Some(peer(2)), reason: DialFailure::HungUp };
         assert!(outputs.contains(&Output::Event(failed)), "{outputs:?}");
-        assert_eq!(engine.dial(at(2), Some(peer(2)), now), DialOutcome::BackingOff);
+        assert_eq!(engine.dial(at(2), Some(peer(2)), TOLD, now), DialOutcome::BackingOff);
         let began = now;
-        while engine.dial(at(2), Some(peer(2)), now) == DialOutcome::BackingOff {
+        while engine.dial(at(2), Some(peer(2)), TOLD, now) == DialOutcome::BackingOff {
             now = now.after(Duration::from_millis(100));
         }
         delays.push(now.since(began));
@@ -106,19 +107,19 @@ fn a_manual_peer_that_hangs_up_is_not_hammered() {
 #[test]
 fn a_dial_has_succeeded_when_the_hello_is_answered() {
     let mut engine = engine(peer(1));
-    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(2), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
     assert!(!succeeded(&outputs(&mut engine)));
     engine.hello_answered(peer(2), hello(&[]), T);
     assert!(succeeded(&outputs(&mut engine)));
 
-    assert_eq!(engine.dial(at(3), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(3), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(2, peer(3), Origin::Dialled(at(3)), T);
     let full = Hello { refused: Some(Goodbye::because(GoodbyeReason::Full)), ..hello(&[]) };
     engine.hello_answered(peer(3), full, T);
     assert!(succeeded(&outputs(&mut engine)), "a full node was reached all the same");
 
-    assert_eq!(engine.dial(at(4), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(4), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(3, peer(4), Origin::Dialled(at(4)), T);
     engine.hello_failed(peer(4), HelloFailure::Unsupported, T);
     assert!(!succeeded(&outputs(&mut engine)), "a stranger is nobody's success");
@@ -127,30 +128,30 @@ fn a_dial_has_succeeded_when_the_hello_is_answered() {
 #[test]
 fn a_peer_lost_is_not_dialled_again_in_the_same_moment() {
     let mut engine = engine(peer(1));
-    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(2), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
     engine.hello_answered(peer(2), hello(&[]), T);
     engine.connection_closed(1, peer(2), T);
-    assert_eq!(engine.dial(at(2), Some(peer(2)), T), DialOutcome::BackingOff);
-    assert_eq!(engine.dial(at(2), Some(peer(2)), T.after(Duration::from_secs(2))), DialOutcome::Started);
+    assert_eq!(engine.dial(at(2), Some(peer(2)), TOLD, T), DialOutcome::BackingOff);
+    assert_eq!(engine.dial(at(2), Some(peer(2)), TOLD, T.after(Duration::from_secs(2))), DialOutcome::Started);
 }
 
 #[test]
 fn a_short_stay_away_does_not_end_a_longer_one() {
     let mut engine = engine(peer(1));
-    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(2), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
     let goodbye = Goodbye { stay_away: MINUTE, ..Goodbye::because(GoodbyeReason::Full) };
     engine.hello_answered(peer(2), Hello { refused: Some(goodbye), ..hello(&[]) }, T);
     engine.goodbye_received(peer(2), Goodbye::because(GoodbyeReason::Requested), T);
     engine.connection_closed(1, peer(2), T);
-    assert_eq!(engine.dial(at(2), None, T.after(MINUTE / 2)), DialOutcome::BackingOff);
+    assert_eq!(engine.dial(at(2), None, TOLD, T.after(MINUTE / 2)), DialOutcome::BackingOff);
 }
 
 #[test]
 fn nobody_gets_a_slot_from_a_node_that_stops() {
     let mut engine = engine(peer(1));
-    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(2), None, TOLD, T), DialOutcome::Started);
     engine.stop(T);
     outputs(&mut engine);
     assert!(!engine.accepts_inbound(&at(3), std::iter::empty()));
@@ -174,7 +175,7 @@ fn a_second_hello_on_the_same_connection_changes_nothing() {
 #[test]
 fn fault_a_peer_that_resets_every_hello_is_not_greeted_for_ever() {
     let mut engine = engine(peer(1));
-    assert_eq!(engine.dial(at(2), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(2), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(1, peer(2), Origin::Dialled(at(2)), T);
     let mut said = hellos(&outputs(&mut engine));
     for _ in 0..100 {
@@ -392,7 +393,7 @@ fn engine_with_two(local: PeerId) -> Engine<u32> {
     let mut engine = engine(local);
     engine.connection_established(2, peer(2), Origin::Accepted(at(2)), T);
     engine.hello_received(peer(2), hello(&[at(2)]), T);
-    assert_eq!(engine.dial(at(3), None, T), DialOutcome::Started);
+    assert_eq!(engine.dial(at(3), None, TOLD, T), DialOutcome::Started);
     engine.connection_established(3, peer(3), Origin::Dialled(at(3)), T);
     engine.hello_answered(peer(3), hello(&[]), T);
     outputs(&mut engine);

@@ -8,7 +8,7 @@ use bruit_stack::{
     Engines, ValidConfig,
     addr_exchange::{self, BookSize, Exchange, PeerAddr, PeerHello},
     gossip,
-    peering::{self, DialOutcome, GoodbyeReason},
+    peering::{self, DialOutcome, GoodbyeReason, Standing},
     rpc,
 };
 
@@ -138,8 +138,8 @@ impl Engines for Parts {
         &self.peering.engine
     }
 
-    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        self.peering.dial(endpoint, peer, now)
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome {
+        self.peering.dial(endpoint, peer, standing, now)
     }
 
     fn candidates_exhausted(&mut self, now: Timestamp) {
@@ -207,8 +207,8 @@ impl Engines for Parts {
         self.exchange.holders(peer)
     }
 
-    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, now: Timestamp) -> DialOutcome {
-        self.peering.visit(endpoint, peer, now)
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, now: Timestamp) -> DialOutcome {
+        self.peering.visit(endpoint, peer, standing, now)
     }
 
     fn delivered_first(&mut self, peer: PeerId, now: Timestamp) {

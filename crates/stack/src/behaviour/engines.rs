@@ -2,7 +2,7 @@
 
 use bruit_addr_exchange::{BookSize, PeerAddr, PeerHello};
 use bruit_core::{Endpoint, PeerId, Timestamp};
-use bruit_peering::{DialOutcome, Engine, GoodbyeReason};
+use bruit_peering::{DialOutcome, Engine, GoodbyeReason, Standing};
 use libp2p_swarm::ConnectionId;
 
 use super::Children;
@@ -15,12 +15,12 @@ impl Engines for Children {
         self.peering.engine()
     }
 
-    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, _: Timestamp) -> DialOutcome {
-        self.peering.dial(endpoint, peer)
+    fn dial(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, _: Timestamp) -> DialOutcome {
+        self.peering.dial(endpoint, peer, standing)
     }
 
-    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, _: Timestamp) -> DialOutcome {
-        self.peering.visit(endpoint, peer)
+    fn visit(&mut self, endpoint: Endpoint, peer: Option<PeerId>, standing: Standing, _: Timestamp) -> DialOutcome {
+        self.peering.visit(endpoint, peer, standing)
     }
 
     fn delivered_first(&mut self, peer: PeerId, _: Timestamp) {

@@ -3,7 +3,7 @@
 use bruit_addr_exchange::PeerAddr;
 use bruit_address_book::{Candidate, Choice, Table, Wanted};
 use bruit_core::{Endpoint, PeerId, Timestamp};
-use bruit_peering::DialOutcome;
+use bruit_peering::{DialOutcome, Standing};
 
 use super::{Coupler, Engines};
 use crate::choosing::{Choosing, Held};
@@ -25,7 +25,8 @@ impl Coupler {
             let Some(choice) = choosing.next(&mut self.book, may_dial(engines, now), holders, now) else {
                 return engines.candidates_exhausted(now);
             };
-            if engines.dial(choice.endpoint.clone(), choice.peer, now) != DialOutcome::Started {
+            let standing = Standing::of(choice.was_reached, choice.source);
+            if engines.dial(choice.endpoint.clone(), choice.peer, standing, now) != DialOutcome::Started {
                 return;
             }
             started += 1;
@@ -59,7 +60,9 @@ impl Coupler {
                     && !self.book.is_barred(peer.as_ref(), endpoint.ip(), now)
             };
             let Some(endpoint) = endpoints.iter().find(is_usable).cloned() else { continue };
-            if engines.dial(endpoint.clone(), *peer, now) == DialOutcome::Started {
+            let source = self.book.source_of(&endpoint).unwrap_or(teller);
+            let standing = Standing::of(self.book.was_reached(&endpoint), source);
+            if engines.dial(endpoint.clone(), *peer, standing, now) == DialOutcome::Started {
                 choosing.takes(of(&endpoint));
                 started.push(endpoint);
             }
@@ -74,11 +77,11 @@ impl Coupler {
     pub(super) fn feel(&mut self, engines: &mut impl Engines, now: Timestamp) {
         self.book.resolve_collisions(now);
         let choice = self.book.select_collision(now);
-        if let Some(Choice { endpoint, peer, .. }) =
+        if let Some(Choice { endpoint, peer, was_reached, source, .. }) =
             choice.or_else(|| self.book.select(Wanted::Only(Table::New), may_dial(engines, now), now))
         {
             // What cannot be dialled now is for another time.
-            let _ = engines.visit(endpoint, peer, now);
+            let _ = engines.visit(endpoint, peer, Standing::of(was_reached, source), now);
         }
     }
 
@@ -96,5 +99,8 @@ impl Coupler {
 
 /// Whom peering would dial now.
 fn may_dial(engines: &impl Engines, now: Timestamp) -> impl Fn(&Candidate<'_>) -> bool {
-    move |candidate| engines.peering().may_dial(candidate.endpoint, candidate.peer.copied(), now)
+    move |candidate| {
+        let standing = Standing::of(candidate.was_reached, candidate.source);
+        engines.peering().may_dial(candidate.endpoint, candidate.peer.copied(), standing, now)
+    }
 }

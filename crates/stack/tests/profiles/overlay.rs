@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bruit_core::{Endpoint, NetworkId, PeerId, Seed, Timestamp};
-use bruit_peering::{Bootstrap, DialOutcome, Engine, Event, Hello, Origin, Output, SlotClass};
+use bruit_peering::{Bootstrap, DialOutcome, Engine, Event, Hello, Origin, Output, SlotClass, Standing};
 use bruit_stack::Profile;
 use libp2p_identity::Keypair;
 
@@ -72,7 +72,9 @@ impl World {
             }
             self.proposed += 1;
             let number = self.proposed;
-            if self.engine.dial(endpoint(number), Some(peer(number)), self.now) == DialOutcome::Enough {
+            if self.engine.dial(endpoint(number), Some(peer(number)), Standing::Reached, self.now)
+                == DialOutcome::Enough
+            {
                 self.proposed -= 1;
                 return;
             }

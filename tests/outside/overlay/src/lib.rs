@@ -6,7 +6,7 @@ use std::error::Error;
 
 use bruit_addr_exchange::{Behaviour as Exchange, Event as Exchanged, NetworkId, PeerAddr, Seed};
 use bruit_address_book::{AddressBook, Behaviour as Book};
-use bruit_peering::{Behaviour as Peering, Event as Peered};
+use bruit_peering::{Behaviour as Peering, Event as Peered, Standing};
 use libp2p::{PeerId, swarm::NetworkBehaviour};
 
 use BehaviourEvent as Told;
@@ -45,7 +45,7 @@ pub fn couple(Behaviour { book, exchange, peering }: &mut Behaviour, event: Told
         Told::Peering(Peered::Met { peer }) => drop(exchange.ask(&peer)),
         Told::Peering(Peered::CandidatesWanted { count }) => {
             let choices = (0..count).map_while(|_| book.next_choice(|_| true));
-            let dials = choices.map(|it| peering.dial(it.endpoint, it.peer)).count();
+            let dials = choices.map(|it| peering.dial(it.endpoint, it.peer, Standing::of(it.was_reached, it.source))).count();
             (dials < count).then(|| peering.candidates_exhausted());
         }
         Told::Exchange(Exchanged::Asked { request, audience, .. }) => {
