@@ -64,7 +64,7 @@ pub struct Config {
     /// How many inbound connections from one IP address may be without a hello, handshakes included. Loopback is not counted. A
     /// guess: several nodes behind one router may start at once.
     pub strangers_per_ip_max: usize,
-    /// How many from one group of addresses. A guess: an eighth of all handshakes.
+    /// How many from one group of addresses; of handshakes fewer the more are under way. A guess: an eighth of all handshakes.
     pub strangers_per_group_max: usize,
     /// How long a hello may take. Casper's handshake: 20 s; a foreign peer that stalls is gone sooner here.
     #[cfg_attr(feature = "serde", serde(rename = "hello_timeout_ms", with = "crate::config::millis"))]

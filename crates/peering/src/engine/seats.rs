@@ -11,6 +11,20 @@ use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer, Mode};
 
 /// How many peers a refusal names. Factom's rewrite: 3; more help a network that is nearly full.
 const ALTERNATIVES: usize = 8;
+/// Of the places for handshakes that are free when it comes, one in so many is for one group. 8: a guess; of 256 places 12
+/// groups leave 63, and it takes 33 to fill them all.
+const FREE_PLACES_ONE_IN: usize = 8;
+/// How many handshakes of a group may be under way however few places are free. 2: a guess; neighbours come at the same time.
+const HANDSHAKES_PER_GROUP_MIN: usize = 2;
+
+/// Who is there without having said hello, seen from one who comes.
+#[derive(Default)]
+struct Strangers {
+    handshakes: usize,
+    handshakes_of_group: usize,
+    of_ip: usize,
+    of_group: usize,
+}
 
 impl<C: Copy + Ord> Engine<C> {
     /// Whether one more inbound connection may be made from here, with handshakes under way from these endpoints.
@@ -18,34 +32,48 @@ impl<C: Copy + Ord> Engine<C> {
     /// # Security
     /// Who has not said hello yet holds a place without having proven anything. So handshakes and unfinished greetings together
     /// are limited per IP address and per group, but for loopback, where everybody has the same: one host or one operator that
-    /// opens connections and goes silent does not keep newcomers out.
+    /// opens connections and goes silent does not keep newcomers out. The fewer places are free, the fewer of them a group gets,
+    /// so that it takes many groups to hold them all.
     pub fn accepts_inbound<'a>(&self, from: &Endpoint, pending: impl Iterator<Item = &'a Endpoint>) -> bool {
-        let config = self.config();
-        let (mut all, mut same_ip, mut same_group) = (0_usize, 0_usize, 0_usize);
+        let strangers = self.strangers(from, pending);
+        let free = self.config().pending_inbound_max.saturating_sub(strangers.handshakes);
+        let share = (free / FREE_PLACES_ONE_IN).max(HANDSHAKES_PER_GROUP_MIN);
+        free > 0 && strangers.handshakes_of_group < share && self.has_room_for_stranger(from, &strangers)
+    }
+
+    fn strangers<'a>(&self, from: &Endpoint, pending: impl Iterator<Item = &'a Endpoint>) -> Strangers {
         let is_counted = from.ip().is_some_and(|ip| !ip.is_loopback());
-        let mut count = |other: &Endpoint| {
-            same_ip += usize::from(is_counted && other.ip().map(host_ip) == from.ip().map(host_ip));
-            same_group += usize::from(is_counted && other.group() == from.group());
-        };
+        let is_of_ip = |other: &Endpoint| is_counted && other.ip().map(host_ip) == from.ip().map(host_ip);
+        let is_of_group = |other: &Endpoint| is_counted && other.group() == from.group();
+        let mut strangers = Strangers::default();
         for endpoint in pending {
-            all += 1;
-            count(endpoint);
+            strangers.handshakes += 1;
+            strangers.handshakes_of_group += usize::from(is_of_group(endpoint));
+            strangers.of_ip += usize::from(is_of_ip(endpoint));
         }
+        strangers.of_group = strangers.handshakes_of_group;
         for known in self.peers.values().filter(|known| !matches!(known.state, State::Held(_))) {
-            let accepted = known.connections.iter().filter(|(_, origin)| !origin.is_dialled());
-            accepted.for_each(|(_, origin)| count(origin.endpoint()));
+            for (_, origin) in known.connections.iter().filter(|(_, origin)| !origin.is_dialled()) {
+                strangers.of_ip += usize::from(is_of_ip(origin.endpoint()));
+                strangers.of_group += usize::from(is_of_group(origin.endpoint()));
+            }
         }
+        strangers
+    }
+
+    fn has_room_for_stranger(&self, from: &Endpoint, strangers: &Strangers) -> bool {
+        let config = self.config();
         let is_awaited = self.manual().any(|(_, peer)| peer.is_none_or(|peer| !self.peers.contains_key(&peer)));
         let connections_max = self.places_for(is_awaited);
         !self.stopping
             && !self.is_denied(None, from.ip())
-            && all < config.pending_inbound_max
-            && same_ip < config.strangers_per_ip_max
-            && same_group < config.strangers_per_group_max
+            && strangers.of_ip < config.strangers_per_ip_max
+            && strangers.of_group < config.strangers_per_group_max
             && self.inbound_connections() < connections_max
     }
 
-    /// Whether a connection from here, whose handshake has shown who is there, may stay, with other handshakes under way.
+    /// Whether a connection from here, whose handshake has shown who is there, may stay, with other handshakes under way. Its place
+    /// among handshakes is free again, however many hold the others.
     pub fn accepts_peer<'a>(
         &self,
         peer: &PeerId,
@@ -62,7 +90,7 @@ impl<C: Copy + Ord> Engine<C> {
         !is_excluded
             && self.is_admitted(Some(peer), from.ip())
             && self.inbound_connections() < self.places_for(false)
-            && self.accepts_inbound(from, pending)
+            && self.has_room_for_stranger(from, &self.strangers(from, pending))
     }
 
     /// How many inbound connections there may be.
