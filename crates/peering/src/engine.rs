@@ -234,6 +234,7 @@ impl<C: Copy + Ord> Engine<C> {
         if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
             return;
         }
+        let goodbye = self.honoured(goodbye);
         self.stay_away_from(peer, goodbye.stay_away, now);
         let Goodbye { reason, alternatives, .. } = goodbye.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
@@ -382,6 +383,11 @@ impl<C: Copy + Ord> Engine<C> {
             self.tell(Event::PeerDown { peer });
         }
         self.dialling.look_soon(&self.valid.config, now);
+    }
+
+    /// A goodbye as far as this node follows it: no peer keeps it away for longer than it will stay.
+    fn honoured(&self, goodbye: Goodbye) -> Goodbye {
+        Goodbye { stay_away: goodbye.stay_away.min(self.config().stay_away_honoured_max), ..goodbye }
     }
 
     fn stay_away_from(&mut self, peer: PeerId, span: std::time::Duration, now: Timestamp) {

@@ -176,6 +176,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     pub(super) fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
         self.was_reached(peer, now);
+        let goodbye = self.honoured(goodbye);
         self.stay_away_from(peer, goodbye.stay_away, now);
         let alternatives = goodbye.alternatives.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);

@@ -184,6 +184,28 @@ fn a_dial_that_was_sent_away_waits_as_long_as_it_is_told_up_to_a_limit() {
 }
 
 #[test]
+fn fault_the_history_shows_how_long_a_node_stays_away_in_truth() {
+    let goodbye = |told| Goodbye { stay_away: told, ..Goodbye::because(GoodbyeReason::Full) };
+    let shown = |engine: Engine<u32>| {
+        let causes = engine.departures().map(|departure| departure.cause.clone());
+        let spans = causes.map(|cause| {
+            let DepartureCause::Received(goodbye) = cause else { panic!("{cause:?}") };
+            goodbye.stay_away
+        });
+        spans.collect::<Vec<_>>()
+    };
+    for told in [HOUR - SECOND, HOUR, HOUR + SECOND, SECOND * u32::MAX] {
+        let mut kept = with_outbound(Config { outbound_target: 2, ..quiet() }, 1, 1);
+        kept.goodbye_received(peer(1), goodbye(told), T);
+        let mut refused = engine(Config { outbound_target: 2, ..quiet() });
+        assert_eq!(dial(&mut refused, 1, T), DialOutcome::Started);
+        refused.connection_established(1, peer(1), Origin::Dialled(at(1)), T);
+        refused.hello_answered(peer(1), Hello { refused: Some(goodbye(told)), ..hello(1) }, T);
+        assert_eq!([kept, refused].map(shown), [[told.min(HOUR)], [told.min(HOUR)]]);
+    }
+}
+
+#[test]
 fn a_peer_lost_is_dialled_again_after_the_first_delay() {
     let lost = |now| {
         let mut engine = with_outbound(Config { outbound_target: 2, ..quiet() }, 1, 1);
