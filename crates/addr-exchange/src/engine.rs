@@ -383,7 +383,7 @@ impl<P: Copy + Ord> Exchange<P> {
         let peers = self.peers.values().filter_map(of_peer).min();
         let trial = self.own.trial().map(|trial| trial.until);
         let probes = self.probes.next_timeout(self.config.settings(), now);
-        [peers, trial, probes].into_iter().flatten().min()
+        [peers, trial, probes, self.own.doubted_at()].into_iter().flatten().min()
     }
 }
 

@@ -7,7 +7,7 @@ use rand::seq::IteratorRandom;
 
 use super::{
     Exchange, Output,
-    own::{OwnView, Trial},
+    own::{OwnView, Trial, Verdict},
     peer::{Peer, Proof, is_same_host},
 };
 use crate::{Confirm, PeerAddr, message::whole_hours};
@@ -55,11 +55,22 @@ impl<P: Copy + Ord> Exchange<P> {
 
     /// Tells that a connected peer has dialled this node once more: it was asked to, perhaps.
     pub fn connected_again(&mut self, peer: P, now: Timestamp) {
-        if self.own.trial().is_some_and(|trial| trial.asked.last() == Some(&peer))
-            && let Some(endpoint) = self.own.end_trial(true, now)
-        {
-            self.outputs.push_back(Output::Adopted(endpoint));
-            self.own_changed(now);
+        if self.own.trial().is_some_and(|trial| trial.asked.last() == Some(&peer)) {
+            self.end_trial(true, now);
+        }
+    }
+
+    fn end_trial(&mut self, is_confirmed: bool, now: Timestamp) {
+        match self.own.end_trial(is_confirmed, now) {
+            Verdict::Adopted(endpoint) => {
+                self.outputs.push_back(Output::Adopted(endpoint));
+                self.own_changed(now);
+            }
+            Verdict::Dropped(endpoint) => {
+                self.outputs.push_back(Output::Dropped(endpoint));
+                self.own_records.clear();
+            }
+            Verdict::Confirmed | Verdict::GivenUp => {}
         }
     }
 
@@ -154,6 +165,18 @@ impl<P: Copy + Ord> Exchange<P> {
         }
     }
 
+    /// Tries own addresses anew that are believed and not seen any more.
+    ///
+    /// # Security
+    /// A lie that was believed once, because whoever was asked to dial lied too, is told no longer than until others are asked. An
+    /// address that is right and only seen by nobody stays, unless all who are asked fail to reach it.
+    fn doubt_own(&mut self, now: Timestamp) {
+        let may_ask = self.peers.values().any(|state| state.is_admitted);
+        if let Some(endpoint) = self.own.doubted(self.config.settings().own_witnesses_min, may_ask, now) {
+            self.try_own(endpoint, Vec::new(), now);
+        }
+    }
+
     /// Looks whether peers agree on an own address that is not known yet, and begins to try it.
     pub(super) fn review_own(&mut self, now: Timestamp) {
         let witnesses_min = self.config.settings().own_witnesses_min;
@@ -195,7 +218,7 @@ impl<P: Copy + Ord> Exchange<P> {
             }
             None => {
                 self.own.set_trial(Trial { endpoint, until, asked });
-                self.own.end_trial(false, now);
+                self.end_trial(false, now);
             }
         }
     }
@@ -206,6 +229,7 @@ impl<P: Copy + Ord> Exchange<P> {
             self.try_own(trial.endpoint, trial.asked, now);
             self.review_own(now);
         }
+        self.doubt_own(now);
         while let Some((peer, endpoint)) = self.probes.overdue(now) {
             self.probe_ended(peer, &endpoint, false, now);
         }

@@ -13,7 +13,7 @@ pub(super) struct Own<P> {
     /// Those of `listens` at which somebody has reached this node.
     reached: BTreeSet<Endpoint>,
     sightings: BTreeMap<P, Sighting>,
-    adopted: Vec<Endpoint>,
+    adopted: Vec<Adopted>,
     trial: Option<Trial<P>>,
     given_up: Vec<(Endpoint, Timestamp)>,
 }
@@ -22,6 +22,28 @@ pub(super) struct Own<P> {
 struct Sighting {
     endpoints: Vec<Endpoint>,
     group: NetGroup,
+    /// Of a peer that this node dialled.
+    is_dialled: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Adopted {
+    endpoint: Endpoint,
+    /// When it is asked again whether it is right.
+    doubted_at: Timestamp,
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The endpoint is believed from now on.
+    Adopted(Endpoint),
+    /// It was believed already.
+    Confirmed,
+    /// It was believed, and is no longer.
+    Dropped(Endpoint),
+    /// It is not believed.
+    GivenUp,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +70,9 @@ pub struct OwnView<P> {
 const GIVEN_UP_FOR: Duration = Duration::from_secs(3_600);
 /// How many own addresses are remembered as given up; beyond, the oldest may be tried again. 16: a guess.
 const GIVEN_UP_MAX: usize = 16;
+/// After how long it is looked at again whether peers see an own address that is believed; if they do not, it is tried anew. An hour: a
+/// guess, as long as one is not tried that failed.
+const BELIEVED_FOR: Duration = Duration::from_secs(3_600);
 /// How many own addresses are believed, and told. 8: as many as one message names of a peer.
 const TOLD_MAX: usize = 8;
 
@@ -72,15 +97,11 @@ impl<P: Copy + Ord> Own<P> {
     /// port is one that this node listens on; a peer that dialled saw the whole endpoint work. Returns whether an own endpoint
     /// became known as reached.
     pub(super) fn seen(&mut self, by: P, group: NetGroup, observed: &Endpoint, is_dialled: bool) -> bool {
-        if !is_dialled && self.listens.contains(observed) {
-            return self.reached.insert(observed.clone());
-        }
-        let mut endpoints = if is_dialled { self.behind(observed) } else { vec![observed.clone()] };
-        endpoints.retain(|endpoint| !self.listens.contains(endpoint));
+        let endpoints = if is_dialled { self.behind(observed) } else { vec![observed.clone()] };
         if !endpoints.is_empty() {
-            self.sightings.insert(by, Sighting { endpoints, group });
+            self.sightings.insert(by, Sighting { endpoints, group, is_dialled });
         }
-        false
+        !is_dialled && self.listens.contains(observed) && self.reached.insert(observed.clone())
     }
 
     fn behind(&self, observed: &Endpoint) -> Vec<Endpoint> {
@@ -125,7 +146,7 @@ impl<P: Copy + Ord> Own<P> {
         self.given_up.retain(|(_, until)| *until > now);
         let seen: BTreeSet<&Endpoint> = self.sightings.values().flat_map(|sighting| &sighting.endpoints).collect();
         let fresh = seen.into_iter().filter(|endpoint| {
-            !self.adopted.contains(endpoint)
+            !self.is_adopted(endpoint)
                 && !self.listens.contains(endpoint)
                 && !self.given_up.iter().any(|(other, _)| other == *endpoint)
                 && policy.check(endpoint).is_ok()
@@ -141,9 +162,52 @@ impl<P: Copy + Ord> Own<P> {
         let is_changed = |endpoint: &Endpoint| {
             is_alike(endpoint, other) && self.groups(endpoint) < witnesses_min && endpoint != other
         };
-        let dropped: Vec<_> = self.adopted.iter().filter(|endpoint| is_changed(endpoint)).cloned().collect();
-        self.adopted.retain(|endpoint| !dropped.contains(endpoint));
+        let believed = self.adopted.iter().map(|adopted| &adopted.endpoint);
+        let dropped: Vec<_> = believed.filter(|endpoint| is_changed(endpoint)).cloned().collect();
+        self.adopted.retain(|adopted| !dropped.contains(&adopted.endpoint));
         dropped
+    }
+
+    fn is_adopted(&self, endpoint: &Endpoint) -> bool {
+        self.adopted.iter().any(|adopted| adopted.endpoint == *endpoint)
+    }
+
+    /// When it is next looked at whether what is believed is still seen; not while something is tried.
+    pub(super) fn doubted_at(&self) -> Option<Timestamp> {
+        let moments = self.adopted.iter().map(|adopted| adopted.doubted_at);
+        moments.min().filter(|_| self.trial.is_none())
+    }
+
+    /// An endpoint that is to be tried anew: believed for long enough, and seen no more. Without `may_ask` nobody could tell.
+    pub(super) fn doubted(&mut self, witnesses_min: usize, may_ask: bool, now: Timestamp) -> Option<Endpoint> {
+        while let Some(at) = self.doubted_at().filter(|at| *at <= now) {
+            let endpoint = self.adopted.iter().find(|adopted| adopted.doubted_at == at)?.endpoint.clone();
+            if may_ask && !self.is_seen(&endpoint, witnesses_min) {
+                return Some(endpoint);
+            }
+            self.believe(&endpoint, now);
+        }
+        None
+    }
+
+    /// Whether peers see an endpoint, and not enough of them something else in its place. Whom this node dialled, if anybody, is
+    /// asked alone: whoever comes by himself may come to lie.
+    fn is_seen(&self, endpoint: &Endpoint, witnesses_min: usize) -> bool {
+        let has_dialled = self.sightings.values().any(|sighting| sighting.is_dialled);
+        let asked = || self.sightings.values().filter(|sighting| sighting.is_dialled || !has_dialled);
+        let groups = |is_meant: &dyn Fn(&Sighting) -> bool| {
+            asked().filter(|sighting| is_meant(sighting)).map(|sighting| sighting.group).collect::<BTreeSet<_>>().len()
+        };
+        let sees = |sighting: &Sighting| sighting.endpoints.contains(endpoint);
+        let sees_other =
+            |sighting: &Sighting| !sees(sighting) && sighting.endpoints.iter().any(|other| is_alike(other, endpoint));
+        let witnesses = groups(&sees);
+        witnesses >= witnesses_min || witnesses > 0 && groups(&sees_other) < witnesses_min
+    }
+
+    fn believe(&mut self, endpoint: &Endpoint, now: Timestamp) {
+        let known = self.adopted.iter_mut().filter(|adopted| adopted.endpoint == *endpoint);
+        known.for_each(|adopted| adopted.doubted_at = now.after(BELIEVED_FOR));
     }
 
     pub(super) const fn trial(&self) -> Option<&Trial<P>> {
@@ -154,36 +218,46 @@ impl<P: Copy + Ord> Own<P> {
         self.trial = Some(trial);
     }
 
-    /// Ends a trial: the endpoint is adopted, or given up for an hour.
-    pub(super) fn end_trial(&mut self, is_confirmed: bool, now: Timestamp) -> Option<Endpoint> {
-        let Trial { endpoint, .. } = self.trial.take()?;
+    /// Ends a trial: the endpoint is believed, or given up for an hour.
+    pub(super) fn end_trial(&mut self, is_confirmed: bool, now: Timestamp) -> Verdict {
+        let Some(Trial { endpoint, .. }) = self.trial.take() else { return Verdict::GivenUp };
+        let was_adopted = self.is_adopted(&endpoint);
+        if is_confirmed && was_adopted {
+            self.believe(&endpoint, now);
+            return Verdict::Confirmed;
+        }
         if is_confirmed {
             if self.adopted.len() >= TOLD_MAX {
                 self.adopted.remove(0);
             }
-            self.adopted.push(endpoint.clone());
-            return Some(endpoint);
+            self.adopted.push(Adopted { endpoint: endpoint.clone(), doubted_at: now.after(BELIEVED_FOR) });
+            return Verdict::Adopted(endpoint);
         }
         if self.given_up.len() >= GIVEN_UP_MAX {
             self.given_up.remove(0);
         }
-        self.given_up.push((endpoint, now.after(GIVEN_UP_FOR)));
-        None
+        self.given_up.push((endpoint.clone(), now.after(GIVEN_UP_FOR)));
+        if was_adopted {
+            self.adopted.retain(|adopted| adopted.endpoint != endpoint);
+            return Verdict::Dropped(endpoint);
+        }
+        Verdict::GivenUp
     }
 
     /// What others may be told: where this node was reached, and nothing that the audience could not use.
     pub(super) fn told(&self, audience: Audience, policy: AddrPolicy) -> Vec<Endpoint> {
-        let all = self.adopted.iter().chain(&self.reached);
+        let all = self.adopted.iter().map(|adopted| &adopted.endpoint).chain(&self.reached);
         let usable = all.filter(|endpoint| audience.can_use(endpoint) && policy.check(endpoint).is_ok());
         usable.take(TOLD_MAX).cloned().collect()
     }
 
     pub(super) fn views(&self) -> Vec<OwnView<P>> {
         let seen = self.sightings.values().flat_map(|sighting| &sighting.endpoints);
-        let all: BTreeSet<&Endpoint> = self.adopted.iter().chain(seen).collect();
+        let seen = seen.filter(|endpoint| !self.listens.contains(endpoint));
+        let all: BTreeSet<&Endpoint> = self.adopted.iter().map(|adopted| &adopted.endpoint).chain(seen).collect();
         let view = |endpoint: &Endpoint| OwnView {
             endpoint: endpoint.clone(),
-            is_adopted: self.adopted.contains(endpoint),
+            is_adopted: self.is_adopted(endpoint),
             witnesses: self.witnesses(endpoint),
             groups: self.groups(endpoint),
         };

@@ -80,6 +80,18 @@ fn a_peer_that_does_not_dial_in_time_is_followed_by_another() {
 }
 
 #[test]
+fn an_own_address_that_nobody_sees_is_tried_anew_after_an_hour() {
+    let is_tried = |secs| {
+        let mut exchange = with_many(quiet(), 9);
+        seen_by(&mut exchange, 1..=3, 1, at(0));
+        helpers(&mut exchange, at(0)).into_iter().for_each(|helper| exchange.connected_again(helper, at(0)));
+        (1..=3).for_each(|peer| exchange.peer_disconnected(peer, at(1)));
+        !helpers(&mut exchange, at(secs)).is_empty()
+    };
+    assert_eq!([HOUR - 1, HOUR, HOUR + 1].map(is_tried), [false, true, true]);
+}
+
+#[test]
 fn so_many_own_addresses_are_remembered_as_given_up() {
     let is_first_tried_again = |given_up: u8| {
         let mut exchange = with_many(Config { own_trials_max: 1, ..quiet() }, 9);

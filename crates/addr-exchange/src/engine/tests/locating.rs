@@ -114,6 +114,104 @@ fn an_own_address_is_dropped_when_it_changes() {
     assert_eq!(adopted(&exchange), [ours(2, 4_001)]);
 }
 
+/// A node with a public address of its own, that liars who are gone now have made believe in another one.
+fn deceived() -> Exchange<u8> {
+    let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
+    exchange.own_listens(vec![ours(1, 4_001)]);
+    connect(&mut exchange, 9, DIALLED, at(0));
+    (1..=3).for_each(|peer| sees(&mut exchange, peer, 66, at(0)));
+    assert_eq!(helper(&outputs(&mut exchange, at(0))), Some(9));
+    exchange.connected_again(9, at(0));
+    outputs(&mut exchange, at(0));
+    assert_eq!(adopted(&exchange), [ours(66, 4_001)]);
+    for liar in [1, 2, 3, 9] {
+        exchange.peer_disconnected(liar, at(1));
+    }
+    exchange
+}
+
+/// What is done as time goes by until then, a minute at a time at most; nobody dials this node.
+fn until(exchange: &mut Exchange<u8>, secs: std::ops::RangeInclusive<u64>) -> Vec<Output<u8>> {
+    let (mut now, end) = (at(*secs.start()), at(*secs.end()));
+    let mut done = Vec::new();
+    while now <= end {
+        done.extend(outputs(exchange, now));
+        let next = exchange.next_timeout(now);
+        assert!(next.is_none_or(|next| next > now), "it is due and nothing is done");
+        let minute = now.after(Duration::from_secs(60));
+        now = next.map_or(minute, |next| next.min(minute));
+    }
+    done
+}
+
+const HOUR: u64 = 3_600;
+
+#[test]
+fn fault_a_lie_that_was_believed_is_dropped_when_nobody_sees_it_or_dials_it() {
+    let mut exchange = deceived();
+    (11..=14).for_each(|peer| sees(&mut exchange, peer, 1, at(2)));
+    let done = until(&mut exchange, 2..=2 * HOUR);
+    assert_eq!(done.iter().filter(|output| matches!(output, Output::AskDialBack { .. })).count(), 3, "{done:?}");
+    assert!(done.contains(&Output::Dropped(ours(66, 4_001))), "{done:?}");
+    assert_eq!((adopted(&exchange), exchange.own_addr(Audience::Internet, at(2 * HOUR))), (vec![], None));
+}
+
+#[test]
+fn fault_a_liar_that_repeats_a_lie_that_was_believed_does_not_keep_it() {
+    for is_dialled in [DIALLED, DIALLED_US] {
+        let mut exchange = deceived();
+        (11..=14).for_each(|peer| sees(&mut exchange, peer, 1, at(2)));
+        let liars = if is_dialled { 1..=1 } else { 1..=8 };
+        for liar in liars {
+            connect(&mut exchange, liar, is_dialled, at(2));
+            exchange.hello_received(liar, Some(PeerId::random()), hello(None, Some(ours(66, 4_001))), at(2));
+        }
+        let done = until(&mut exchange, 2..=2 * HOUR);
+        let is_honest = |output: &Output<u8>| !matches!(output, Output::AskDialBack { to: 1..=9, .. });
+        assert!(done.iter().all(is_honest), "who repeats it is asked last: {done:?}");
+        assert_eq!(adopted(&exchange), [], "{is_dialled}");
+    }
+}
+
+#[test]
+fn fault_a_node_that_nobody_let_in_drops_a_lie_too() {
+    let mut exchange = deceived();
+    for peer in 11..=14 {
+        connect(&mut exchange, peer, DIALLED_US, at(2));
+        exchange.hello_received(peer, Some(PeerId::random()), hello(None, Some(ours(1, 4_001))), at(2));
+    }
+    until(&mut exchange, 2..=2 * HOUR);
+    assert_eq!(adopted(&exchange), []);
+    assert_eq!(exchange.own_addr(Audience::Internet, at(2 * HOUR)).unwrap().endpoints, [ours(1, 4_001)]);
+}
+
+#[test]
+fn an_own_address_that_is_right_stays_with_few_peers() {
+    let adopt = || {
+        let mut exchange = behind_a_router();
+        connect(&mut exchange, 9, DIALLED, at(0));
+        (1..=3).for_each(|peer| sees(&mut exchange, peer, 1, at(0)));
+        outputs(&mut exchange, at(0));
+        exchange.connected_again(9, at(0));
+        outputs(&mut exchange, at(0));
+        (2..=3).for_each(|peer| exchange.peer_disconnected(peer, at(1)));
+        exchange
+    };
+    let mut seen = adopt();
+    assert_eq!(until(&mut seen, 1..=5 * HOUR), [], "one sees it, and nobody something else");
+    let mut unseen = adopt();
+    unseen.peer_disconnected(1, at(1));
+    for hour in 1..=3 {
+        let now = at(hour * HOUR);
+        assert_eq!(outputs(&mut unseen, now), [Output::AskDialBack { to: 9, endpoint: ours(1, 4_001) }]);
+        unseen.connected_again(9, now);
+        assert_eq!(outputs(&mut unseen, now), [], "it is no news");
+    }
+    unseen.peer_disconnected(9, at(3 * HOUR));
+    assert_eq!(until(&mut unseen, 3 * HOUR..=9 * HOUR), [], "nobody is there who could tell");
+    assert_eq!([seen, unseen].map(|exchange| adopted(&exchange)), [[ours(1, 4_001)], [ours(1, 4_001)]]);
+}
+
 #[test]
 fn an_own_listen_address_that_was_dialled_needs_no_witnesses() {
     let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
