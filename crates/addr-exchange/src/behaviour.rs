@@ -26,9 +26,8 @@ type Inner = request_response::Behaviour<Codec>;
 type Channel = request_response::ResponseChannel<Result<pb::ExchangeResponse, UnreadableError>>;
 type Action = ToSwarm<Event, THandlerInEvent<Inner>>;
 
-/// How many exchanges are under way on one connection, those of both sides; the library closes further streams.
-///
-/// 8: three of each side, and two that one side has ended and the other not yet. Each of the peer's may hold half a request.
+/// How many exchanges are under way on one connection, those of both sides; the library closes further
+/// streams. 8: three of each side, and two that one side has ended and the other not yet. Each of the peer's may hold half a request.
 const STREAMS_PER_CONNECTION_MAX: usize = 8;
 /// How many exchanges this node has under way with one peer; one more where it asks for addresses. 3: a stream for each of addresses,
 /// neighbours and a dial back.

@@ -23,9 +23,8 @@ use crate::{
     HelloFailure, Origin, Output, PeerView, SeedStage, SlotClass, Standing, ValidConfig,
 };
 
-/// How many hellos, goodbyes and pings are under way on one connection, those of both sides; the library closes further streams.
-///
-/// 8: one of each kind and side, and two that one side has ended and the other not yet. Each of the peer's may hold half a message.
+/// How many hellos, goodbyes and pings are under way on one connection, those of both sides; the library closes further
+/// streams. 8: one of each kind and side, and two that one side has ended and the other not yet. Each of the peer's may hold half a message.
 const STREAMS_PER_CONNECTION_MAX: usize = 8;
 
 type Messages = request_response::Behaviour<BoundedCodec<pb::PeeringRequest, pb::PeeringResponse>>;

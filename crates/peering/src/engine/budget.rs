@@ -37,11 +37,20 @@ pub(super) struct Budget {
     by_target: BTreeMap<Target, VecDeque<Told>>,
 }
 
-/// A dial to an endpoint that was only told of.
+/// A dial to an endpoint that was only told of, or to a name that led to somebody once: where it leads now is not known.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     at: Timestamp,
-    by: NetGroup,
+    by: Option<NetGroup>,
+}
+
+/// Who stands for it that somebody of this network is at an endpoint; `None` if this node saw it itself, at an address.
+const fn teller(target: Target, standing: Standing) -> Option<Option<NetGroup>> {
+    match (target, standing) {
+        (Target::Host(_), Standing::Reached) => None,
+        (Target::Domain(_), Standing::Reached) => Some(None),
+        (_, Standing::Told(by)) => Some(Some(by)),
+    }
 }
 
 /// Whether a dial may begin.
@@ -75,7 +84,9 @@ impl Budget {
         if !self.rate.take(1, now) {
             return Allowance::NotNow;
         }
-        if let (Some(target), Standing::Told(by)) = (Target::of(endpoint), standing) {
+        if let Some(target) = Target::of(endpoint)
+            && let Some(by) = teller(target, standing)
+        {
             self.make_room(target);
             let dials = self.by_target.entry(target).or_default();
             dials.retain(|dial| now.since(dial.at) < COUNTED_FOR);
@@ -94,7 +105,7 @@ impl Budget {
         if !config.dial_low_ports && may_be_usual_service(endpoint) {
             return false;
         }
-        let Standing::Told(by) = standing else { return true };
+        let Some(by) = teller(target, standing) else { return true };
         let dials = self.by_target.get(&target).into_iter().flatten();
         let counted = dials.filter(|dial| now.since(dial.at) < COUNTED_FOR);
         let of_teller = counted.clone().filter(|dial| dial.by == by).count();

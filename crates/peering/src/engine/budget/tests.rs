@@ -43,6 +43,9 @@ fn fault_names_do_not_lead_around_the_limits_of_an_address() {
     budget.reached(&named("a0.evil.example".into(), 4_000));
     assert_eq!(granted_of(&mut budget, 4_000), 1, "who was reached says nothing of the others");
     assert!(granted(&mut budget, 1, named("good.example".into(), 4_000)));
+    let turned = (0..1_000).map(|number| named(format!("a{number}.turned.example"), 4_000));
+    let dialled = turned.filter(|name| budget.ask(name, Standing::Reached, &config, T) == Allowance::Granted);
+    assert_eq!(dialled.count(), 2, "who was reached by a name may let it lead to a victim now");
 }
 
 #[test]
