@@ -54,7 +54,8 @@ pub struct Config {
     pub dials_burst: u32,
     /// How many dials to one public IP address, or to the names of one domain, may fail in an hour. 3: a victim whose ports are all
     /// advertised as peers' notices nothing. A private network whose nodes go by names of one domain needs more. Of these half,
-    /// rounded up, may go to endpoints that one part of the internet told of; what this node reached before is dialled beside them.
+    /// rounded up, may go to endpoints that one part of the internet told of. What this node reached before at an address is dialled
+    /// beside them, as often; a name counts with the others of its domain.
     pub dials_per_ip_per_hour: usize,
     /// Whether ports below 1,024 of public addresses and of names are dialled that the operator did not name. No: other services
     /// live there.

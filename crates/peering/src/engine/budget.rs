@@ -34,23 +34,14 @@ impl Standing {
 #[derive(Debug)]
 pub(super) struct Budget {
     rate: TokenBucket,
-    by_target: BTreeMap<Target, VecDeque<Told>>,
+    by_target: BTreeMap<Target, VecDeque<Vain>>,
 }
 
-/// A dial to an endpoint that was only told of, or to a name that led to somebody once: where it leads now is not known.
+/// A dial that reached nobody yet.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Vain {
     at: Timestamp,
-    by: Option<NetGroup>,
-}
-
-/// Who stands for it that somebody of this network is at an endpoint; `None` if this node saw it itself, at an address.
-const fn teller(target: Target, standing: Standing) -> Option<Option<NetGroup>> {
-    match (target, standing) {
-        (Target::Host(_), Standing::Reached) => None,
-        (Target::Domain(_), Standing::Reached) => Some(None),
-        (_, Standing::Told(by)) => Some(Some(by)),
-    }
+    standing: Standing,
 }
 
 /// Whether a dial may begin.
@@ -84,13 +75,11 @@ impl Budget {
         if !self.rate.take(1, now) {
             return Allowance::NotNow;
         }
-        if let Some(target) = Target::of(endpoint)
-            && let Some(by) = teller(target, standing)
-        {
+        if let Some(target) = Target::of(endpoint) {
             self.make_room(target);
             let dials = self.by_target.entry(target).or_default();
             dials.retain(|dial| now.since(dial.at) < COUNTED_FOR);
-            dials.push_back(Told { at: now, by });
+            dials.push_back(Vain { at: now, standing });
         }
         Allowance::Granted
     }
@@ -98,18 +87,26 @@ impl Budget {
     /// Whether a dial there may begin, if any may.
     ///
     /// # Security
-    /// Who tells of many dead ports at somebody's address does not hide him: an endpoint that was reached before is dialled all the
-    /// same, and of one that never was, at least one other teller's word is tried.
+    /// Who tells of many dead ports at somebody's address does not hide him: dials to what was reached at an address count by
+    /// themselves, and one teller's word is tried no more often than half of the times, rounded up. Where a name leads that was
+    /// reached once is not known, so it counts with all others of its domain, as told by one.
     pub(super) fn admits(&self, endpoint: &Endpoint, standing: Standing, config: &Config, now: Timestamp) -> bool {
         let Some(target) = Target::of(endpoint) else { return true };
         if !config.dial_low_ports && may_be_usual_service(endpoint) {
             return false;
         }
-        let Some(by) = teller(target, standing) else { return true };
+        let in_vain_max = config.dials_per_ip_per_hour;
         let dials = self.by_target.get(&target).into_iter().flatten();
-        let counted = dials.filter(|dial| now.since(dial.at) < COUNTED_FOR);
-        let of_teller = counted.clone().filter(|dial| dial.by == by).count();
-        counted.count() < config.dials_per_ip_per_hour && of_teller < config.dials_per_ip_per_hour.div_ceil(2)
+        let recent = dials.filter(|dial| now.since(dial.at) < COUNTED_FOR);
+        let alike = recent.clone().filter(|dial| dial.standing == standing).count();
+        match (target, standing) {
+            (Target::Host(_), Standing::Reached) => alike < in_vain_max,
+            (Target::Host(_), Standing::Told(_)) => {
+                let told = recent.filter(|dial| dial.standing != Standing::Reached).count();
+                told < in_vain_max && alike < in_vain_max.div_ceil(2)
+            }
+            (Target::Domain(_), _) => recent.count() < in_vain_max && alike < in_vain_max.div_ceil(2),
+        }
     }
 
     /// Somebody of this network is there: dials to it were not in vain. Of those to a domain one was not; where its other names

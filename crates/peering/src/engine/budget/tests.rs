@@ -95,12 +95,23 @@ fn fault_dials_in_vain_do_not_keep_from_whoever_was_reached() {
     assert_eq!(of_liar, 2);
     assert_eq!(ask(&mut budget, 4_000, told(1)), Allowance::Granted, "another one tells of it");
     assert_eq!(ask(&mut budget, 4_000, told(2)), Allowance::NotThere, "three in all");
+    assert_eq!(ask(&mut budget, 80, Standing::Reached), Allowance::NotThere, "no usual service");
     for _ in 0..10 {
         assert_eq!(ask(&mut budget, 4_000, Standing::Reached), Allowance::Granted);
+        budget.reached(&at([8, 8, 8, 8], 4_000));
     }
-    assert_eq!(ask(&mut budget, 80, Standing::Reached), Allowance::NotThere, "no usual service");
-    while ask(&mut budget, 4_000, Standing::Reached) == Allowance::Granted {}
-    assert_eq!(ask(&mut budget, 4_000, Standing::Reached), Allowance::NotNow, "the rate is for all");
+}
+
+#[test]
+fn fault_whoever_has_a_host_after_many_that_were_reached_there_is_dialled_three_times_an_hour() {
+    let config = Config { dials_burst: 1_000, ..Config::default() };
+    let mut budget = Budget::new(&config);
+    let mut dialled = |from: Timestamp| {
+        let mut ask = |port| budget.ask(&at([8, 8, 8, 8], port), Standing::Reached, &config, from);
+        (4_000..4_100).filter(|port| ask(*port) == Allowance::Granted).count()
+    };
+    assert_eq!(dialled(T), 3);
+    assert_eq!(dialled(T.after(COUNTED_FOR)), 3);
 }
 
 #[test]
