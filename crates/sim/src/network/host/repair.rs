@@ -34,8 +34,11 @@ impl Host {
     }
 
     pub(super) fn note_if_repaired(&mut self, net: &Around) {
-        let living = self.living(&net.tally);
-        if let Some(repair) = self.repair.as_mut().filter(|repair| repair.took.is_none() && living >= repair.wanted) {
+        let awaited = self.repair.as_ref().filter(|repair| repair.took.is_none());
+        let Some(wanted) = awaited.map(|repair| repair.wanted) else { return };
+        if self.living(&net.tally) >= wanted
+            && let Some(repair) = self.repair.as_mut()
+        {
             repair.took = Some(net.now().since(repair.since));
         }
     }
