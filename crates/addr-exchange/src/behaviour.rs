@@ -27,11 +27,12 @@ type Channel = request_response::ResponseChannel<Result<pb::ExchangeResponse, Un
 type Action = ToSwarm<Event, THandlerInEvent<Inner>>;
 
 /// How many exchanges are under way on one connection, those of both sides; the library closes further
-/// streams. 8: three of each side, and two that one side has ended and the other not yet. Each of the peer's may hold half a request.
+/// streams. 8: three of each side, and two that one side has ended and the other not yet. Each of the peer's may hold half a request,
+/// each of this node's half an answer.
 const STREAMS_PER_CONNECTION_MAX: usize = 8;
-/// How many exchanges this node has under way with one peer; one more where it asks for addresses. 3: a stream for each of addresses,
-/// neighbours and a dial back.
-const EXCHANGES_MAX: usize = 3;
+/// How many exchanges this node has under way with one peer; one more where it asks for addresses. 2: addresses that are told, and one
+/// of neighbours and a dial back.
+const EXCHANGES_MAX: usize = 2;
 
 /// A peer's request that waits for [`Behaviour::answer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +128,7 @@ impl Behaviour {
     /// Serves a peer no longer.
     pub fn dismiss(&mut self, peer: &PeerId) {
         self.exchange.peer_dismissed(*peer);
+        self.waiting.remove(peer);
     }
 
     /// Never names a peer to others.
@@ -234,9 +236,14 @@ impl Behaviour {
                 self.send(&peer, &Request::GetAddr { count_max: 0 }, Sent::GetAddr);
             }
             Output::Ask(peer) => self.exchange.ask_failed(peer, self.clock.now()),
-            Output::AskNeighbours(peer) => self.send_if_idle(&peer, &Request::GetNeighbours, Sent::GetNeighbours),
+            Output::AskNeighbours(peer) => {
+                // A peer that is busy is asked the next time.
+                let _ = self.send_if_idle(&peer, &Request::GetNeighbours, Sent::GetNeighbours);
+            }
             Output::AskDialBack { to, endpoint } => {
-                self.send_if_idle(&to, &Request::DialBack(endpoint), Sent::DialBack);
+                if !self.send_if_idle(&to, &Request::DialBack(endpoint), Sent::DialBack) {
+                    self.exchange.dial_back_put_off(to);
+                }
             }
             Output::Push { to, audience } => self.say(Event::PushWanted { peer: to, audience }),
             // A peer that is busy or gone hears of them from others.

@@ -19,12 +19,14 @@ impl Behaviour {
         self.sent.insert(id, (*peer, sent));
     }
 
-    /// Sends what may as well be sent later.
-    pub(super) fn send_if_idle(&mut self, peer: &PeerId, request: &Request, sent: Sent) {
+    /// Sends what may as well be sent later, and returns whether it was sent.
+    pub(super) fn send_if_idle(&mut self, peer: &PeerId, request: &Request, sent: Sent) -> bool {
         let under_way = self.sent.values().filter(|(to, _)| to == peer).count();
-        if self.inner.is_connected(peer) && under_way < EXCHANGES_MAX {
+        let is_idle = self.inner.is_connected(peer) && under_way < EXCHANGES_MAX;
+        if is_idle {
             self.send(peer, request, sent);
         }
+        is_idle
     }
 
     pub(super) fn respond(&mut self, asker: PeerId, channel: Channel, mut addrs: Vec<PeerAddr>) {

@@ -26,7 +26,7 @@ pub enum DialBack {
 }
 
 /// How long after it asked to be dialled a peer may ask again. 60 s: a guess.
-const DIAL_BACK_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const DIAL_BACK_PAUSE: Duration = Duration::from_secs(60);
 
 impl<P: Copy + Ord> Exchange<P> {
     /// Tells where this node listens.
@@ -68,10 +68,15 @@ impl<P: Copy + Ord> Exchange<P> {
             }
             Verdict::Dropped(endpoint) => {
                 self.outputs.push_back(Output::Dropped(endpoint));
-                self.own_records.clear();
+                self.own_changed(now);
             }
             Verdict::Confirmed | Verdict::GivenUp => {}
         }
+    }
+
+    /// Tells that a peer could not be asked to dial this node: that says nothing of the address, and another one is asked later.
+    pub fn dial_back_put_off(&mut self, peer: P) {
+        self.own.put_off(peer);
     }
 
     /// Tells that a peer wants to be dialled.
@@ -171,7 +176,8 @@ impl<P: Copy + Ord> Exchange<P> {
     /// A lie that was believed once, because whoever was asked to dial lied too, is told no longer than until others are asked. An
     /// address that is right and only seen by nobody stays, unless all who are asked fail to reach it.
     fn doubt_own(&mut self, now: Timestamp) {
-        let may_ask = self.peers.values().any(|state| state.is_admitted);
+        let may_ask =
+            |endpoint: &Endpoint| self.peers.values().any(|state| state.is_admitted && state.may_dial_back(endpoint));
         if let Some(endpoint) = self.own.doubted(self.config.settings().own_witnesses_min, may_ask, now) {
             self.try_own(endpoint, Vec::new(), now);
         }
@@ -189,7 +195,7 @@ impl<P: Copy + Ord> Exchange<P> {
         let Some(endpoint) = self.own.agreed(witnesses_min, self.config.policy(), is_others, now) else { return };
         for dropped in self.own.drop_changed(&endpoint, witnesses_min) {
             self.outputs.push_back(Output::Dropped(dropped));
-            self.own_records.clear();
+            self.own_changed(now);
         }
         self.try_own(endpoint, Vec::new(), now);
     }
@@ -202,8 +208,13 @@ impl<P: Copy + Ord> Exchange<P> {
     fn try_own(&mut self, endpoint: Endpoint, mut asked: Vec<P>, now: Timestamp) {
         let settings = self.config.settings();
         let witnesses = self.own.witnesses(&endpoint);
-        let has_chosen = self.peers.values().any(|state| state.is_admitted && state.link.is_dialled);
-        let is_asked = |state: &Peer<P>| state.is_admitted && (state.link.is_dialled || !has_chosen);
+        let has_chosen = self
+            .peers
+            .values()
+            .any(|state| state.is_admitted && state.link.is_dialled && state.may_dial_back(&endpoint));
+        let is_asked = |state: &Peer<P>| {
+            state.is_admitted && state.may_dial_back(&endpoint) && (state.link.is_dialled || !has_chosen)
+        };
         let others = || self.peers.iter().filter(|(peer, state)| is_asked(state) && !asked.contains(peer));
         let unconcerned = others().filter(|(peer, _)| !witnesses.contains(peer)).map(|(peer, _)| *peer);
         let helper =

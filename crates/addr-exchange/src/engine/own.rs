@@ -7,6 +7,8 @@ use std::{
 
 use bruit_core::{AddrPolicy, Audience, Endpoint, NetGroup, Timestamp};
 
+use super::locating::DIAL_BACK_PAUSE;
+
 #[derive(Clone, Debug)]
 pub(super) struct Own<P> {
     listens: Vec<Endpoint>,
@@ -178,11 +180,16 @@ impl<P: Copy + Ord> Own<P> {
         moments.min().filter(|_| self.trial.is_none())
     }
 
-    /// An endpoint that is to be tried anew: believed for long enough, and seen no more. Without `may_ask` nobody could tell.
-    pub(super) fn doubted(&mut self, witnesses_min: usize, may_ask: bool, now: Timestamp) -> Option<Endpoint> {
+    /// An endpoint that is to be tried anew: believed for long enough, and seen no more. Where nobody may be asked, nobody could tell.
+    pub(super) fn doubted(
+        &mut self,
+        witnesses_min: usize,
+        may_ask: impl Fn(&Endpoint) -> bool,
+        now: Timestamp,
+    ) -> Option<Endpoint> {
         while let Some(at) = self.doubted_at().filter(|at| *at <= now) {
             let endpoint = self.adopted.iter().find(|adopted| adopted.doubted_at == at)?.endpoint.clone();
-            if may_ask && !self.is_seen(&endpoint, witnesses_min) {
+            if may_ask(&endpoint) && !self.is_seen(&endpoint, witnesses_min) {
                 return Some(endpoint);
             }
             self.believe(&endpoint, now);
@@ -218,9 +225,19 @@ impl<P: Copy + Ord> Own<P> {
         self.trial = Some(trial);
     }
 
-    /// Ends a trial: the endpoint is believed, or given up for an hour.
+    /// Who was asked last was not: it does not count, and may be asked again.
+    pub(super) fn put_off(&mut self, peer: P) {
+        if let Some(trial) = &mut self.trial {
+            trial.asked.pop_if(|asked| *asked == peer);
+        }
+    }
+
+    /// Ends a trial: the endpoint is believed, or given up for an hour. What else is doubted waits until those who were asked may
+    /// be asked again.
     pub(super) fn end_trial(&mut self, is_confirmed: bool, now: Timestamp) -> Verdict {
         let Some(Trial { endpoint, .. }) = self.trial.take() else { return Verdict::GivenUp };
+        let rested = now.after(DIAL_BACK_PAUSE);
+        self.adopted.iter_mut().for_each(|adopted| adopted.doubted_at = adopted.doubted_at.max(rested));
         let was_adopted = self.is_adopted(&endpoint);
         if is_confirmed && was_adopted {
             self.believe(&endpoint, now);

@@ -133,6 +133,15 @@ impl<P: Copy + Ord> Peer<P> {
         }
     }
 
+    /// Whether the peer can tell if this node is at an endpoint: it dials none but the host that it sees this node at, so none of
+    /// another family than its connection's.
+    pub(super) fn may_dial_back(&self, endpoint: &Endpoint) -> bool {
+        match (self.link.seen_at.ip(), endpoint.ip()) {
+            (Some(seen_at), Some(ip)) => seen_at.is_ipv4() == ip.is_ipv4(),
+            (None, _) | (_, None) => true,
+        }
+    }
+
     /// The part of the internet that the peer counts for. A loopback connection shows one address whatever the other node
     /// listens on, so that such a peer counts for what it claims.
     pub(super) fn group(&self) -> NetGroup {

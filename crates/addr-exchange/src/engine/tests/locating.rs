@@ -213,6 +213,40 @@ fn an_own_address_that_is_right_stays_with_few_peers() {
 }
 
 #[test]
+fn fault_whoever_was_not_asked_says_nothing_of_an_own_address() {
+    let mut exchange = behind_a_router();
+    connect(&mut exchange, 9, DIALLED, at(0));
+    (1..=3).for_each(|peer| sees(&mut exchange, peer, 1, at(0)));
+    for secs in (0..200).step_by(20) {
+        let busy = helper(&outputs(&mut exchange, at(secs))).expect("it is tried on");
+        exchange.dial_back_put_off(busy);
+    }
+    let asked = helper(&outputs(&mut exchange, at(200))).unwrap();
+    exchange.connected_again(asked, at(201));
+    assert_eq!(adopted(&exchange), [ours(1, 4_001)]);
+}
+
+#[test]
+fn fault_whoever_came_by_ipv4_is_not_asked_for_an_ipv6_address() {
+    let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
+    let v6 = |last: u16| Endpoint::tcp(std::net::Ipv6Addr::new(0x2a00 + last, 1, 2, 3, 4, 5, 6, 7).into(), 4_001);
+    exchange.own_listens(vec![Endpoint::tcp(std::net::Ipv6Addr::UNSPECIFIED.into(), 4_001)]);
+    (20..=40).for_each(|peer| connect(&mut exchange, peer, DIALLED, at(0)));
+    for peer in 1..=3 {
+        exchange.peer_connected(peer, Link { is_dialled: true, seen_at: v6(peer.into()) }, at(0));
+        exchange.peer_admitted(peer, at(0));
+        exchange.hello_received(peer, Some(PeerId::random()), hello(None, Some(v6(99))), at(0));
+    }
+    let asked = helper(&outputs(&mut exchange, at(0))).unwrap();
+    assert!(asked <= 3, "{asked} is at an IPv4 address");
+    exchange.connected_again(asked, at(0));
+    outputs(&mut exchange, at(0));
+    (1..=3).for_each(|peer| exchange.peer_disconnected(peer, at(1)));
+    until(&mut exchange, 1..=3 * HOUR);
+    assert_eq!(adopted(&exchange), [v6(99)], "nobody is left who could tell");
+}
+
+#[test]
 fn an_own_listen_address_that_was_dialled_needs_no_witnesses() {
     let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
     exchange.own_listens(vec![ours(1, 4_001)]);
