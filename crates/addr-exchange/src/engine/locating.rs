@@ -1,6 +1,6 @@
 //! Where nodes are in truth: what peers see of this one, and dials that try where peers say they listen.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use rand::seq::IteratorRandom;
@@ -176,8 +176,7 @@ impl<P: Copy + Ord> Exchange<P> {
     /// A lie that was believed once, because whoever was asked to dial lied too, is told no longer than until others are asked. An
     /// address that is right and only seen by nobody stays, unless all who are asked fail to reach it.
     fn doubt_own(&mut self, now: Timestamp) {
-        let may_ask =
-            |endpoint: &Endpoint| self.peers.values().any(|state| state.is_admitted && state.may_dial_back(endpoint));
+        let may_ask = |endpoint: &Endpoint| helpers(&self.peers, endpoint).next().is_some();
         if let Some(endpoint) = self.own.doubted(self.config.settings().own_witnesses_min, may_ask, now) {
             self.try_own(endpoint, Vec::new(), now);
         }
@@ -201,24 +200,12 @@ impl<P: Copy + Ord> Exchange<P> {
     }
 
     /// Asks one more peer to dial an own address, rather one that does not see it itself.
-    ///
-    /// # Security
-    /// What tells that it was dialled is a second connection, which a liar makes to wherever he likes. So nobody who only came is
-    /// asked while there is anybody whom this node chose to dial.
     fn try_own(&mut self, endpoint: Endpoint, mut asked: Vec<P>, now: Timestamp) {
         let settings = self.config.settings();
         let witnesses = self.own.witnesses(&endpoint);
-        let has_chosen = self
-            .peers
-            .values()
-            .any(|state| state.is_admitted && state.link.is_dialled && state.may_dial_back(&endpoint));
-        let is_asked = |state: &Peer<P>| {
-            state.is_admitted && state.may_dial_back(&endpoint) && (state.link.is_dialled || !has_chosen)
-        };
-        let others = || self.peers.iter().filter(|(peer, state)| is_asked(state) && !asked.contains(peer));
-        let unconcerned = others().filter(|(peer, _)| !witnesses.contains(peer)).map(|(peer, _)| *peer);
-        let helper =
-            unconcerned.choose(&mut self.rng).or_else(|| others().map(|(peer, _)| *peer).choose(&mut self.rng));
+        let others = || helpers(&self.peers, &endpoint).filter(|peer| !asked.contains(peer));
+        let unconcerned = others().filter(|peer| !witnesses.contains(peer));
+        let helper = unconcerned.choose(&mut self.rng).or_else(|| others().choose(&mut self.rng));
         let is_hopeless = u32::try_from(asked.len()).unwrap_or(u32::MAX) >= settings.own_trials_max;
         let until = now.after(Duration::from_secs(settings.probe_secs));
         match helper.filter(|_| !is_hopeless) {
@@ -255,6 +242,18 @@ impl<P: Copy + Ord> Exchange<P> {
             }
         }
     }
+}
+
+/// Who may be asked to dial an own address.
+///
+/// # Security
+/// What tells that it was dialled is a second connection, which a liar makes to wherever he likes. So nobody who only came is asked
+/// while there is anybody whom this node chose to dial, though nobody of those could dial it.
+fn helpers<P: Copy + Ord>(peers: &BTreeMap<P, Peer<P>>, endpoint: &Endpoint) -> impl Iterator<Item = P> {
+    let served = || peers.iter().filter(|(_, state)| state.is_admitted);
+    let has_chosen = served().any(|(_, state)| state.link.is_dialled);
+    let asked = served().filter(move |(_, state)| state.link.is_dialled || !has_chosen);
+    asked.filter(|(_, state)| state.may_dial_back(endpoint)).map(|(peer, _)| *peer)
 }
 
 /// What a hello says about places.

@@ -32,7 +32,7 @@ pub enum Output<P> {
         /// Where.
         endpoint: Endpoint,
     },
-    /// Ask a peer to dial this node.
+    /// Ask a peer to dial this node, or tell of [`dial_back_put_off`](crate::Exchange::dial_back_put_off) if it cannot be asked.
     AskDialBack {
         /// Whom.
         to: P,

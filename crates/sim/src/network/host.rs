@@ -427,7 +427,11 @@ impl Host {
         match output {
             Output::Ask(peer) => self.ask(peer, net),
             Output::AskNeighbours(peer) => _ = self.send_to(&peer, Content::GetNeighbours, net),
-            Output::AskDialBack { to, endpoint } => _ = self.send_to(&to, Content::DialBack(endpoint), net),
+            Output::AskDialBack { to, endpoint } => {
+                if !self.send_to(&to, Content::DialBack(endpoint), net) {
+                    self.parts.exchange.dial_back_put_off(to);
+                }
+            }
             Output::Push { to, audience } => {
                 let sample = self.coupler.sample_for(to, audience, now);
                 let addrs = self.parts.exchange.pushed(to, sample, now);

@@ -247,6 +247,43 @@ fn fault_whoever_came_by_ipv4_is_not_asked_for_an_ipv6_address() {
 }
 
 #[test]
+fn fault_whoever_only_came_by_ipv6_confirms_no_lie_where_others_were_dialled() {
+    let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
+    let v6 = |last: u16| Endpoint::tcp(std::net::Ipv6Addr::new(0x2a00 + last, 1, 2, 3, 4, 5, 6, 7).into(), 4_001);
+    connect(&mut exchange, 9, DIALLED, at(0));
+    for liar in 1..=5 {
+        exchange.peer_connected(liar, Link { is_dialled: false, seen_at: v6(liar.into()) }, at(0));
+        exchange.peer_admitted(liar, at(0));
+        exchange.hello_received(liar, Some(PeerId::random()), hello(None, Some(v6(66))), at(0));
+    }
+    assert_eq!(helper(&until(&mut exchange, 0..=2 * HOUR)), None, "nobody who was dialled could tell");
+    assert_eq!(adopted(&exchange), []);
+}
+
+#[test]
+fn own_addresses_are_doubted_a_minute_apart() {
+    let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
+    exchange.own_listens([4_001, 4_002].map(|port| Endpoint::tcp([192, 168, 0, 2].into(), port)).to_vec());
+    connect(&mut exchange, 9, DIALLED, at(0));
+    (1..=3).for_each(|peer| sees(&mut exchange, peer, 1, at(0)));
+    for _ in 0..2 {
+        assert_eq!(helper(&outputs(&mut exchange, at(0))), Some(9));
+        exchange.connected_again(9, at(0));
+        exchange.review_own(at(0));
+    }
+    outputs(&mut exchange, at(0));
+    assert_eq!(adopted(&exchange).len(), 2);
+    (1..=3).for_each(|peer| exchange.peer_disconnected(peer, at(1)));
+    let doubted = at(HOUR);
+    assert_eq!(helper(&outputs(&mut exchange, doubted)), Some(9));
+    exchange.connected_again(9, doubted);
+    for (secs, is_asked) in [(0, false), (59, false), (60, true)] {
+        let asked = helper(&outputs(&mut exchange, doubted.after(Duration::from_secs(secs))));
+        assert_eq!(asked.is_some(), is_asked, "after {secs} s");
+    }
+}
+
+#[test]
 fn an_own_listen_address_that_was_dialled_needs_no_witnesses() {
     let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
     exchange.own_listens(vec![ours(1, 4_001)]);

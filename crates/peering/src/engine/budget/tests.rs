@@ -100,6 +100,10 @@ fn fault_dials_in_vain_do_not_keep_from_whoever_was_reached() {
         assert_eq!(ask(&mut budget, 4_000, Standing::Reached), Allowance::Granted);
         budget.reached(&at([8, 8, 8, 8], 4_000));
     }
+    while ask(&mut budget, 4_000, Standing::Reached) == Allowance::Granted {
+        budget.reached(&at([8, 8, 8, 8], 4_000));
+    }
+    assert_eq!(ask(&mut budget, 4_000, Standing::Reached), Allowance::NotNow, "the rate is for all");
 }
 
 #[test]

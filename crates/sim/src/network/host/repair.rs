@@ -12,7 +12,7 @@ use crate::network::Internet;
 pub(super) const PEERS_WANTED: usize = 8;
 
 /// A wait for living peers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Repair {
     since: Timestamp,
     /// How many are enough.
@@ -34,12 +34,11 @@ impl Host {
     }
 
     pub(super) fn note_if_repaired(&mut self, net: &Around) {
-        let awaited = self.repair.as_ref().filter(|repair| repair.took.is_none());
-        let Some(wanted) = awaited.map(|repair| repair.wanted) else { return };
-        if self.living(&net.tally) >= wanted
-            && let Some(repair) = self.repair.as_mut()
+        if let Some(repair) = self.repair
+            && repair.took.is_none()
+            && self.living(&net.tally) >= repair.wanted
         {
-            repair.took = Some(net.now().since(repair.since));
+            self.repair = Some(Repair { took: Some(net.now().since(repair.since)), ..repair });
         }
     }
 
