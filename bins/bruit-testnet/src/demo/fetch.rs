@@ -48,7 +48,10 @@ pub(super) async fn fetch_by_calls(demo: &mut Demo) -> Result<String, Failure> {
     let others: Vec<usize> = cast.holders.iter().copied().filter(|node| *node != cast.origin).collect();
     publish::wait_until_whole(demo, &file, &others).await?;
 
-    let frozen = cast.frozen.and_then(|node| demo.network.node(node).freeze());
+    let frozen = match cast.frozen {
+        Some(node) => demo.network.node(node).freeze().await,
+        None => None,
+    };
     let reports = fetch(demo, &cast, &file, &source).await;
     drop(frozen);
     let reports = reports?;

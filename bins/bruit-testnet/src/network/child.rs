@@ -8,12 +8,17 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{ChildStdout, Command},
-    time::{Instant, timeout_at},
+    time::{Duration, Instant, sleep, timeout, timeout_at},
 };
+
+/// How long a process may take until it stands still. 10 s: a guess; it takes milliseconds where the processors are busy.
+const FREEZE_LIMIT: Duration = Duration::from_secs(10);
+/// How often it is looked whether it does.
+const FREEZE_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// A running process, or one that has ended. Dropping it kills the process.
 #[derive(Debug)]
@@ -57,10 +62,15 @@ impl Child {
         self.process.id()
     }
 
-    /// Stops it until the answer is dropped.
-    pub(crate) fn freeze(&self) -> Frozen {
+    /// Stops it until the answer is dropped. The signal alone lets it go on for a moment, in which it may do much.
+    pub(crate) async fn freeze(&self) -> Frozen {
         self.signal(Signal::STOP);
-        Frozen(self.raw_pid())
+        let frozen = Frozen(self.raw_pid());
+        if let Frozen(Some(pid)) = frozen {
+            // Whoever does not stand still by then shows it by what he does.
+            let _ = timeout(FREEZE_LIMIT, stopped(pid)).await;
+        }
+        frozen
     }
 
     fn signal(&self, signal: Signal) {
@@ -101,6 +111,13 @@ impl Child {
     }
 }
 
+/// Ends when a child of this process stands still, or has ended; its end is left to be waited for.
+async fn stopped(pid: Pid) {
+    while let Ok(None) = waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG) {
+        sleep(FREEZE_LOOK_EVERY).await;
+    }
+}
+
 /// A stopped process; it goes on when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Frozen(Option<Pid>);
@@ -120,4 +137,37 @@ pub(crate) async fn first_line(stdout: ChildStdout) -> io::Result<String> {
     let first = lines.next_line().await?.unwrap_or_default();
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn child() -> Child {
+        Child { process: Command::new("sleep").arg("60").kill_on_drop(true).spawn().unwrap() }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn fault_a_frozen_process_stands_still_when_that_is_told() {
+        let state = |child: &Child| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid().unwrap())).unwrap();
+            stat.rsplit_once(") ").unwrap().1.chars().next()
+        };
+        for _ in 0..20 {
+            let child = child();
+            let frozen = child.freeze().await;
+            assert_eq!(state(&child), Some('T'));
+            drop(frozen);
+        }
+    }
+
+    #[tokio::test]
+    async fn fault_a_process_that_has_ended_is_not_waited_for() {
+        let mut child = child();
+        let pid = child.raw_pid().unwrap();
+        child.kill().await;
+        stopped(pid).await;
+        assert!(child.freeze().await.0.is_none());
+    }
 }

@@ -213,8 +213,11 @@ impl Node {
     }
 
     /// Stops its process until the answer is dropped.
-    pub(crate) fn freeze(&self) -> Option<Frozen> {
-        self.process.as_ref().map(Child::freeze)
+    pub(crate) async fn freeze(&self) -> Option<Frozen> {
+        match &self.process {
+            Some(process) => Some(process.freeze().await),
+            None => None,
+        }
     }
 
     /// Asks its process to end.
