@@ -10,6 +10,7 @@ mod manual;
 mod seats;
 mod seeding;
 mod seeds;
+mod strangers;
 mod upkeep;
 
 use std::{
