@@ -22,6 +22,7 @@ impl<C: Copy + Ord> Engine<C> {
             self.outputs.push_back(Output::Close { peer, connection });
             return;
         }
+        self.make_way(peer, &origin, now);
         if self.peers.contains_key(&peer) {
             self.connected_again(connection, peer, origin, purpose, now);
             return;

@@ -1,8 +1,10 @@
 //! Who is let in: what those who came and have no slot may hold, so that they keep nobody out.
 
-use bruit_core::{PeerId, host_ip};
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{Endpoint, Engine, SlotClass, State};
+use bruit_core::{NetGroup, PeerId, Timestamp, host_ip};
+
+use super::{Endpoint, Engine, Origin, Output, SlotClass, State};
 use crate::Mode;
 
 /// Of the places for handshakes that are free when it comes, one in so many is for one group. 8: a guess; of 256 places 12
@@ -10,6 +12,17 @@ use crate::Mode;
 const FREE_PLACES_ONE_IN: usize = 8;
 /// How many handshakes of a group may be under way however few places are free. 2: a guess; neighbours come at the same time.
 const HANDSHAKES_PER_GROUP_MIN: usize = 2;
+
+/// A connection that came and has no slot: its peer has none, or has it for an older one.
+struct Slotless<'a, C> {
+    peer: PeerId,
+    connection: C,
+    from: &'a Endpoint,
+    /// Since when the peer is there.
+    since: Timestamp,
+    /// Whether the peer has a slot for another connection.
+    is_second: bool,
+}
 
 /// Who is there without having said hello, seen from one who comes.
 #[derive(Default)]
@@ -27,7 +40,8 @@ impl<C: Copy + Ord> Engine<C> {
     /// Who has not said hello yet holds a place without having proven anything. So handshakes and unfinished greetings together
     /// are limited per IP address and per group, but for loopback, where everybody has the same: one host or one operator that
     /// opens connections and goes silent does not keep newcomers out. The fewer places are free, the fewer of them a group gets,
-    /// so that it takes many groups to hold them all.
+    /// so that it takes many groups to hold them all. When all connections are taken, a group that has more of those without a slot
+    /// gives one to a newcomer.
     pub fn accepts_inbound<'a>(&self, from: &Endpoint, pending: impl Iterator<Item = &'a Endpoint>) -> bool {
         let strangers = self.strangers(from, pending);
         let free = self.config().pending_inbound_max.saturating_sub(strangers.handshakes);
@@ -46,11 +60,9 @@ impl<C: Copy + Ord> Engine<C> {
             strangers.of_ip += usize::from(is_of_ip(endpoint));
         }
         strangers.of_group = strangers.handshakes_of_group;
-        for known in self.peers.values().filter(|known| !matches!(known.state, State::Held(_))) {
-            for (_, origin) in known.connections.iter().filter(|(_, origin)| !origin.is_dialled()) {
-                strangers.of_ip += usize::from(is_of_ip(origin.endpoint()));
-                strangers.of_group += usize::from(is_of_group(origin.endpoint()));
-            }
+        for other in self.slotless() {
+            strangers.of_ip += usize::from(is_of_ip(other.from));
+            strangers.of_group += usize::from(is_of_group(other.from));
         }
         strangers
     }
@@ -63,7 +75,7 @@ impl<C: Copy + Ord> Engine<C> {
             && !self.is_denied(None, from.ip())
             && strangers.of_ip < config.strangers_per_ip_max
             && strangers.of_group < config.strangers_per_group_max
-            && self.inbound_connections() < connections_max
+            && self.has_place_for(from, connections_max)
     }
 
     /// Whether a connection from here, whose handshake has shown who is there, may stay, with other handshakes under way. Its place
@@ -83,8 +95,60 @@ impl<C: Copy + Ord> Engine<C> {
         let is_excluded = self.config().mode == Mode::ExclusiveIn && !is_loopback;
         !is_excluded
             && self.is_admitted(Some(peer), from.ip())
-            && self.inbound_connections() < self.places_for(false)
+            && self.has_place_for(from, self.places_for(false))
             && self.has_room_for_stranger(from, &self.strangers(from, pending))
+    }
+
+    fn has_place_for(&self, from: &Endpoint, places: usize) -> bool {
+        self.inbound_connections() < places || self.who_gives_way(from).is_some()
+    }
+
+    /// Closes the connection that gives its place to one that was accepted, if all are taken.
+    pub(super) fn make_way(&mut self, peer: PeerId, origin: &Origin, now: Timestamp) {
+        let Origin::Accepted(from) = origin else { return };
+        if self.is_manual_at(peer, from) || self.inbound_connections() < self.places_for(false) {
+            return;
+        }
+        if let Some((peer, connection)) = self.who_gives_way(from) {
+            self.outputs.push_back(Output::Close { peer, connection });
+            self.connection_closed(connection, peer, now);
+        }
+    }
+
+    /// The connection whose place one from here may have when all are taken: of the group that has most without a slot, and more
+    /// than the newcomer's will have, the one whose peer is there for longest; or else a second one of a peer that has its slot.
+    ///
+    /// # Security
+    /// However many come and say nothing, it takes as many groups as there are places to keep a group out that has nobody there.
+    fn who_gives_way(&self, from: &Endpoint) -> Option<(PeerId, C)> {
+        let mut of_group: BTreeMap<NetGroup, usize> = BTreeMap::new();
+        for other in self.slotless() {
+            let count = of_group.entry(other.from.group()).or_default();
+            *count = count.saturating_add(1);
+        }
+        let count_of = |endpoint: &Endpoint| of_group.get(&endpoint.group()).copied().unwrap_or_default();
+        let with_newcomer = count_of(from).saturating_add(1);
+        let ranked = self.slotless().filter_map(|other| {
+            let crowd = Some(count_of(other.from)).filter(|count| *count > with_newcomer);
+            (crowd.is_some() || other.is_second).then_some((crowd, Reverse(other.since), other))
+        });
+        let first = ranked.max_by_key(|(crowd, since, _)| (*crowd, *since));
+        first.map(|(_, _, other)| (other.peer, other.connection))
+    }
+
+    fn slotless(&self) -> impl Iterator<Item = Slotless<'_, C>> {
+        let others = self.peers.iter().filter(|(_, known)| known.state != State::Held(SlotClass::Manual));
+        others.flat_map(|(peer, known)| {
+            let has_slot = matches!(known.state, State::Held(_));
+            let came = known.connections.iter().skip(usize::from(has_slot)).filter(|(_, origin)| !origin.is_dialled());
+            came.map(move |(connection, origin)| Slotless {
+                peer: *peer,
+                connection: *connection,
+                from: origin.endpoint(),
+                since: known.since,
+                is_second: has_slot,
+            })
+        })
     }
 
     /// How many inbound connections there may be.

@@ -14,6 +14,7 @@ mod dialling;
 mod seeding;
 mod slots;
 mod staying;
+mod strangers;
 
 const T: Timestamp = Timestamp::from_secs(1_800_000_000);
 const TOLD: Standing = Standing::Told(NetGroup::V4(1));
@@ -31,6 +32,11 @@ fn peer(number: u16) -> PeerId {
 /// Where a peer listens: in a part of the internet of its own.
 fn at(number: u16) -> Endpoint {
     Endpoint::tcp(Ipv4Addr::from_bits(0x1400_0001 + u32::from(number) * 65_536).into(), 4_001)
+}
+
+/// Of one group with all others of this function.
+fn neighbour(number: u16) -> Endpoint {
+    Endpoint::tcp([99, 9, number as u8, 1].into(), 4_001)
 }
 
 /// Settings with which nothing happens but what a test wants.

@@ -46,28 +46,6 @@ fn so_many_that_came_are_kept() {
     assert_eq!([149, 150, 151].map(kept), [149, 150, 150]);
 }
 
-/// Whether one more may come where so many are that have no slot.
-fn lets_in(config: Config, strangers: u16, is_manual_awaited: bool) -> bool {
-    let mut engine = engine(config);
-    if is_manual_awaited {
-        engine.add_node(at(999), Some(peer(999)), T);
-    }
-    for number in 1..=strangers {
-        engine.connection_established(number.into(), peer(number), Origin::Accepted(at(number)), T);
-    }
-    engine.accepts_inbound(&at(500), std::iter::empty())
-}
-
-#[test]
-fn beyond_those_kept_so_many_are_let_in_and_for_manual_peers_some_more() {
-    for strangers in [181, 182, 183] {
-        assert_eq!(lets_in(quiet(), strangers, false), strangers < 150 + 32);
-    }
-    for strangers in [189, 190, 191] {
-        assert_eq!(lets_in(quiet(), strangers, true), strangers < 150 + 32 + 8);
-    }
-}
-
 #[test]
 fn so_many_of_one_ip_are_kept() {
     let kept = |count: u16| {
@@ -101,11 +79,6 @@ fn on_loopback_a_peer_counts_for_the_address_of_this_machine_that_it_claims() {
     assert_eq!(kept_of_those_who_claim([9, 9, 9, 9], own), 2, "a host cannot claim to be several");
 }
 
-/// Of one group with all others of this function.
-fn neighbour(number: u16) -> Endpoint {
-    Endpoint::tcp([99, 9, number as u8, 1].into(), 4_001)
-}
-
 #[test]
 fn so_many_of_one_group_are_kept() {
     let kept = |count: u16| {
@@ -113,65 +86,6 @@ fn so_many_of_one_group_are_kept() {
         (1..=count).filter(|number| came_from(&mut engine, *number, neighbour(*number), T)).count()
     };
     assert_eq!([31, 32, 33].map(kept), [31, 32, 32]);
-}
-
-#[test]
-fn so_many_handshakes_of_those_who_come_are_under_way() {
-    let lets_in = |pending: Vec<Endpoint>, from: Endpoint| engine(quiet()).accepts_inbound(&from, pending.iter());
-    let of_all = |count| lets_in((1..=count).map(at).collect(), at(999));
-    assert_eq!([255, 256, 257].map(of_all), [true, false, false]);
-    let of_one_ip = |count| lets_in(vec![at(999); count], at(999));
-    assert_eq!([7, 8, 9].map(of_one_ip), [true, false, false]);
-    let of_one_group = |count| {
-        let mut engine = engine(quiet());
-        for number in 1..=count {
-            engine.connection_established(number.into(), peer(number), Origin::Accepted(neighbour(number)), T);
-        }
-        engine.accepts_inbound(&neighbour(200), std::iter::empty())
-    };
-    assert_eq!([31, 32, 33].map(of_one_group), [true, false, false]);
-}
-
-/// How many more handshakes of a group begin when so many others are under way.
-fn handshakes_of_a_group(others: u16) -> usize {
-    let engine = engine(quiet());
-    let mut pending: Vec<_> = (1..=others).map(at).collect();
-    let begun = (1..=99).filter(|number| {
-        let is_let_in = engine.accepts_inbound(&neighbour(*number), pending.iter());
-        pending.extend(is_let_in.then(|| neighbour(*number)));
-        is_let_in
-    });
-    begun.count()
-}
-
-#[test]
-fn of_the_places_for_handshakes_that_are_free_a_group_gets_so_many() {
-    assert_eq!(
-        [0, 9, 18, 128].map(handshakes_of_a_group),
-        [28, 27, 26, 14],
-        "until it has an eighth of what is free then"
-    );
-    assert_eq!([230, 231, 253, 254, 255, 256].map(handshakes_of_a_group), [3, 2, 2, 2, 1, 0], "two at least");
-}
-
-#[test]
-fn fault_handshakes_of_a_few_groups_that_never_end_do_not_fill_all_places() {
-    let engine = engine(quiet());
-    let mut pending: Vec<Endpoint> = Vec::new();
-    let mut groups = 0;
-    while engine.accepts_inbound(&at(9_999), pending.iter()) {
-        groups += 1;
-        assert!(groups < 100, "places never end");
-        for number in 1..=255_u8 {
-            let from = Endpoint::tcp([80, groups, number, 1].into(), 4_001);
-            if engine.accepts_inbound(&from, pending.iter()) {
-                pending.push(from);
-            }
-        }
-    }
-    assert!(groups > 30, "{groups} groups keep everybody else out");
-    let newcomer = at(9_999);
-    assert!(engine.accepts_peer(&peer(1), &newcomer, pending.iter()), "whose handshake is over is let in");
 }
 
 #[test]
