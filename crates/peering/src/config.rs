@@ -133,7 +133,7 @@ pub struct Config {
     pub stay_away_honoured_max: Duration,
     /// How many endpoints the backoff remembers; beyond, the one that ends first is forgotten. 10,000: a guess.
     pub backoff_entries_max: usize,
-    /// How many departures the history keeps. 256: a guess.
+    /// How many departures the history keeps, of those who were dialled and of those who came, each. 256: a guess.
     pub history_max: usize,
     /// How many manual peers and seed addresses there may be, each. 256: a guess.
     pub manual_max: usize,

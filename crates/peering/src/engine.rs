@@ -5,6 +5,7 @@ mod counted;
 mod dialling;
 mod eviction;
 mod greeting;
+mod history;
 mod liveness;
 mod manual;
 mod seats;
@@ -16,22 +17,22 @@ mod upkeep;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
+    time::Duration,
 };
 
-use bruit_core::{BoundedQueue, ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp, TokenBucket};
+use bruit_core::{ChaCha8Rng, Endpoint, PeerId, Seed, Timestamp, TokenBucket};
 
 pub use budget::Standing;
 use budget::{Allowance, Budget};
 use counted::Counted;
 pub use dialling::DialOutcome;
 use dialling::{Dial, Dialling, Named, Purpose};
+use history::History;
 use liveness::Pulse;
 use seeding::Seeding;
 use upkeep::Upkeep;
 
-use crate::{
-    Config, Departure, DepartureCause, Event, Goodbye, GoodbyeReason, Hello, Mode, SlotClass, Strangeness, ValidConfig,
-};
+use crate::{Config, DepartureCause, Event, Goodbye, GoodbyeReason, Hello, Mode, SlotClass, Strangeness, ValidConfig};
 
 /// How a connection came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +177,7 @@ pub struct Engine<C> {
     secret: Seed,
     listen: Vec<Endpoint>,
     features: Vec<String>,
-    history: BoundedQueue<Departure>,
+    history: History,
     outputs: VecDeque<Output<C>>,
     stopping: bool,
 }
@@ -206,7 +207,7 @@ impl<C: Copy + Ord> Engine<C> {
             dialling: Dialling::new(&config.config),
             listen: Vec::new(),
             features: Vec::new(),
-            history: BoundedQueue::new(config.config.history_max),
+            history: History::new(config.config.history_max),
             outputs: VecDeque::new(),
             stopping: false,
             valid: config,
@@ -235,8 +236,7 @@ impl<C: Copy + Ord> Engine<C> {
         if self.peers.get(&peer).is_none_or(Peer::is_leaving) {
             return;
         }
-        let goodbye = self.honoured(goodbye);
-        self.stay_away_from(peer, goodbye.stay_away, now);
+        let goodbye = self.follow(peer, goodbye, now);
         let Goodbye { reason, alternatives, .. } = goodbye.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
         self.leave_after(peer, now);
@@ -386,19 +386,16 @@ impl<C: Copy + Ord> Engine<C> {
         self.dialling.look_soon(&self.valid.config, now);
     }
 
-    /// A goodbye as far as this node follows it: no peer keeps it away for longer than it will stay.
-    fn honoured(&self, goodbye: Goodbye) -> Goodbye {
-        Goodbye { stay_away: goodbye.stay_away.min(self.config().stay_away_honoured_max), ..goodbye }
+    /// Stays away from where a peer was dialled that says goodbye; returns the goodbye with how long that is in truth: no peer keeps
+    /// this node away for longer than the settings let it, and who came is not dialled anyway.
+    fn follow(&mut self, peer: PeerId, goodbye: Goodbye, now: Timestamp) -> Goodbye {
+        Goodbye { stay_away: self.stay_away_from(peer, goodbye.stay_away, now), ..goodbye }
     }
 
-    fn stay_away_from(&mut self, peer: PeerId, span: std::time::Duration, now: Timestamp) {
-        for endpoint in self.dialled_endpoints(peer) {
-            self.dialling.stay_away(&endpoint, span, &self.valid.config, now);
-        }
-    }
-
-    fn depart(&mut self, peer: PeerId, cause: DepartureCause, now: Timestamp) {
-        self.history.push_over_oldest(Departure { peer, at: now, cause });
+    fn stay_away_from(&mut self, peer: PeerId, span: Duration, now: Timestamp) -> Duration {
+        let endpoints = self.dialled_endpoints(peer).into_iter();
+        let spans = endpoints.map(|endpoint| self.dialling.stay_away(&endpoint, span, &self.valid.config, now));
+        spans.max().unwrap_or_default()
     }
 
     fn clear_deadline(&mut self, peer: PeerId, state: State) {

@@ -179,6 +179,8 @@ pub struct Departure {
     pub peer: PeerId,
     /// When.
     pub at: Timestamp,
+    /// Whether this node had dialled it.
+    pub was_dialled: bool,
     /// Who ended it and why.
     pub cause: DepartureCause,
 }

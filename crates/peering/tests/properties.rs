@@ -306,7 +306,7 @@ impl World {
         assert_eq!(held, self.up);
         assert!(self.engine.held(SlotClass::Inbound) <= config().inbound_max);
         assert!(self.engine.held(SlotClass::Outbound) <= config().outbound_max());
-        assert!(self.engine.departures().count() <= config().history_max);
+        assert!(self.engine.departures().count() <= 2 * config().history_max);
         let would_dial = |at: &&Endpoint| self.engine.may_dial(at, None, TOLD, self.now);
         assert_eq!(self.dialled.values().find(would_dial), None, "somebody there is connected");
         let patience = config().hello_timeout + config().refused_linger;

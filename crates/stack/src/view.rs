@@ -36,6 +36,8 @@ pub struct GoodbyeView {
     pub peer: PeerId,
     /// How many seconds ago.
     pub secs_ago: u64,
+    /// Whether this node had dialled it.
+    pub was_dialled: bool,
     /// Who ended it: `we`, `they` or `nobody`.
     pub by: &'static str,
     /// Why.
@@ -57,7 +59,8 @@ impl GoodbyeView {
             DepartureCause::Stranger(strangeness) => ("we", strangeness.to_string(), Default::default()),
         };
         let secs_ago = now.since(departure.at).as_secs();
-        Self { peer: departure.peer, secs_ago, by, reason, stay_away_secs: stay_away.as_secs() }
+        let Departure { peer, was_dialled, .. } = *departure;
+        Self { peer, secs_ago, was_dialled, by, reason, stay_away_secs: stay_away.as_secs() }
     }
 }
 

@@ -3,10 +3,12 @@ use std::collections::BTreeMap;
 use bruit_core::PeerId;
 use bruit_stack::GoodbyeView;
 
-/// What to do when there is no peer although there have been some: the newest goodbye of each tells why.
+/// What to do when there is no peer although there have been some: the newest goodbye of each tells why. Those whom the node had
+/// dialled count, if there were any: whoever likes may come and go.
 pub(super) fn left_alone(goodbyes: &[GoodbyeView]) -> Option<String> {
+    let any_dialled = goodbyes.iter().any(|goodbye| goodbye.was_dialled);
     let mut newest: BTreeMap<PeerId, &GoodbyeView> = BTreeMap::new();
-    for goodbye in goodbyes {
+    for goodbye in goodbyes.iter().filter(|goodbye| goodbye.was_dialled || !any_dialled) {
         newest.entry(goodbye.peer).or_insert(goodbye);
     }
     let count = newest.len();
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     fn goodbye(peer: PeerId, by: &'static str, reason: &str) -> GoodbyeView {
-        GoodbyeView { peer, secs_ago: 0, by, reason: reason.to_owned(), stay_away_secs: 0 }
+        GoodbyeView { peer, secs_ago: 0, was_dialled: true, by, reason: reason.to_owned(), stay_away_secs: 0 }
     }
 
     #[test]
@@ -53,6 +55,10 @@ mod tests {
         assert!(text.contains("1 said \"misconduct\", 1 said \"requested\""), "{text}");
         let lost = left_alone(&[goodbye(a, "nobody", "connection lost"), goodbye(b, "they", "full")]).unwrap();
         assert!(lost.starts_with("all 2 peers so far are gone; `bruit goodbyes` says why"), "{lost}");
+        let came = GoodbyeView { was_dialled: false, ..goodbye(a, "we", "silent") };
+        let text = left_alone(&[came.clone(), goodbye(b, "they", "requested"), came.clone()]).unwrap();
+        assert!(text.contains("1 said \"requested\""), "{text}");
+        assert!(left_alone(&[came]).is_some(), "where all came by themselves, their words count");
         assert!(left_alone(&[goodbye(a, "we", "requested")]).unwrap().starts_with("the only peer so far is gone;"));
     }
 }

@@ -1,5 +1,8 @@
 use std::{
-    fmt, fs, io,
+    fmt,
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -72,8 +75,11 @@ impl Opener for FileOpener {
     fn open(&mut self) -> Result<Store, FileError> {
         let is_new = fs::metadata(&self.path)
             .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |metadata| metadata.len() == 0);
-        let opened =
-            Store::open(self.book_version, || Database::builder().set_cache_size(CACHE_BYTES).create(&self.path));
+        let opened = Store::open(self.book_version, || {
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+            Database::builder().set_cache_size(CACHE_BYTES).create_file(file)
+        });
         if opened.is_err() && is_new {
             // What could not be made whole is nobody's data; left there, it would count as damaged the next time.
             let _ = fs::remove_file(&self.path);

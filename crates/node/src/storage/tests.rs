@@ -1,5 +1,6 @@
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -33,6 +34,14 @@ fn rows_survive_and_can_be_removed() {
     storage.save(BTreeMap::from([((RowTable::Entries, b"a".to_vec()), None)]));
     assert_eq!(storage.close().stored, 1);
     assert_eq!(keys(&Storage::open(&path, 1).unwrap().1), ["b"]);
+}
+
+#[test]
+fn only_the_owner_reads_whom_the_node_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("book.redb");
+    Storage::open(&path, 1).unwrap().0.close();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
 }
 
 #[test]

@@ -56,9 +56,12 @@ pub(super) enum Allowance {
 
 impl Budget {
     pub(super) fn new(config: &Config) -> Self {
-        let burst = config.dials_burst.into();
-        let rate = TokenBucket::new(config.dials_per_second.into(), burst, burst, Timestamp::default());
-        Self { rate, by_target: BTreeMap::new() }
+        Self { rate: rate(config, Timestamp::default()), by_target: BTreeMap::new() }
+    }
+
+    /// Takes other limits. Dials in vain stay counted: reading the settings again is no reason to repeat them.
+    pub(super) fn reconfigure(&mut self, config: &Config, now: Timestamp) {
+        self.rate = rate(config, now);
     }
 
     /// Asks for one dial, and counts it when it is granted.
@@ -133,6 +136,11 @@ impl Budget {
             self.by_target.remove(&target);
         });
     }
+}
+
+fn rate(config: &Config, now: Timestamp) -> TokenBucket {
+    let burst = config.dials_burst.into();
+    TokenBucket::new(config.dials_per_second.into(), burst, burst, now)
 }
 
 #[cfg(test)]

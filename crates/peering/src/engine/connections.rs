@@ -90,11 +90,13 @@ impl<C: Copy + Ord> Engine<C> {
             return;
         }
         let state = known.state;
+        if let State::Held(_) = state {
+            self.depart(peer, DepartureCause::Lost, now);
+        }
         self.end_pulse(peer);
         self.peers.remove(&peer);
         self.clear_deadline(peer, state);
         if let State::Held(_) = state {
-            self.depart(peer, DepartureCause::Lost, now);
             self.tell(Event::PeerDown { peer });
         }
         if let Origin::Dialled(endpoint) = closed {
@@ -177,8 +179,7 @@ impl<C: Copy + Ord> Engine<C> {
 
     pub(super) fn refused(&mut self, peer: PeerId, origin: &Origin, goodbye: Goodbye, now: Timestamp) {
         self.was_reached(peer, now);
-        let goodbye = self.honoured(goodbye);
-        self.stay_away_from(peer, goodbye.stay_away, now);
+        let goodbye = self.follow(peer, goodbye, now);
         let alternatives = goodbye.alternatives.clone();
         self.depart(peer, DepartureCause::Received(goodbye), now);
         self.leave_after(peer, now);
@@ -214,8 +215,12 @@ impl<C: Copy + Ord> Engine<C> {
         if !self.is_settled(&peer, now) {
             return;
         }
+        if self.peers.get(&peer).is_none_or(|known| known.connections.len() < 2) {
+            return;
+        }
+        self.depart(peer, DepartureCause::Lost, now);
         let deadline = now.after(self.config().hello_timeout);
-        let Some(known) = self.peers.get_mut(&peer).filter(|known| known.connections.len() > 1) else { return };
+        let Some(known) = self.peers.get_mut(&peer) else { return };
         let newest = known.connections.split_off(known.connections.len() - 1);
         let dead = std::mem::replace(&mut known.connections, newest);
         let dialled = dead.iter().filter(|(_, origin)| origin.is_dialled());
@@ -224,7 +229,6 @@ impl<C: Copy + Ord> Engine<C> {
         self.deadlines.insert((deadline, peer));
         self.outputs.extend(dead.into_iter().map(|(connection, _)| Output::Close { peer, connection }));
         self.end_pulse(peer);
-        self.depart(peer, DepartureCause::Lost, now);
         self.tell(Event::PeerDown { peer });
     }
 

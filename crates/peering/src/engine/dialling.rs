@@ -250,9 +250,18 @@ impl Dialling {
         self.seed_not_before = self.seed_not_before.max(until);
     }
 
-    pub(super) fn stay_away(&mut self, endpoint: &Endpoint, span: Duration, config: &Config, now: Timestamp) {
+    /// Stays away from an endpoint for as long as asked, or as the settings let it be asked; returns for how long.
+    pub(super) fn stay_away(
+        &mut self,
+        endpoint: &Endpoint,
+        span: Duration,
+        config: &Config,
+        now: Timestamp,
+    ) -> Duration {
         let max = self.longest_pause(endpoint, config).unwrap_or(config.stay_away_honoured_max);
-        self.backoff.stay_away(endpoint, span.min(max).max(config.backoff_base), now);
+        let span = span.min(max).max(config.backoff_base);
+        self.backoff.stay_away(endpoint, span, now);
+        span
     }
 
     /// Somebody was at an endpoint with whom nothing can be begun. Who was silent may only have been busy, as all are while many

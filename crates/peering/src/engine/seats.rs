@@ -7,7 +7,7 @@ use super::{
     Dial, Endpoint, Engine, Hello, IpAddr, Named, Origin, Peer, PeerView, Pulse, Purpose, SlotClass, State,
     eviction::{self, Merit},
 };
-use crate::{Config, Departure, Goodbye, GoodbyeReason, KnownPeer, Mode};
+use crate::{Config, Goodbye, GoodbyeReason, KnownPeer, Mode};
 
 /// How many peers a refusal names. Factom's rewrite: 3; more help a network that is nearly full.
 const ALTERNATIVES: usize = 8;
@@ -106,11 +106,6 @@ impl<C: Copy + Ord> Engine<C> {
             dialled.or_else(held).map(Origin::endpoint)
         });
         endpoints.chain(self.dialling.under_way.keys())
-    }
-
-    /// Who left and why, oldest first.
-    pub fn departures(&self) -> impl Iterator<Item = &Departure> {
-        self.history.iter()
     }
 
     /// How many dials have had no answer for so long that others were begun beside them.

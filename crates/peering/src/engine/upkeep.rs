@@ -5,7 +5,7 @@ use std::time::Duration;
 use bruit_core::{Endpoint, PeerId, Timestamp};
 use rand::{RngExt, seq::IteratorRandom};
 
-use super::{Engine, State, budget::Budget, dialling::Named, dialling::Purpose, seeding::Shortage};
+use super::{Engine, State, dialling::Named, dialling::Purpose, seeding::Shortage};
 use crate::{Config, ConfigError, DialOutcome, Event, Goodbye, GoodbyeReason, Mode, SeedStage, SlotClass, Standing};
 
 /// One in so many outbound peers is remembered for the next start. 4: of Bitcoin Core's eight outbound peers that is as many as it
@@ -67,7 +67,7 @@ impl<C: Copy + Ord> Engine<C> {
     pub fn reconfigure(&mut self, config: Config, now: Timestamp) -> Result<(), ConfigError> {
         let (network, agent) = (self.valid.network.clone(), self.valid.agent.clone());
         self.valid = config.validate(network, &agent)?;
-        self.budget = Budget::new(&self.valid.config);
+        self.budget.reconfigure(&self.valid.config, now);
         self.upkeep = Upkeep::default();
         let peers: Vec<PeerId> = self.peers.keys().copied().collect();
         for peer in peers {

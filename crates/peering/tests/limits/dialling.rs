@@ -202,6 +202,22 @@ fn fault_the_history_shows_how_long_a_node_stays_away_in_truth() {
         refused.connection_established(1, peer(1), Origin::Dialled(at(1)), T);
         refused.hello_answered(peer(1), Hello { refused: Some(goodbye(told)), ..hello(1) }, T);
         assert_eq!([kept, refused].map(shown), [[told.min(HOUR)], [told.min(HOUR)]]);
+
+        let mut named = engine(quiet());
+        named.add_node(at(1), Some(peer(1)), T);
+        named.handle_timeout(T);
+        answered(&mut named, 1, T);
+        let mut came_by_itself = engine(quiet());
+        assert!(came(&mut came_by_itself, 1, T));
+        let spans = [named, came_by_itself].map(|mut engine| {
+            engine.goodbye_received(peer(1), goodbye(told), T);
+            shown(engine)
+        });
+        assert_eq!(
+            spans,
+            [[40 * SECOND], [Duration::ZERO]],
+            "who is named is never left for long, who came not dialled"
+        );
     }
 }
 

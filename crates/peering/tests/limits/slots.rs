@@ -149,3 +149,15 @@ fn so_many_departures_are_kept() {
     };
     assert_eq!([255, 256, 257].map(kept), [255, 256, 256]);
 }
+
+#[test]
+fn fault_whoever_comes_and_goes_hides_nobody_who_was_dialled() {
+    let mut engine = with_outbound(Config::default(), 1, 1);
+    engine.goodbye_received(peer(1), Goodbye::because(GoodbyeReason::Requested), T);
+    for number in 0..1_000 {
+        assert!(came(&mut engine, 100 + number % 100, T.after(SECOND)));
+        engine.connection_closed((100 + number % 100).into(), peer(100 + number % 100), T.after(SECOND));
+    }
+    let departures: Vec<_> = engine.departures().map(|departure| (departure.peer, departure.was_dialled)).collect();
+    assert_eq!((departures[0], departures.len()), ((peer(1), true), 257));
+}

@@ -27,6 +27,20 @@ fn fault_a_victim_whose_ports_are_all_advertised_is_dialled_three_times_an_hour(
 }
 
 #[test]
+fn settings_that_are_read_again_let_nobody_be_dialled_in_vain_once_more() {
+    let config = Config::default();
+    let mut budget = Budget::new(&config);
+    let granted = |budget: &mut Budget, config: &Config| {
+        let ask = |by: &u16| budget.ask(&at([8, 8, 8, 8], 4_000), told(*by), config, T) == Allowance::Granted;
+        (0..9).filter(ask).count()
+    };
+    assert_eq!(granted(&mut budget, &config), 3);
+    budget.reconfigure(&config, T);
+    assert_eq!(granted(&mut budget, &config), 0);
+    assert_eq!(granted(&mut budget, &Config { dials_per_ip_per_hour: 5, ..config }), 2, "new limits hold at once");
+}
+
+#[test]
 fn fault_names_do_not_lead_around_the_limits_of_an_address() {
     let config = Config { dials_burst: 10_000, ..Config::default() };
     let named = |name: String, port: u16| {
