@@ -71,6 +71,11 @@ async fn take_in_once(handle: &Handle, item: &Incoming) -> Verdict {
 }
 
 /// Parts of files are held to their manifests; all else is delivered.
+///
+/// # Security
+/// No part is blamed on who brought it. Who has no manifest yet cannot tell a false chunk from a true one, and whether a file is what
+/// its manifest says shows only with its last chunk: who sends one half of the nodes something else than the other half would make
+/// those who pass it on blame each other.
 fn take_in(handle: &Handle, item: &Incoming) -> Verdict {
     let topic = item.topic.as_str();
     let Some(part) = Part::from_payload(item.payload.clone()) else {
@@ -83,8 +88,8 @@ fn take_in(handle: &Handle, item: &Incoming) -> Verdict {
     handle.files().note(handle, manifest, taken);
     match taken {
         Taken::New | Taken::Completed | Taken::Known | Taken::Orphan => Verdict::Accept,
-        // What is true but finds no room here is still news to others.
-        Taken::NoRoom => Verdict::Accept,
-        Taken::False | Taken::Broken => Verdict::Reject,
+        // What is true but finds no room here, or shows that its manifest lies, is still news to others.
+        Taken::NoRoom | Taken::Broken => Verdict::Accept,
+        Taken::False => Verdict::Ignore,
     }
 }

@@ -12,6 +12,8 @@ use bruit::{
     StorageState, TopicSettings, Typed, Verdict, WaitFor,
 };
 use bruit_rpc::{Refusal, StartError, Verdict as AnswerVerdict};
+use bruit_wire::pb;
+use bytes::Bytes;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -133,6 +135,46 @@ async fn a_file_of_some_mebibytes_spreads_and_is_fetched_by_who_came_late() {
     has_file(&late, published.manifest).await;
     let totals = late.status().await.unwrap().files;
     assert_eq!((totals.chunks_by_gossip, totals.chunks_by_rpc, totals.complete), (0, 92, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_who_passes_on_parts_of_a_lying_manifest_is_not_to_blame() {
+    let first = start(config(73, &[])).await;
+    let second = start(config(74, &[&first])).await;
+    let mut heard = second.subscribe("files").await.unwrap();
+    has_peers(&first, 1).await;
+    first.wait_for_subscriber("files").await.unwrap();
+    let object = |kind| bruit_wire::encode(&pb::ObjectItem { kind: Some(kind) });
+    for number in 0..20_u8 {
+        let data = [[number], [number + 100]].map(|data| Bytes::copy_from_slice(&data));
+        let chunk_hashes: Vec<u8> = data.iter().flat_map(|data| *blake3::hash(data).as_bytes()).collect();
+        let (chunk_hashes, sha256) = (chunk_hashes.into(), Bytes::from_static(&[7; 32]));
+        let manifest = pb::Manifest { name: "lie".into(), size: 2, chunk_size: 1, chunk_hashes, sha256 };
+        let id = Bytes::copy_from_slice(blake3::hash(&bruit_wire::encode(&manifest)).as_bytes());
+        let chunk = |index, data| {
+            object(pb::object_item::Kind::Chunk(pb::Chunk { manifest_id: id.clone(), index, count: 2, data }))
+        };
+        let false_one = chunk(0, Bytes::from_static(b"false"));
+        let [one, other] = [chunk(0, data[0].clone()), chunk(1, data[1].clone())];
+        for payload in [object(pb::object_item::Kind::Manifest(manifest)), false_one, one, other] {
+            first.publish("files", payload).await.unwrap();
+        }
+    }
+    tokio::time::timeout(LIMIT, async {
+        while second.status().await.unwrap().gossip.delivered < 80 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    // Items are judged in the order in which they came.
+    first.publish("files", "the end".into()).await.unwrap();
+    assert!(matches!(heard.next().await, Some(Delivery::Item { payload, .. }) if payload == "the end"));
+    let status = second.status().await.unwrap();
+    assert_eq!((status.files.manifests, status.files.complete, status.gossip.rejected), (20, 0, 0));
+    assert!(status.files.refused >= 20, "{} were refused", status.files.refused);
+    assert!(second.bans().await.unwrap().is_empty());
+    has_peers(&second, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,9 @@ use crate::{ConfigError, ItemId, Topic};
 pub enum Verdict {
     /// It is good: relay it.
     Accept,
-    /// It is bad, and whoever brought it is to blame: do not relay it.
+    /// It is bad, and whoever brought it is to blame: do not relay it. To be said of what every honest node would say it of, whatever
+    /// it heard before and in which order; of all else say [`Ignore`](Self::Ignore). Else who sends one part of the network something
+    /// else than another part makes honest peers blame each other for passing it on.
     Reject,
     /// Do not relay it; nobody is to blame.
     Ignore,
