@@ -243,7 +243,8 @@ impl Behaviour {
     }
 
     fn present(&mut self) {
-        let addrs = self.external.iter().chain(self.listen.iter());
+        // A hello names few: where this node listens is known better than where others say that it can be reached.
+        let addrs = self.listen.iter().chain(self.external.iter());
         let mut endpoints: Vec<Endpoint> = Vec::new();
         for (endpoint, _) in addrs.filter_map(|addr| Endpoint::from_multiaddr(addr).ok()) {
             if !endpoints.contains(&endpoint) {

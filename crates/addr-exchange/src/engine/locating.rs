@@ -184,8 +184,10 @@ impl<P: Copy + Ord> Exchange<P> {
 
     /// Looks whether peers agree on an own address that is not known yet, and begins to try it.
     pub(super) fn review_own(&mut self, now: Timestamp) {
+        // What is believed comes first: else those who always name something new would keep it from being doubted.
+        self.doubt_own(now);
         let witnesses_min = self.config.settings().own_witnesses_min;
-        if self.own.trial().is_some() {
+        if self.own.trial().is_some() || self.own.has_doubts(now) {
             return;
         }
         let is_others = |endpoint: &Endpoint| {

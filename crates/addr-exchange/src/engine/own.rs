@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
@@ -18,6 +19,8 @@ pub(super) struct Own<P> {
     adopted: Vec<Adopted>,
     trial: Option<Trial<P>>,
     given_up: Vec<(Endpoint, Timestamp)>,
+    /// When those may be asked to dial again who were asked last.
+    rested_at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +90,7 @@ impl<P: Copy + Ord> Own<P> {
             adopted: Vec::new(),
             trial: None,
             given_up: Vec::new(),
+            rested_at: Timestamp::from_secs(0),
         }
     }
 
@@ -128,8 +132,27 @@ impl<P: Copy + Ord> Own<P> {
     }
 
     fn groups(&self, endpoint: &Endpoint) -> usize {
-        let seers = self.sightings.values().filter(|sighting| sighting.endpoints.contains(endpoint));
-        seers.map(|sighting| sighting.group).collect::<BTreeSet<_>>().len()
+        self.groups_of(|sighting| sighting.endpoints.contains(endpoint))
+    }
+
+    fn groups_of(&self, is_meant: impl Fn(&Sighting) -> bool) -> usize {
+        let meant = self.sightings.values().filter(|sighting| is_meant(sighting));
+        meant.map(|sighting| sighting.group).collect::<BTreeSet<_>>().len()
+    }
+
+    /// In how many parts of the internet those are whom this node dialled and who see its host there.
+    fn groups_dialled(&self, host: IpAddr) -> usize {
+        let is_there = |endpoint: &Endpoint| endpoint.ip() == Some(host);
+        self.groups_of(|sighting| sighting.is_dialled && sighting.endpoints.iter().any(is_there))
+    }
+
+    /// Whether those whom this node dialled may see its host there: not when more of them agree on another one.
+    fn may_be_host(&self, host: IpAddr, witnesses_min: usize) -> bool {
+        let dialled = self.sightings.values().filter(|sighting| sighting.is_dialled);
+        let hosts = dialled.flat_map(|sighting| &sighting.endpoints).filter_map(Endpoint::ip);
+        let alike: BTreeSet<IpAddr> = hosts.filter(|other| other.is_ipv4() == host.is_ipv4()).collect();
+        let agree = alike.into_iter().map(|other| self.groups_dialled(other)).max().unwrap_or_default();
+        self.groups_dialled(host) >= agree.min(witnesses_min)
     }
 
     pub(super) fn witnesses(&self, endpoint: &Endpoint) -> Vec<P> {
@@ -138,6 +161,10 @@ impl<P: Copy + Ord> Own<P> {
     }
 
     /// The endpoint on which most agree, beyond those known and those of others, if enough do.
+    ///
+    /// # Security
+    /// Whoever likes may come and say where he sees this node, from as many parts of the internet as he has. So his word counts only
+    /// for a host that those see too whom this node chose to dial; of what they do not see, as a port behind a router, he may tell.
     pub(super) fn agreed(
         &mut self,
         witnesses_min: usize,
@@ -152,6 +179,7 @@ impl<P: Copy + Ord> Own<P> {
                 && !self.listens.contains(endpoint)
                 && !self.given_up.iter().any(|(other, _)| other == *endpoint)
                 && policy.check(endpoint).is_ok()
+                && endpoint.ip().is_none_or(|host| self.may_be_host(host, witnesses_min))
                 && !is_others(endpoint)
         });
         let counted = fresh.map(|endpoint| (self.groups(endpoint), endpoint));
@@ -159,10 +187,10 @@ impl<P: Copy + Ord> Own<P> {
         Some(endpoint.clone())
     }
 
-    /// Takes out those of the same kind as `other` that not enough peers see any more: the address has changed.
+    /// Takes out those of the same kind as `other` but of another host that not enough peers see any more: the address has changed.
     pub(super) fn drop_changed(&mut self, other: &Endpoint, witnesses_min: usize) -> Vec<Endpoint> {
         let is_changed = |endpoint: &Endpoint| {
-            is_alike(endpoint, other) && self.groups(endpoint) < witnesses_min && endpoint != other
+            is_alike(endpoint, other) && self.groups(endpoint) < witnesses_min && endpoint.ip() != other.ip()
         };
         let believed = self.adopted.iter().map(|adopted| &adopted.endpoint);
         let dropped: Vec<_> = believed.filter(|endpoint| is_changed(endpoint)).cloned().collect();
@@ -174,10 +202,16 @@ impl<P: Copy + Ord> Own<P> {
         self.adopted.iter().any(|adopted| adopted.endpoint == *endpoint)
     }
 
-    /// When it is next looked at whether what is believed is still seen; not while something is tried.
+    /// When it is next looked at whether what is believed is still seen; not while something is tried, and not before whoever was
+    /// asked to dial may be asked again.
     pub(super) fn doubted_at(&self) -> Option<Timestamp> {
         let moments = self.adopted.iter().map(|adopted| adopted.doubted_at);
-        moments.min().filter(|_| self.trial.is_none())
+        moments.min().filter(|_| self.trial.is_none()).map(|at| at.max(self.rested_at))
+    }
+
+    /// Whether something that is believed waits to be looked at.
+    pub(super) fn has_doubts(&self, now: Timestamp) -> bool {
+        self.adopted.iter().any(|adopted| adopted.doubted_at <= now)
     }
 
     /// An endpoint that is to be tried anew: believed for long enough, and seen no more. Where nobody may be asked, nobody could tell.
@@ -187,8 +221,8 @@ impl<P: Copy + Ord> Own<P> {
         may_ask: impl Fn(&Endpoint) -> bool,
         now: Timestamp,
     ) -> Option<Endpoint> {
-        while let Some(at) = self.doubted_at().filter(|at| *at <= now) {
-            let endpoint = self.adopted.iter().find(|adopted| adopted.doubted_at == at)?.endpoint.clone();
+        while self.doubted_at().is_some_and(|at| at <= now) {
+            let endpoint = self.adopted.iter().min_by_key(|adopted| adopted.doubted_at)?.endpoint.clone();
             if may_ask(&endpoint) && !self.is_seen(&endpoint, witnesses_min) {
                 return Some(endpoint);
             }
@@ -236,8 +270,7 @@ impl<P: Copy + Ord> Own<P> {
     /// be asked again.
     pub(super) fn end_trial(&mut self, is_confirmed: bool, now: Timestamp) -> Verdict {
         let Some(Trial { endpoint, .. }) = self.trial.take() else { return Verdict::GivenUp };
-        let rested = now.after(DIAL_BACK_PAUSE);
-        self.adopted.iter_mut().for_each(|adopted| adopted.doubted_at = adopted.doubted_at.max(rested));
+        self.rested_at = now.after(DIAL_BACK_PAUSE);
         let was_adopted = self.is_adopted(&endpoint);
         if is_confirmed && was_adopted {
             self.believe(&endpoint, now);
@@ -245,7 +278,7 @@ impl<P: Copy + Ord> Own<P> {
         }
         if is_confirmed {
             if self.adopted.len() >= TOLD_MAX {
-                self.adopted.remove(0);
+                self.forget_least_seen();
             }
             self.adopted.push(Adopted { endpoint: endpoint.clone(), doubted_at: now.after(BELIEVED_FOR) });
             return Verdict::Adopted(endpoint);
@@ -261,9 +294,21 @@ impl<P: Copy + Ord> Own<P> {
         Verdict::GivenUp
     }
 
-    /// What others may be told: where this node was reached, and nothing that the audience could not use.
+    /// Forgets the address that fewest of those see whom this node dialled; of several the oldest.
+    fn forget_least_seen(&mut self) {
+        let dialled_see = |endpoint: &Endpoint| {
+            self.groups_of(|sighting| sighting.is_dialled && sighting.endpoints.contains(endpoint))
+        };
+        let seen = self.adopted.iter().map(|adopted| dialled_see(&adopted.endpoint)).enumerate();
+        if let Some((index, _)) = seen.min_by_key(|(_, groups)| *groups) {
+            self.adopted.remove(index);
+        }
+    }
+
+    /// What others may be told: where this node was reached, and nothing that the audience could not use. First come the addresses
+    /// that it listens on: what is only believed does not drive them out.
     pub(super) fn told(&self, audience: Audience, policy: AddrPolicy) -> Vec<Endpoint> {
-        let all = self.adopted.iter().map(|adopted| &adopted.endpoint).chain(&self.reached);
+        let all = self.reached.iter().chain(self.adopted.iter().map(|adopted| &adopted.endpoint));
         let usable = all.filter(|endpoint| audience.can_use(endpoint) && policy.check(endpoint).is_ok());
         usable.take(TOLD_MAX).cloned().collect()
     }

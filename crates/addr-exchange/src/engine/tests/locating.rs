@@ -114,6 +114,64 @@ fn an_own_address_is_dropped_when_it_changes() {
     assert_eq!(adopted(&exchange), [ours(2, 4_001)]);
 }
 
+/// A peer that came by itself from a part of the internet of its own says where it sees this node.
+fn who_came_sees(exchange: &mut Exchange<u8>, peer: u8, endpoint: Endpoint, now: Timestamp) {
+    if !exchange.peers.contains_key(&peer) {
+        connect(exchange, peer, DIALLED_US, now);
+    }
+    exchange.hello_received(peer, Some(PeerId::random()), hello(None, Some(endpoint)), now);
+}
+
+#[test]
+fn fault_of_whoever_comes_no_host_is_believed_that_nobody_sees_who_was_dialled() {
+    let mut exchange = behind_a_router();
+    (1..=2).for_each(|peer| sees(&mut exchange, peer, 1, at(0)));
+    sees(&mut exchange, 3, 66, at(0));
+    (11..=30).for_each(|peer| who_came_sees(&mut exchange, peer, ours(66, 4_001), at(0)));
+    assert_eq!(helper(&outputs(&mut exchange, at(0))), None, "two that were dialled see another host, one this");
+    (11..=12).for_each(|peer| who_came_sees(&mut exchange, peer, ours(1, 5_001), at(0)));
+    assert_eq!(helper(&outputs(&mut exchange, at(0))), None);
+    who_came_sees(&mut exchange, 13, ours(1, 5_001), at(0));
+    assert!(helper(&outputs(&mut exchange, at(0))).is_some(), "of a port behind a router those tell who came by it");
+    let mut alone = behind_a_router();
+    (11..=13).for_each(|peer| who_came_sees(&mut alone, peer, ours(1, 5_001), at(0)));
+    assert!(helper(&outputs(&mut alone, at(0))).is_some(), "who dialled nobody has nobody else to believe");
+}
+
+#[test]
+fn fault_lies_drive_no_address_out_that_is_right() {
+    let mut exchange = behind_a_router();
+    (1..=3).for_each(|peer| sees(&mut exchange, peer, 1, at(0)));
+    for port in (4_001..4_030).map(|port| (port != 4_001).then_some(port)) {
+        if let Some(port) = port {
+            (11..=13).for_each(|peer| who_came_sees(&mut exchange, peer, ours(1, port), at(0)));
+        }
+        let to = helper(&outputs(&mut exchange, at(0))).unwrap();
+        exchange.connected_again(to, at(0));
+    }
+    let known = adopted(&exchange);
+    assert_eq!((known.len(), known.contains(&ours(1, 4_001))), (8, true), "{known:?}");
+
+    let mut listening = exchange.clone();
+    listening.own_listens(vec![ours(1, 4_999)]);
+    who_came_sees(&mut listening, 14, ours(1, 4_999), at(0));
+    let told = listening.own_addr(Audience::Internet, at(0)).unwrap().endpoints;
+    assert_eq!((told.len(), &told[0]), (8, &ours(1, 4_999)), "where it listens and was reached it can be reached");
+}
+
+#[test]
+fn fault_who_always_names_something_new_does_not_keep_a_lie_from_being_doubted() {
+    let mut exchange = deceived();
+    (1..=3).for_each(|peer| sees(&mut exchange, peer, 1, at(10)));
+    (21..=23).for_each(|peer| who_came_sees(&mut exchange, peer, ours(66, 4_001), at(10)));
+    for number in 0..400_u16 {
+        let now = at(10 + u64::from(number) * 10);
+        (11..=13).for_each(|peer| who_came_sees(&mut exchange, peer, ours(1, 5_000 + number), now));
+        outputs(&mut exchange, now);
+    }
+    assert_eq!(adopted(&exchange), [], "an hour has passed, and nobody dialled it");
+}
+
 /// A node with a public address of its own, that liars who are gone now have made believe in another one.
 fn deceived() -> Exchange<u8> {
     let mut exchange = exchange(Config { ask: AskWhom::Nobody, ..plain() });
