@@ -33,6 +33,9 @@ pub struct Config {
     /// How many bytes may wait for one peer, 64 more counted for each frame. Default 4 MiB, a guess: sixteen of the longest
     /// frames, or a third of a second at 100 Mbit/s.
     pub outbox_bytes_max: usize,
+    /// How many bytes may wait for all peers together; of what is left one peer gets a quarter, and whatever others have, room for
+    /// a frame of the greatest length and `first_lane_reserved`. Default: no limit, for frames that share their bytes with others.
+    pub outboxes_bytes_max: usize,
     /// How much of `outbox_bytes_max` only the first lane may use, so that others whose frames are not read leave it room.
     /// Default 0.
     pub first_lane_reserved: usize,
@@ -52,6 +55,7 @@ impl Default for Config {
         Self {
             frame_max: FRAME_MAX,
             outbox_bytes_max: 4 * 1024 * 1024,
+            outboxes_bytes_max: usize::MAX,
             first_lane_reserved: 0,
             peers_max: 256,
             connections_per_peer_max: 8,
@@ -61,12 +65,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How many bytes may wait for one peer whatever waits for others.
+    pub(crate) const fn outbox_bytes_min(&self) -> usize {
+        (self.frame_max + PREFIX_MAX + FRAME_OVERHEAD).saturating_add(self.first_lane_reserved)
+    }
+
     /// Checks all limits against each other.
     pub fn validate(self) -> Result<ValidConfig, ConfigError> {
         if !(1..=FRAME_MAX).contains(&self.frame_max) {
             return Err(ConfigError::FrameMax(self.frame_max));
         }
-        let least = (self.frame_max + PREFIX_MAX + FRAME_OVERHEAD).saturating_add(self.first_lane_reserved);
+        let least = self.outbox_bytes_min();
         if self.outbox_bytes_max < least {
             return Err(ConfigError::OutboxBytesMax { bytes: self.outbox_bytes_max, least });
         }

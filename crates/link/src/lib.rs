@@ -38,6 +38,7 @@ mod links;
 mod outbox;
 mod pool;
 mod reader;
+mod room;
 mod shared;
 mod upgrade;
 mod writer;

@@ -17,6 +17,7 @@ use crate::{
     handler::{Handler, HandlerEvent, Kind, Settings},
     outbox::Outbox,
     pool::Pool,
+    room::Room,
     shared::Shared,
     upgrade::LaneUpgrade,
 };
@@ -31,6 +32,7 @@ pub struct Links {
     upgrade: LaneUpgrade,
     lanes: usize,
     config: Config,
+    room: Room,
     admission: Admission,
     clock: Clock,
     pool: Pool,
@@ -85,6 +87,7 @@ impl Links {
             pool: Pool::default(),
             peers: SlotTable::new(config.peers_max),
             slots: LookupMap::new(),
+            room: Room::new(config.outboxes_bytes_max),
             config,
             events: VecDeque::new(),
             waker: None,
@@ -280,7 +283,7 @@ impl Links {
     }
 
     fn outbox(&self) -> Outbox {
-        Outbox::new(self.lanes, self.config.outbox_bytes_max, self.config.first_lane_reserved)
+        Outbox::new(self.lanes, &self.config, self.room.clone())
     }
 
     fn come_up(&mut self, slot: Slot) {

@@ -2,7 +2,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bruit_core::Timestamp;
 
-use crate::frame::{Frame, Priority, Tally};
+use crate::{
+    config::Config,
+    frame::{Frame, Priority, Tally},
+    room::Room,
+};
 
 /// What waits to be sent to one peer, on all lanes together: a limit in bytes, priorities, expiry and replacement.
 ///
@@ -14,6 +18,9 @@ pub(crate) struct Outbox {
     bytes_max: usize,
     /// How much of it only the first lane may use.
     reserved: usize,
+    /// How much may wait however little room all have together: one frame, and what is reserved.
+    assured: usize,
+    room: Room,
     /// No queued frame expires before this moment.
     earliest_expiry: Timestamp,
     news: News,
@@ -56,12 +63,14 @@ struct Place {
 }
 
 impl Outbox {
-    pub(crate) fn new(lanes: usize, bytes_max: usize, reserved: usize) -> Self {
+    pub(crate) fn new(lanes: usize, config: &Config, room: Room) -> Self {
         Self {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             bytes: 0,
-            bytes_max,
-            reserved,
+            bytes_max: config.outbox_bytes_max,
+            reserved: config.first_lane_reserved,
+            assured: config.outbox_bytes_min(),
+            room,
             earliest_expiry: Timestamp::MAX,
             news: News::default(),
         }
@@ -77,7 +86,7 @@ impl Outbox {
             self.lanes[frame.lane as usize].refused = true;
             return Err(frame);
         }
-        self.bytes += frame.cost();
+        self.add_bytes(frame.cost());
         if let Some(expires) = frame.expires {
             self.earliest_expiry = self.earliest_expiry.min(expires);
         }
@@ -85,8 +94,18 @@ impl Outbox {
         lane.bytes += frame.cost();
         let Some(old) = lane.replace(frame) else { return Ok(0) };
         lane.bytes -= old.cost();
-        self.bytes -= old.cost();
+        self.remove_bytes(old.cost());
         Ok(1)
+    }
+
+    fn add_bytes(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.room.add(bytes);
+    }
+
+    fn remove_bytes(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.room.remove(bytes);
     }
 
     /// Moves frames of a lane out, in order of priority, until they have `bytes_wanted` bytes or there is no more; expired
@@ -104,7 +123,7 @@ impl Outbox {
         while missing > 0
             && let Some(frame) = self.lanes[lane].pop()
         {
-            self.bytes -= frame.cost();
+            self.remove_bytes(frame.cost());
             self.lanes[lane].bytes -= frame.cost();
             if is_expired(&frame, now) {
                 self.news.lost.count(frame.len());
@@ -130,8 +149,10 @@ impl Outbox {
             while let Some(frame) = lane.pop() {
                 lost.count(frame.len());
             }
+            *lane = Lane::default();
         }
-        *self = Self::new(self.lanes.len(), self.bytes_max, self.reserved);
+        self.remove_bytes(self.bytes);
+        (self.earliest_expiry, self.news) = (Timestamp::MAX, News::default());
         lost
     }
 
@@ -149,8 +170,9 @@ impl Outbox {
 
     fn has_room(&self, frame: &Frame) -> bool {
         let freed = self.lanes[frame.lane as usize].replaced_by(frame).map_or(0, Frame::cost);
-        let bytes_max = if frame.lane == 0 { self.bytes_max } else { self.bytes_max - self.reserved };
-        self.bytes - freed + frame.cost() <= bytes_max
+        let kept = if frame.lane == 0 { 0 } else { self.reserved };
+        let bytes = self.bytes - freed + frame.cost();
+        bytes <= self.bytes_max - kept && (bytes <= self.assured - kept || bytes <= self.room.share())
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -163,6 +185,7 @@ impl Outbox {
             let bytes = expired.iter().map(Frame::cost).sum::<usize>();
             lane.bytes -= bytes;
             self.bytes -= bytes;
+            self.room.remove(bytes);
             expired.iter().for_each(|frame| self.news.lost.count(frame.len()));
         }
         self.note_room();
@@ -179,6 +202,12 @@ impl Outbox {
                 self.news.writable |= 1 << number;
             }
         }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.room.remove(self.bytes);
     }
 }
 

@@ -61,6 +61,9 @@ const LANES: u32 = 2;
 const IN_A_ROW_MAX: u32 = 32;
 /// How much of what waits for a peer is kept for small frames: an eighth, some thousand calls.
 const CALLS_RESERVED: usize = 512 * 1024;
+/// How much may wait for all peers together, beside one frame for each: who asks and does not read what is answered has the node
+/// keep it. 32 MiB, as for arguments.
+const WAITING_MAX: usize = 32 << 20;
 
 impl Behaviour {
     /// Makes the behaviour of a network. With [`Admission::ByOwner`] nobody is served or asked who was not admitted.
@@ -71,6 +74,7 @@ impl Behaviour {
         let link_config = bruit_link::Config {
             peers_max: config.peers_max,
             first_lane_reserved: CALLS_RESERVED,
+            outboxes_bytes_max: WAITING_MAX,
             ..bruit_link::Config::default()
         };
         let link_config = link_config.validate().expect("the default limits hold, and peers_max was checked");

@@ -6,6 +6,11 @@ use crate::frame::FRAME_OVERHEAD;
 
 const LANES: usize = 2;
 
+fn outbox(outbox_bytes_max: usize, first_lane_reserved: usize) -> Outbox {
+    let config = Config { outbox_bytes_max, first_lane_reserved, ..Config::default() };
+    Outbox::new(LANES, &config, Room::new(usize::MAX))
+}
+
 fn frame(id: u64, len: usize) -> Frame {
     Frame { body: Some(vec![0; len].into()), ..Frame::new(0, Bytes::copy_from_slice(&id.to_be_bytes())) }
 }
@@ -26,7 +31,7 @@ fn take_ids(outbox: &mut Outbox, lane: usize, bytes: usize, now: Timestamp) -> V
 
 #[test]
 fn what_has_priority_is_taken_first_and_equals_in_order() {
-    let mut outbox = Outbox::new(LANES, 10_000, 0);
+    let mut outbox = outbox(10_000, 0);
     for (n, priority) in [Priority::Low, Priority::Normal, Priority::High, Priority::Normal].into_iter().enumerate() {
         let frame = Frame { priority, ..frame(n as u64, 10) };
         assert_eq!(outbox.push(frame, || unreachable!()), Ok(0));
@@ -41,7 +46,7 @@ fn what_has_priority_is_taken_first_and_equals_in_order() {
 #[test]
 fn a_refusal_is_followed_by_one_writable_under_half() {
     let cost = 8 + 28 + FRAME_OVERHEAD;
-    let mut outbox = Outbox::new(LANES, 10 * cost, 0);
+    let mut outbox = outbox(10 * cost, 0);
     for n in 0..10 {
         assert_eq!(outbox.push(frame(n, 28), || at(0)), Ok(0));
     }
@@ -55,9 +60,40 @@ fn a_refusal_is_followed_by_one_writable_under_half() {
 }
 
 #[test]
+fn fault_those_who_read_nothing_have_no_more_kept_than_all_may_and_leave_others_room() {
+    let longest = 100;
+    let config =
+        Config { frame_max: longest + 8, outbox_bytes_max: 4_000, first_lane_reserved: 0, ..Config::default() };
+    let assured = config.outbox_bytes_min();
+    let room = Room::new(8_000);
+    let bulk = |n| Frame { lane: 1, ..frame(n, longest) };
+    let cost = bulk(0).cost();
+    let filled = || {
+        let mut outbox = Outbox::new(LANES, &config, room.clone());
+        let kept = (0..100).filter(|n| outbox.push(bulk(*n), || at(0)).is_ok()).count();
+        assert!(kept > 0, "a frame of the greatest length always has room");
+        (outbox, kept * cost)
+    };
+    let silent: Vec<(Outbox, usize)> = (0..50).map(|_| filled()).collect();
+    let kept: Vec<usize> = silent.iter().map(|(_, bytes)| *bytes).collect();
+    assert!(kept[0] <= 8_000 / 5 && kept[0] > 8_000 / 5 - cost, "a quarter of what is left then: {}", kept[0]);
+    assert!(kept.iter().sum::<usize>() <= 8_000 + 50 * assured, "{kept:?}");
+    assert!(kept[49] <= assured, "{kept:?}");
+
+    let (mut reader, _) = filled();
+    let taken = take_ids(&mut reader, 1, usize::MAX, at(0)).len();
+    assert!((0..100).map(|n| reader.push(bulk(n), || at(0))).filter(Result::is_ok).count() == taken);
+    drop((silent, reader));
+    let (mut alone, bytes) = filled();
+    assert_eq!(bytes, kept[0], "what was dropped counts no more");
+    alone.clear();
+    assert_eq!(room.share(), 2_000);
+}
+
+#[test]
 fn fault_a_lane_that_is_not_read_leaves_the_first_lane_its_share() {
     let cost = 8 + 28 + FRAME_OVERHEAD;
-    let mut outbox = Outbox::new(LANES, 10 * cost, 4 * cost);
+    let mut outbox = outbox(10 * cost, 4 * cost);
     let bulk = |n| Frame { lane: 1, ..frame(n, 28) };
     (0..6).for_each(|n| assert_eq!(outbox.push(bulk(n), || at(0)), Ok(0)));
     assert!(outbox.push(bulk(6), || at(0)).is_err());
@@ -74,7 +110,7 @@ fn fault_a_lane_that_is_not_read_leaves_the_first_lane_its_share() {
 
 #[test]
 fn a_replacing_frame_takes_the_place_of_the_old_one() {
-    let mut outbox = Outbox::new(LANES, 1_000, 0);
+    let mut outbox = outbox(1_000, 0);
     let keyed = |n, len, priority| Frame { replace_key: Some(7), priority, ..frame(n, len) };
     assert_eq!(outbox.push(keyed(0, 100, Priority::Normal), || at(0)), Ok(0));
     assert_eq!(outbox.push(frame(1, 0), || at(0)), Ok(0));
@@ -89,7 +125,7 @@ fn a_replacing_frame_takes_the_place_of_the_old_one() {
 
 #[test]
 fn what_has_expired_makes_room_and_is_counted() {
-    let mut outbox = Outbox::new(LANES, 300, 0);
+    let mut outbox = outbox(300, 0);
     let expiring = |n, secs| Frame { expires: Some(at(secs)), ..frame(n, 72) };
     assert_eq!(outbox.push(expiring(0, 10), || at(0)), Ok(0));
     assert_eq!(outbox.push(expiring(1, 20), || at(0)), Ok(0));
@@ -202,7 +238,7 @@ proptest! {
     #[test]
     fn any_order_of_calls_agrees_with_the_model(steps in proptest::collection::vec(step(), 1..200)) {
         let bytes_max = 3_000;
-        let mut outbox = Outbox::new(LANES, bytes_max, 0);
+        let mut outbox = outbox(bytes_max, 0);
         let mut model = Model { queued: Vec::new(), bytes_max, lost: 0, refused: false, writable: false };
         let mut now = at(1);
         let (mut pushed, mut refused, mut replaced, mut taken, mut lost) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);

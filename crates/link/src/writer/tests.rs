@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::outbox::Outbox;
+use crate::{Config, room::Room};
 
 /// A stream that takes as much at a time as it is told, and fails when it is told to.
 #[derive(Debug, Default)]
@@ -42,7 +43,8 @@ const NOW: Timestamp = Timestamp::from_secs(1);
 const OPEN_LEN: usize = 3;
 
 fn shared() -> Shared {
-    let shared = Shared::new(Outbox::new(2, usize::MAX / 2, 0), Clock::start());
+    let config = Config { outbox_bytes_max: usize::MAX / 2, ..Config::default() };
+    let shared = Shared::new(Outbox::new(2, &config, Room::new(usize::MAX)), Clock::start());
     shared.set_writer(Some(ConnectionId::new_unchecked(1)));
     shared
 }
