@@ -19,7 +19,7 @@ use libp2p_swarm::{
 use request_response::{OutboundFailure, OutboundRequestId, ProtocolSupport};
 
 use crate::{
-    Config, ConfigError, Departure, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello,
+    Config, ConfigError, Departure, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hearing, Hello,
     HelloFailure, Origin, Output, PeerView, SeedStage, SlotClass, Standing, ValidConfig,
 };
 
@@ -281,6 +281,9 @@ impl Behaviour {
         let now = self.clock.now();
         match event {
             Messages::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
+                if self.engine.request_received(peer, now) == Hearing::Ignored {
+                    return;
+                }
                 let hello = match request.map(|request| request.kind) {
                     Ok(Some(pb::peering_request::Kind::Hello(hello))) => {
                         self.engine.hello_received(peer, Hello::from_wire(hello), now)

@@ -70,10 +70,10 @@ pub struct Config {
     /// How long a hello may take. Casper's handshake: 20 s; a foreign peer that stalls is gone sooner here.
     #[cfg_attr(feature = "serde", serde(rename = "hello_timeout_ms", with = "crate::config::millis"))]
     pub hello_timeout: Duration,
-    /// After how much silence a peer is asked whether it is there. Factom: 15 s.
+    /// After how much silence a peer is asked whether it is there, at least 5 s. Factom: 15 s.
     #[cfg_attr(feature = "serde", serde(rename = "ping_interval_ms", with = "crate::config::millis"))]
     pub ping_interval: Duration,
-    /// How long the answer may take. 10 s: a guess, as long as a hello.
+    /// How long the answer may take, at least 5 s. 10 s: a guess, as long as a hello.
     #[cfg_attr(feature = "serde", serde(rename = "ping_timeout_ms", with = "crate::config::millis"))]
     pub ping_timeout: Duration,
     /// After how many answers missed in a row a peer is given up. 2: with the times above after 35 s.
@@ -220,6 +220,9 @@ pub enum ConfigError {
     /// A time of zero would make the node spin.
     #[error("{0} is zero")]
     Zero(&'static str),
+    /// Peers would be asked more often than they answer.
+    #[error("{0} is shorter than 5 s, and peers would stop answering")]
+    TooShort(&'static str),
 }
 
 /// A configuration that was checked, and the network it is for.
@@ -234,6 +237,8 @@ pub struct ValidConfig {
 const PEERS_MAX: usize = bruit_core::SLOTS_MAX;
 /// How many bytes of an agent's name are told. 64: as many as a hello holds.
 const AGENT_BYTES_MAX: usize = 64;
+/// How short `ping_interval` and `ping_timeout` may be. 5 s: so seldom every peer answers, whatever its own settings.
+const PING_PAUSE_MIN: Duration = Duration::from_secs(5);
 
 impl Config {
     /// How many peers are dialled and kept at most, quiet ones apart.
@@ -271,14 +276,16 @@ impl Config {
             ("dial_patience", self.dial_patience),
             ("refill_interval_min", self.refill_interval_min),
             ("backoff_base", self.backoff_base),
-            ("ping_interval", self.ping_interval),
-            ("ping_timeout", self.ping_timeout),
             ("seed_stage_delay", self.seed_stage_delay),
             ("reseed_soon", self.reseed_soon),
             ("reseed_interval", self.reseed_interval),
         ];
         if let Some((name, _)) = times.iter().find(|(_, time)| time.is_zero()) {
             return Err(ConfigError::Zero(name));
+        }
+        let pings = [("ping_interval", self.ping_interval), ("ping_timeout", self.ping_timeout)];
+        if let Some((name, _)) = pings.iter().find(|(_, time)| *time < PING_PAUSE_MIN) {
+            return Err(ConfigError::TooShort(name));
         }
         let counts = [
             ("pings_missed_max", self.pings_missed_max),
@@ -334,6 +341,17 @@ mod tests {
             check(|c| c.refill_interval_min = Duration::from_secs(9)).unwrap_err(),
             ConfigError::Interval("refill_interval_min")
         );
+    }
+
+    #[test]
+    fn pings_have_their_shortest_pause() {
+        type Set = fn(&mut Config, Duration);
+        let settings: [(&str, Set); 2] =
+            [("ping_interval", |c, time| c.ping_interval = time), ("ping_timeout", |c, time| c.ping_timeout = time)];
+        for (name, set) in settings {
+            let checked = |ms| check(|c| set(c, Duration::from_millis(ms))).map(|_| ());
+            assert_eq!([4_999, 5_000, 5_001].map(checked), [Err(ConfigError::TooShort(name)), Ok(()), Ok(())]);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod counted;
 mod dialling;
 mod eviction;
 mod greeting;
+mod hearing;
 mod history;
 mod liveness;
 mod manual;
@@ -27,6 +28,7 @@ use budget::{Allowance, Budget};
 use counted::Counted;
 pub use dialling::DialOutcome;
 use dialling::{Dial, Dialling, Named, Purpose};
+pub use hearing::Hearing;
 use history::History;
 use liveness::Pulse;
 use seeding::Seeding;
@@ -136,6 +138,8 @@ struct Peer<C> {
     found_at: Option<Endpoint>,
     /// How often we said hello.
     hellos: u32,
+    /// What it may still say.
+    requests: TokenBucket,
     since: Timestamp,
     /// What we want of it, if we dialled it.
     purpose: Purpose,
@@ -156,7 +160,8 @@ const HELLOS_MAX: u32 = 3;
 ///
 /// # Security
 /// Every peer that connects costs one entry until it leaves; the owner must ask [`Engine::accepts_inbound`] before it lets a
-/// connection in. A peer that says no hello is gone after `hello_timeout`.
+/// connection in, and [`Engine::request_received`] before it tells what a peer asks. A peer that says no hello is gone after
+/// `hello_timeout`.
 #[derive(Debug)]
 pub struct Engine<C> {
     local: PeerId,
@@ -220,15 +225,6 @@ impl<C: Copy + Ord> Engine<C> {
     pub fn presented(&mut self, listen: Vec<Endpoint>, features: Vec<String>) {
         self.listen = listen;
         self.features = features;
-    }
-
-    /// A peer sent something that is no message of the protocol.
-    pub fn malformed_received(&mut self, peer: PeerId, now: Timestamp) {
-        if !self.peers.contains_key(&peer) {
-            return;
-        }
-        self.tell(Event::Misconduct { peer });
-        self.say_goodbye(peer, GoodbyeReason::Misconduct, now);
     }
 
     /// A peer said goodbye.

@@ -35,7 +35,7 @@ pub use access::{Mode, Subject, SubjectError};
 #[cfg(feature = "behaviour")]
 pub use behaviour::Behaviour;
 pub use config::{Bootstrap, Config, ConfigError, ValidConfig};
-pub use engine::{DialOutcome, Engine, HelloFailure, Origin, Output, PeerView, Standing};
+pub use engine::{DialOutcome, Engine, Hearing, HelloFailure, Origin, Output, PeerView, Standing};
 pub use event::{Departure, DepartureCause, DialFailure, Event, SeedStage, SlotClass, Strangeness};
 pub use message::{Goodbye, GoodbyeReason, Hello, Intent, KnownPeer};
 

@@ -20,8 +20,8 @@ use std::{
 
 use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Mode, Origin, Output,
-    SlotClass, Standing, Subject,
+    Config, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hearing, Hello, HelloFailure, Mode,
+    Origin, Output, SlotClass, Standing, Subject,
 };
 use libp2p_identity::Keypair;
 use proptest::prelude::*;
@@ -74,6 +74,7 @@ enum Step {
     GoodbyeComes(u8),
     GoodbyeEnds(u8),
     Malformed(u8),
+    Asks(u8, u8),
     Pong(u8),
     Visit(u8),
     Restrict(u8),
@@ -98,6 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => number.clone().prop_map(Step::GoodbyeComes),
         1 => number.clone().prop_map(Step::GoodbyeEnds),
         1 => number.clone().prop_map(Step::Malformed),
+        1 => (number.clone(), 1..80_u8).prop_map(|(n, times)| Step::Asks(n, times)),
         2 => number.clone().prop_map(Step::Pong),
         2 => number.clone().prop_map(Step::Visit),
         1 => number.clone().prop_map(Step::Restrict),
@@ -210,6 +212,10 @@ impl World {
             }
             Step::GoodbyeEnds(n) => self.engine.goodbye_ended(peer(n)),
             Step::Malformed(n) => self.engine.malformed_received(peer(n), now),
+            Step::Asks(n, times) => {
+                let heard = (0..times).filter(|_| self.engine.request_received(peer(n), now) == Hearing::Heard).count();
+                assert!(heard <= if self.connections.contains_key(&peer(n)) { 8 } else { 0 });
+            }
             Step::Pong(n) => self.engine.pong_received(peer(n), self.ping, now),
             Step::Visit(n) => {
                 let _ = self.engine.visit(endpoint(n), None, TOLD, now);

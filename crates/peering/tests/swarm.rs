@@ -205,6 +205,45 @@ async fn fault_a_hello_that_is_none_is_misconduct() {
     }
 }
 
+#[tokio::test]
+async fn fault_a_peer_that_asks_without_end_gets_few_answers_and_is_sent_away() {
+    let (mut ada, mut flooder) = (node("test", config()), raw::<pb::PeeringRequest>());
+    let ada_id = *ada.local_peer_id();
+    flooder.dial(listening(&mut ada).await.to_multiaddr()).unwrap();
+    let kinds = [
+        pb::peering_request::Kind::Hello(pb::Hello { network: "test".into(), ..Default::default() }),
+        pb::peering_request::Kind::Ping(pb::Ping {}),
+    ];
+    let mut requests = (0..1_000).map(|number| Ok(pb::PeeringRequest { kind: Some(kinds[number % 2].clone()) }));
+    let mut answers = 0;
+    loop {
+        tokio::select! {
+            event = ada.select_next_some() => {
+                if let SwarmEvent::Behaviour(Event::Misconduct { .. }) = event {
+                    break;
+                }
+            }
+            event = flooder.select_next_some() => {
+                if let SwarmEvent::Behaviour(request_response::Event::Message {
+                    message: request_response::Message::Response { .. }, ..
+                }) = event {
+                    answers += 1;
+                }
+                // One after the other: no stream is closed for being one too many.
+                if matches!(event, SwarmEvent::ConnectionEstablished { .. } | SwarmEvent::Behaviour(
+                    request_response::Event::Message { message: request_response::Message::Response { .. }, .. }
+                    | request_response::Event::OutboundFailure { .. }
+                )) {
+                    let request = requests.next().expect("a thousand requests were no misconduct");
+                    flooder.behaviour_mut().send_request(&ada_id, request);
+                }
+            }
+        }
+    }
+    assert!((8..16).contains(&answers), "{answers} answers");
+    assert_eq!(ada.behaviour().held(SlotClass::Inbound), 0);
+}
+
 /// Writes requests as they are; one without a byte opens its stream, is told of, and never ends.
 #[derive(Clone)]
 struct Unending(mpsc::UnboundedSender<()>);

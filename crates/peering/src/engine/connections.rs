@@ -2,7 +2,7 @@
 
 use bruit_core::{Endpoint, PeerId, Timestamp};
 
-use super::{Engine, Origin, Output, Peer, Pulse, Purpose, SlotClass, State};
+use super::{Engine, Origin, Output, Peer, Pulse, Purpose, SlotClass, State, hearing};
 use crate::{DepartureCause, DialFailure, Event, Goodbye, GoodbyeReason};
 
 /// How many connections a peer may have. 2: both sides may have dialled at once, and a peer that lost us comes back beside its
@@ -31,9 +31,18 @@ impl<C: Copy + Ord> Engine<C> {
         let state = State::Greeting { deadline };
         self.count(&origin);
         let connections = vec![(connection, origin)];
-        let pulse = Pulse::default();
-        let (hello, found_at) = (None, None);
-        self.peers.insert(peer, Peer { connections, state, hello, found_at, hellos: 0, since: now, purpose, pulse });
+        let greeted = Peer {
+            connections,
+            state,
+            hello: None,
+            found_at: None,
+            hellos: 0,
+            requests: hearing::requests(now),
+            since: now,
+            purpose,
+            pulse: Pulse::default(),
+        };
+        self.peers.insert(peer, greeted);
         self.deadlines.insert((deadline, peer));
         if self.stopping {
             self.say_goodbye(peer, GoodbyeReason::ShuttingDown, now);

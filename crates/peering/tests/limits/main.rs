@@ -6,11 +6,12 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DepartureCause, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure,
-    Intent, Origin, Output, SeedStage, SlotClass, Standing, Strangeness,
+    Config, DepartureCause, DialFailure, DialOutcome, Engine, Event, Goodbye, GoodbyeReason, Hearing, Hello,
+    HelloFailure, Intent, Origin, Output, SeedStage, SlotClass, Standing, Strangeness,
 };
 
 mod dialling;
+mod hearing;
 mod seeding;
 mod slots;
 mod staying;

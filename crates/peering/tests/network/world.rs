@@ -7,8 +7,8 @@ use std::{
 
 use bruit_core::{Endpoint, NetGroup, NetworkId, PeerId, Seed, Timestamp};
 use bruit_peering::{
-    Config, DepartureCause, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hello, HelloFailure, Origin, Output,
-    SlotClass, Standing,
+    Config, DepartureCause, DialFailure, Engine, Event, Goodbye, GoodbyeReason, Hearing, Hello, HelloFailure, Origin,
+    Output, SlotClass, Standing,
 };
 use libp2p_identity::Keypair;
 use rand::seq::IndexedRandom;
@@ -131,6 +131,9 @@ impl World {
                 }
                 let sender = self.nodes[from].peer;
                 let engine = &mut self.nodes[to].engine;
+                if matches!(what, Said::Hello(_) | Said::Goodbye(_) | Said::Ping(_)) {
+                    assert_eq!(engine.request_received(sender, now), Hearing::Heard, "nobody says too much");
+                }
                 let reply = match what {
                     Said::Hello(hello) => Some(Said::HelloAnswer(engine.hello_received(sender, hello, now))),
                     Said::Goodbye(goodbye) => {

@@ -14,7 +14,7 @@ use bruit_stack::{
     addr_exchange::{self, Asked, Link},
     coupling::{self, Command},
     gossip, peering,
-    peering::{DialFailure, HelloFailure, Origin},
+    peering::{DialFailure, Hearing, HelloFailure, Origin},
     rpc,
 };
 
@@ -317,6 +317,10 @@ impl Host {
 
     fn heard(&mut self, peer: PeerId, connection: u64, content: Content, net: &mut Around) {
         let now = net.now();
+        let is_request = matches!(content, Content::Hello(_) | Content::Goodbye(_) | Content::Ping(_));
+        if is_request && self.parts.peering.request_received(peer, now) == Hearing::Ignored {
+            return;
+        }
         match content {
             Content::Hello(hello) => {
                 let answer = self.parts.peering.hello_received(peer, *hello, now);
