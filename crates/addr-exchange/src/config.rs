@@ -82,7 +82,8 @@ pub struct Config {
     /// Whether it is tried if peers that connect can be dialled where they say they listen. Marked: only such addresses are
     /// passed on.
     pub confirm: Confirm,
-    /// How many dials that only try an address are under way at once. 4: a guess, half of what peering dials.
+    /// How many dials that only try an address are under way at once, a quarter of them in one part of the internet. 16: a guess, a
+    /// fifth of what peering dials.
     pub probes_max: usize,
     /// How many dials that only try an address are begun per minute. 120: a guess, a fifth of ten dials a second.
     pub probes_per_minute: u64,
@@ -230,7 +231,7 @@ impl Default for Config {
             push_peers_on_connect: false,
             push_taken_max: 0,
             confirm: Confirm::Mark,
-            probes_max: 4,
+            probes_max: 16,
             probes_per_minute: 120,
             probes_waiting_max: 256,
             probe_secs: 20,

@@ -1,11 +1,11 @@
 //! Dials that only try an address: who waits for one, and which are under way.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use bruit_core::{Endpoint, Timestamp, TokenBucket};
+use bruit_core::{Endpoint, NetGroup, Timestamp, TokenBucket};
 
 use crate::Config;
 
@@ -13,17 +13,21 @@ use crate::Config;
 pub(super) struct Probes<P> {
     waiting: VecDeque<(P, Endpoint)>,
     running: BTreeMap<P, (Endpoint, Timestamp)>,
+    /// When one was last begun in each part of the internet in which somebody waits or is dialled.
+    begun: BTreeMap<NetGroup, Timestamp>,
     bucket: TokenBucket,
 }
 
 /// How many are begun at once after a while without any. 16: a guess, what eight seconds bring.
 const BURST: u64 = 16;
+/// Of all that may be under way, one in so many may be in one part of the internet. 4: a guess; it takes four to hold up a fifth.
+const GROUP_ONE_IN: usize = 4;
 
 impl<P: Copy + Ord> Probes<P> {
     pub(super) fn new(config: &Config) -> Self {
         let per_second = config.probes_per_minute as f64 / 60.0;
         let bucket = TokenBucket::new(per_second, BURST, BURST, Timestamp::default());
-        Self { waiting: VecDeque::new(), running: BTreeMap::new(), bucket }
+        Self { waiting: VecDeque::new(), running: BTreeMap::new(), begun: BTreeMap::new(), bucket }
     }
 
     /// Puts a peer in line that wants to be dialled; false if it is there already or many are.
@@ -51,12 +55,40 @@ impl<P: Copy + Ord> Probes<P> {
 
     /// The next one to begin.
     pub(super) fn begin(&mut self, config: &Config, now: Timestamp) -> Option<(P, Endpoint)> {
-        if self.waiting.is_empty() || self.running.len() >= config.probes_max || !self.bucket.take(1, now) {
+        let next = self.next(config)?;
+        if !self.bucket.take(1, now) {
             return None;
         }
-        let (peer, endpoint) = self.waiting.pop_front()?;
+        let (peer, endpoint) = self.waiting.remove(next)?;
         self.running.insert(peer, (endpoint.clone(), now.after(Duration::from_secs(config.probe_secs))));
+        self.begun.insert(endpoint.group(), now);
+        let waiting = self.waiting.iter().map(|(_, endpoint)| endpoint);
+        let known = waiting.chain(self.running.values().map(|(endpoint, _)| endpoint));
+        let groups: BTreeSet<NetGroup> = known.map(Endpoint::group).collect();
+        self.begun.retain(|group, _| groups.contains(group));
         Some((peer, endpoint))
+    }
+
+    /// Whose turn it is: that of the part of the internet where fewest are under way and where one was begun longest ago, and there
+    /// of whoever waits longest.
+    ///
+    /// # Security
+    /// Who has many identities and lets dials to them take as long as they can holds up his own part of the internet, no other.
+    fn next(&self, config: &Config) -> Option<usize> {
+        if self.running.len() >= config.probes_max {
+            return None;
+        }
+        let mut running: BTreeMap<NetGroup, usize> = BTreeMap::new();
+        for (endpoint, _) in self.running.values() {
+            let count = running.entry(endpoint.group()).or_default();
+            *count = count.saturating_add(1);
+        }
+        let turns = self.waiting.iter().enumerate().map(|(index, (_, endpoint))| {
+            let group = endpoint.group();
+            (running.get(&group).copied().unwrap_or_default(), self.begun.get(&group).copied(), index)
+        });
+        let most = config.probes_max.div_ceil(GROUP_ONE_IN);
+        turns.filter(|(running, ..)| *running < most).min().map(|(.., index)| index)
     }
 
     /// Whether one was under way, which it is no longer.
@@ -76,8 +108,7 @@ impl<P: Copy + Ord> Probes<P> {
 
     pub(super) fn next_timeout(&self, config: &Config, now: Timestamp) -> Option<Timestamp> {
         let overdue = self.running.values().map(|(_, until)| *until).min();
-        let may_begin = !self.waiting.is_empty() && self.running.len() < config.probes_max;
-        let wait = may_begin.then(|| self.bucket.clone().wait_for(1, now)).flatten();
+        let wait = self.next(config).and_then(|_| self.bucket.clone().wait_for(1, now));
         overdue.into_iter().chain(wait.map(|wait| now.after(wait))).min()
     }
 }

@@ -186,6 +186,42 @@ fn so_many_dials_that_try_are_under_way() {
     assert_eq!([3, 4, 5].map(begun), [3, 4, 4]);
 }
 
+/// A peer of a part of the internet that is to be found where it listens.
+fn comes_from(exchange: &mut Exchange<u16>, group: u8, peer: u16, now: Timestamp) {
+    let [high, low] = peer.to_be_bytes();
+    let there = Endpoint::tcp([90, group, high, low].into(), 9_000);
+    exchange.peer_connected(peer, Link { is_dialled: DIALLED_US, seen_at: there.clone() }, now);
+    greeted(exchange, peer, &[there], None, now);
+}
+
+#[test]
+fn of_the_dials_that_try_so_many_are_in_one_part_of_the_internet() {
+    let begun = |peers, probes_max| {
+        let mut exchange = exchange(Config { confirm: Confirm::Mark, probes_max, ..quiet() });
+        (1..=peers).for_each(|peer| comes_from(&mut exchange, 1, peer, at(0)));
+        probes(&mut exchange, at(0))
+    };
+    assert_eq!([3, 4, 5].map(|peers| begun(peers, 16)), [3, 4, 4]);
+    assert_eq!([1, 4, 5].map(|probes_max| begun(9, probes_max)), [1, 1, 2]);
+}
+
+#[test]
+fn fault_who_lets_dials_take_as_long_as_they_can_holds_up_nobody_elsewhere() {
+    let mut exchange = exchange(Config { confirm: Confirm::Mark, ..quiet() });
+    (1..=150).for_each(|peer| comes_from(&mut exchange, peer as u8 % 3, peer, at(0)));
+    for secs in 0..300 {
+        outputs(&mut exchange, at(secs));
+        if secs % 30 == 0 {
+            let newcomer = 1_000 + secs as u16;
+            comes_from(&mut exchange, 9, newcomer, at(secs));
+            let begun = outputs(&mut exchange, at(secs));
+            let is_it = |output: &&Output<u16>| matches!(output, Output::Probe { peer, .. } if *peer == newcomer);
+            let Some(Output::Probe { peer, endpoint }) = begun.iter().find(is_it) else { panic!("{secs}: {begun:?}") };
+            exchange.probe_ended(*peer, endpoint, true, at(secs));
+        }
+    }
+}
+
 #[test]
 fn so_many_dials_that_try_begin_at_once_and_so_many_a_minute() {
     let many = |peers| to_be_found(Config { probes_max: 1_000, probe_secs: DAY, ..quiet() }, peers);
