@@ -41,6 +41,16 @@ impl NetGroup {
         }
     }
 
+    /// The same group, but all names as one: where a name leads is not known before it is dialled, and whoever has one host gives
+    /// it as many names as he has domains.
+    #[must_use]
+    pub const fn names_as_one(self) -> Self {
+        match self {
+            Self::Name(_) => Self::Name(0),
+            Self::V4(_) | Self::V6(_) | Self::Asn(_) | Self::Relay(_) | Self::Local => self,
+        }
+    }
+
     /// The group of an IP address.
     #[inline]
     pub fn of_ip(ip: IpAddr) -> Self {

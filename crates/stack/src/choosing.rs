@@ -27,7 +27,7 @@ const PER_ROOT: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Choosing<'a> {
     lineage: &'a Lineage,
-    /// How many outbound peers, and dials, each group has.
+    /// How many outbound peers, and dials, each group has, all names together.
     taken: BTreeMap<NetGroup, usize>,
     /// How many go back to each root.
     rooted: BTreeMap<Root, usize>,
@@ -116,7 +116,7 @@ impl<'a> Choosing<'a> {
 
     /// One more is held.
     pub(crate) fn takes(&mut self, Held { group, root }: Held) {
-        *self.taken.entry(group).or_default() += 1;
+        *self.taken.entry(group.names_as_one()).or_default() += 1;
         *self.rooted.entry(root).or_default() += 1;
     }
 
@@ -165,6 +165,7 @@ impl<'a> Choosing<'a> {
     }
 
     fn has_room(&self, group: NetGroup) -> bool {
+        let group = group.names_as_one();
         let taken = self.taken.get(&group).copied().unwrap_or_default();
         match &self.share {
             None => taken == 0,
@@ -174,11 +175,15 @@ impl<'a> Choosing<'a> {
     }
 
     /// With fewer groups than outbound slots they are shared out evenly; a group that most of the book is of gets one all the
-    /// same, unless it is the only one.
+    /// same, unless it is the only one. Names are one, and never too many: in some networks hardly anybody has anything else.
     fn share_of(&self, book: &AddressBook) -> Share {
-        let groups = book.counts().groups;
+        let mut groups: BTreeMap<NetGroup, usize> = BTreeMap::new();
+        for (group, count) in book.counts().groups {
+            *groups.entry(group.names_as_one()).or_default() += count;
+        }
         let all: usize = groups.values().sum();
-        let largest = groups.iter().max_by_key(|(_, count)| **count);
+        let addresses = groups.iter().filter(|(group, _)| !matches!(group, NetGroup::Name(_)));
+        let largest = addresses.max_by_key(|(_, count)| **count);
         let overgrown = largest.filter(|(_, count)| groups.len() > 1 && **count > all / 4 * 3).map(|(group, _)| *group);
         let others = groups.len() - usize::from(overgrown.is_some());
         Share { each: self.target.div_ceil(others.max(1)).max(1), overgrown }

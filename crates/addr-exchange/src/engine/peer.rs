@@ -142,7 +142,7 @@ impl<P: Copy + Ord> Peer<P> {
         }
     }
 
-    /// The part of the internet that the peer counts for. A loopback connection shows one address whatever the other node
+    /// The part of the internet that the peer counts for as a witness, all that were dialled by names for one. A loopback connection shows one address whatever the other node
     /// listens on, so that such a peer counts for what it claims.
     pub(super) fn group(&self) -> NetGroup {
         let seen_at = &self.link.seen_at;
@@ -152,7 +152,7 @@ impl<P: Copy + Ord> Peer<P> {
         {
             return claimed.group();
         }
-        seen_at.group()
+        seen_at.group().names_as_one()
     }
 
     pub(super) const fn is_asked(&self, settings: &Config) -> bool {

@@ -79,6 +79,27 @@ fn groups_are_distinct_while_there_are_any_and_shared_out_evenly_after_that() {
     assert_eq!(chosen(&mut one, 8).len(), 8, "who has one group only lives with it");
 }
 
+fn named(domain: u16) -> Endpoint {
+    Endpoint::from_multiaddr(&format!("/dns4/node.domain{domain}.example{domain}/tcp/4001").parse().unwrap()).unwrap().0
+}
+
+#[test]
+fn fault_names_of_many_domains_are_one_group_since_they_may_lead_to_one_host() {
+    let of_names = |addresses: u8, names: u16| {
+        let mut book = book((0..addresses).map(|number| [20, number, 1, 1]));
+        for number in 0..names {
+            let source = Source::Peer { peer: peer(0), group: NetGroup::V4(number) };
+            book.heard(Hearsay { peer: None, endpoint: named(number), last_seen: None, source }, T);
+        }
+        let groups = chosen(&mut book, 32);
+        (groups.iter().filter(|group| matches!(group, NetGroup::Name(_))).count(), groups.len())
+    };
+    assert_eq!(of_names(40, 40).0, 1, "one, while there are other groups");
+    assert_eq!(of_names(6, 40), (5, 11), "else an even share");
+    assert_eq!(of_names(0, 40), (32, 32), "who has names only lives with them");
+    assert_eq!(of_names(1, 40), (16, 17), "even where nearly everybody has one");
+}
+
 #[test]
 fn fault_a_liar_fills_an_eighth_while_others_can_be_asked_and_never_what_others_can_fill() {
     let mut book = book((0..60).map(|number| [20, number, 1, 1]));
