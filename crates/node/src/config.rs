@@ -154,8 +154,8 @@ pub struct TopicSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileSettings {
-    /// How many bytes of files are held in memory; the file that was used least recently goes first. 256 MiB: room for one
-    /// file of the largest size.
+    /// How many bytes of files are held in memory; what is only promised goes first, what was published here last, of several the
+    /// one used least recently. 256 MiB: room for one file of the largest size.
     pub bytes_max: u64,
     /// How many files are held at most. 1,024: four answers of `recent`.
     pub files_max: usize,

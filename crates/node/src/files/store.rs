@@ -91,7 +91,7 @@ pub struct FileTotals {
     pub bytes_max: u64,
 }
 
-/// All files that a node holds. The one used least recently makes room for a new one.
+/// All files that a node holds. The one that is worth least makes room for a new one, of several the one used least recently.
 #[derive(Debug)]
 pub(crate) struct FileStore {
     limits: Limits,
@@ -120,6 +120,19 @@ enum State {
     Partial,
     Complete,
     Broken,
+}
+
+/// What is kept longest comes last.
+///
+/// # Security
+/// A manifest costs whoever invents one a few bytes: however many come, they drive out no file that is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// Nothing of it is here, or it is not what its manifest promised.
+    Promise,
+    Part,
+    Whole,
+    PublishedHere,
 }
 
 #[derive(Debug)]
@@ -291,7 +304,9 @@ impl FileStore {
 
     fn forget_oldest(&mut self, keep: Option<ManifestId>) -> bool {
         let candidates = self.files.iter().filter(|(id, _)| Some(**id) != keep);
-        let Some(id) = candidates.min_by_key(|(_, held)| held.used).map(|(id, _)| *id) else { return false };
+        let Some(id) = candidates.min_by_key(|(_, held)| (held.worth(), held.used)).map(|(id, _)| *id) else {
+            return false;
+        };
         self.forget(id);
         true
     }
@@ -379,6 +394,15 @@ impl FileStore {
 }
 
 impl Held {
+    fn worth(&self) -> Worth {
+        match (self.via, self.state) {
+            (Via::Here, _) => Worth::PublishedHere,
+            (Via::Gossip | Via::Rpc, State::Complete) => Worth::Whole,
+            (Via::Gossip | Via::Rpc, State::Partial) if self.missing < self.manifest.chunk_count() => Worth::Part,
+            (Via::Gossip | Via::Rpc, State::Partial | State::Broken) => Worth::Promise,
+        }
+    }
+
     fn view(&self) -> FileView {
         let by = |wanted| self.chunks.iter().flatten().filter(|(_, via)| *via == wanted).count() as u32;
         let chunks = self.manifest.chunk_count();

@@ -1,6 +1,6 @@
 #![allow(clippy::arithmetic_side_effects, reason = "the tests' own numbers are small")]
 
-use bruit_wire::limits::CHUNK_BYTES_MAX;
+use bruit_wire::{limits::CHUNK_BYTES_MAX, pb};
 use proptest::prelude::*;
 
 use super::*;
@@ -97,6 +97,29 @@ fn what_stalls_is_named_and_what_is_recent_comes_newest_first() {
     assert!(store.recent("other", 0).is_empty());
     store.forget_topic("t");
     assert_eq!((store.totals().bytes, store.orphan_bytes, store.views().len()), (0, 0, 0));
+}
+
+#[test]
+fn fault_manifests_of_files_that_nobody_has_drive_out_no_file() {
+    let mut store = FileStore::new(LIMITS);
+    let (whole, parts) = file(1, 2);
+    parts.into_iter().for_each(|part| _ = store.part_came("t", part, Via::Gossip, at(1)));
+    let (begun, parts) = file(2, 2);
+    parts.into_iter().take(2).for_each(|part| _ = store.part_came("t", part, Via::Gossip, at(2)));
+    let (published, parts) = file(3, 200);
+    parts.into_iter().for_each(|part| _ = store.part_came("t", part, Via::Here, at(3)));
+    for number in 0..1_000_u32 {
+        let chunk_hashes: Vec<u8> = number.to_be_bytes().repeat(8 * 5_000);
+        let (name, sha256) = ("none".into(), Bytes::from_static(&[7; 32]));
+        let wire = pb::Manifest { name, size: 5_000, chunk_size: 1, chunk_hashes: chunk_hashes.into(), sha256 };
+        let promise = Part::Manifest(Manifest::from_wire(wire).unwrap());
+        assert_eq!(store.part_came("t", promise, Via::Gossip, at(4)), Taken::New);
+    }
+    let held = |manifest: &Manifest| store.view(manifest.id()).map(|view| view.held);
+    assert_eq!([held(&published), held(&whole), held(&begun)], [Some(200), Some(2), Some(1)]);
+    let (newer, parts) = file(4, 115);
+    parts.into_iter().for_each(|part| _ = store.part_came("t", part, Via::Gossip, at(5)));
+    assert!(store.view(newer.id()).unwrap().complete && store.view(published.id()).unwrap().complete);
 }
 
 #[test]
