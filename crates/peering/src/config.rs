@@ -38,7 +38,8 @@ pub struct Config {
     pub reserved: usize,
     /// Whether a newcomer takes the slot of an inbound peer without merit when all are taken. Bitcoin Core does.
     pub inbound_eviction: bool,
-    /// How many inbound peers lose their slot to newcomers in a minute, at most. A guess: a network that is full does not churn.
+    /// How many inbound peers lose their slot to newcomers in a minute, at most, and to those of one group one in `stay_away`. A guess:
+    /// a network that is full does not churn.
     pub evictions_per_minute: u32,
     /// How many dials may be under way at once: all outbound slots are filled in parallel. 80: twice the outbound maximum and some,
     /// since where many addresses are dead most dials have no answer.

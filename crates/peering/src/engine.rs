@@ -28,6 +28,7 @@ use budget::{Allowance, Budget};
 use counted::Counted;
 pub use dialling::DialOutcome;
 use dialling::{Dial, Dialling, Named, Purpose};
+use eviction::Evictions;
 pub use hearing::Hearing;
 use history::History;
 use liveness::Pulse;
@@ -177,7 +178,7 @@ pub struct Engine<C> {
     budget: Budget,
     seeding: Seeding,
     upkeep: Upkeep,
-    evictions: TokenBucket,
+    evictions: Evictions,
     pings: u64,
     secret: Seed,
     listen: Vec<Endpoint>,
@@ -204,7 +205,7 @@ impl<C: Copy + Ord> Engine<C> {
             budget: Budget::new(&config.config),
             seeding: Seeding::default(),
             upkeep: Upkeep::default(),
-            evictions: seats::evictions(&config.config),
+            evictions: Evictions::new(&config.config),
             pings: 0,
             peers: BTreeMap::new(),
             dialled_at: Counted::new(),

@@ -2,7 +2,9 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use bruit_core::{NetGroup, PeerId, Seed, Timestamp};
+use bruit_core::{NetGroup, PeerId, Seed, Timestamp, TokenBucket};
+
+use crate::Config;
 
 /// What speaks for an inbound peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,36 @@ const BY_GROUP: usize = 4;
 const BY_LATENCY: usize = 8;
 /// How many are protected for what they delivered. Bitcoin Core: 4.
 const BY_DELIVERY: usize = 4;
+
+/// How often newcomers may take slots that others have.
+///
+/// # Security
+/// Whoever comes again and again, with as many identities as he likes, takes one slot for each part of the internet that he has
+/// until those who lost theirs may come back, and leaves the others to others.
+#[derive(Debug)]
+pub(super) struct Evictions {
+    rate: TokenBucket,
+    /// For which groups somebody had to go, and when; as many as the rate lets it be.
+    made_for: BTreeMap<NetGroup, Timestamp>,
+}
+
+impl Evictions {
+    pub(super) fn new(config: &Config) -> Self {
+        let burst = u64::from(config.evictions_per_minute).div_ceil(4);
+        let rate = TokenBucket::new(f64::from(config.evictions_per_minute) / 60.0, burst, burst, Timestamp::default());
+        Self { rate, made_for: BTreeMap::new() }
+    }
+
+    /// Whether somebody has to go for one of a group now; not twice within `pause`.
+    pub(super) fn take(&mut self, group: NetGroup, pause: Duration, now: Timestamp) -> bool {
+        self.made_for.retain(|_, at| now.since(*at) < pause);
+        if self.made_for.contains_key(&group) || !self.rate.take(1, now) {
+            return false;
+        }
+        self.made_for.insert(group, now);
+        true
+    }
+}
 
 /// The youngest of the largest group among those whom nothing protects, if there are any.
 pub(super) fn victim(mut peers: Vec<Merit>, secret: &Seed) -> Option<PeerId> {

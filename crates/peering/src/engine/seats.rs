@@ -1,6 +1,8 @@
 //! How many slots are taken and who gets one.
 
-use bruit_core::{Audience, NetGroup, PeerId, Timestamp, TokenBucket, host_ip};
+use std::collections::BTreeMap;
+
+use bruit_core::{Audience, NetGroup, PeerId, Timestamp, host_ip};
 use rand::seq::IteratorRandom;
 
 use super::{
@@ -217,10 +219,11 @@ impl<C: Copy + Ord> Engine<C> {
         if same_ip >= config.inbound_per_ip_max || same_group >= group_max {
             return None;
         }
-        (held < config.inbound_max || self.make_room(now)).then_some(SlotClass::Inbound)
+        (held < config.inbound_max || self.make_room(group, same_group, now)).then_some(SlotClass::Inbound)
     }
 
-    fn make_room(&mut self, now: Timestamp) -> bool {
+    /// Has a peer without merit make room for one of a group that has so many already.
+    fn make_room(&mut self, group: NetGroup, of_group: usize, now: Timestamp) -> bool {
         if !self.config().inbound_eviction || self.config().inbound_max == 0 {
             return false;
         }
@@ -231,8 +234,13 @@ impl<C: Copy + Ord> Engine<C> {
             let Pulse { latency, useful_at, .. } = known.pulse;
             Some(Merit { peer: *peer, group, latency, useful_at, since: known.since })
         });
-        let Some(victim) = eviction::victim(merits.collect(), &self.secret) else { return false };
-        if !self.evictions.take(1, now) {
+        let merits: Vec<_> = merits.collect();
+        let of_groups = merits.iter().map(|merit| (merit.peer, merit.group)).collect::<BTreeMap<_, _>>();
+        let Some(victim) = eviction::victim(merits, &self.secret) else { return false };
+        let victims_group = of_groups.get(&victim);
+        let of_victims = of_groups.values().filter(|other| Some(*other) == victims_group).count();
+        let evens_out = of_group == 0 || of_group.saturating_add(1) < of_victims;
+        if !evens_out || !self.evictions.take(group, self.valid.config.stay_away, now) {
             return false;
         }
         let origin = self.peers.get(&victim).and_then(|known| known.connections.first()).map(|(_, origin)| origin);
@@ -279,12 +287,6 @@ impl<C: Copy + Ord> Engine<C> {
         alternatives.extend(claimed.into_iter().sample(&mut self.rng, others));
         Goodbye { reason: GoodbyeReason::Full, stay_away: self.valid.config.stay_away, alternatives }
     }
-}
-
-/// How often newcomers may take slots that others have.
-pub(super) fn evictions(config: &Config) -> TokenBucket {
-    let burst = u64::from(config.evictions_per_minute).div_ceil(4);
-    TokenBucket::new(f64::from(config.evictions_per_minute) / 60.0, burst, burst, Timestamp::default())
 }
 
 /// The group that an inbound peer counts for.

@@ -104,6 +104,51 @@ fn so_many_lose_their_slot_to_newcomers_in_a_minute() {
 }
 
 #[test]
+fn nobody_has_to_go_for_a_group_that_has_as_many() {
+    let mut engine = engine(Config { inbound_max: 20, ..quiet() });
+    (1..=20).for_each(|number| assert!(came(&mut engine, number, T)));
+    let beside = |number: u16| {
+        let Endpoint::Ip { ip: std::net::IpAddr::V4(ip), .. } = at(number) else { panic!("an IPv4 address") };
+        Endpoint::tcp(Ipv4Addr::from_bits(ip.to_bits() + 1).into(), 4_001)
+    };
+    assert!((1..=20).all(|number| !came_from(&mut engine, 100 + number, beside(number), T)));
+    assert_eq!((201..=210).filter(|number| came(&mut engine, *number, T)).count(), 3, "and none was counted");
+}
+
+#[test]
+fn fault_who_comes_again_and_again_leaves_slots_to_others() {
+    let mut engine = engine(quiet());
+    (1..=150).for_each(|number| assert!(came(&mut engine, number, T)));
+    let (mut placed, mut number) = (0, 1_000);
+    let mut connections: std::collections::BTreeMap<PeerId, u16> =
+        (1..=150).map(|number| (peer(number), number)).collect();
+    for tenth in 0..3_000_u32 {
+        let now = T.after(MINUTE + SECOND / 10 * tenth);
+        // Twelve groups, from another host each time; whom they say hello to for nothing is left after a moment.
+        let from = Endpoint::tcp([80, (tenth % 12) as u8, (tenth / 12) as u8, 1].into(), 50_000);
+        number += 1;
+        came_from(&mut engine, number, from, now);
+        connections.insert(peer(number), number);
+        let gone = outputs(&mut engine)
+            .into_iter()
+            .filter_map(|output| if let Output::SendGoodbye { peer, .. } = output { Some(peer) } else { None });
+        let refused = (!engine.is_held(&peer(number))).then_some(peer(number));
+        for peer in gone.chain(refused) {
+            engine.connection_closed(connections[&peer].into(), peer, now);
+        }
+        if tenth % 100 == 50 {
+            number += 1;
+            connections.insert(peer(number), number);
+            placed += usize::from(came_from(&mut engine, number, at(number), now));
+            if !engine.is_held(&peer(number)) {
+                engine.connection_closed(number.into(), peer(number), now);
+            }
+        }
+    }
+    assert!(placed >= 20, "{placed} of 30 newcomers have a slot");
+}
+
+#[test]
 fn a_refusal_names_so_many_others() {
     let named = |held: u16| {
         let mut engine = engine(Config { inbound_max: held.into(), inbound_eviction: false, ..quiet() });
