@@ -82,8 +82,8 @@ pub struct Config {
     /// Whether it is tried if peers that connect can be dialled where they say they listen. Marked: only such addresses are
     /// passed on.
     pub confirm: Confirm,
-    /// How many dials that only try an address are under way at once, a quarter of them in one part of the internet. 16: a guess, a
-    /// fifth of what peering dials.
+    /// How many dials that only try an address are under way at once, in one part of the internet a quarter of those
+    /// that may begin yet. 16: a guess, a fifth of what peering dials.
     pub probes_max: usize,
     /// How many dials that only try an address are begun per minute. 120: a guess, a fifth of ten dials a second.
     pub probes_per_minute: u64,

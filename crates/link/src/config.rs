@@ -34,7 +34,8 @@ pub struct Config {
     /// frames, or a third of a second at 100 Mbit/s.
     pub outbox_bytes_max: usize,
     /// How many bytes may wait for all peers together; of what is left one peer gets a quarter, and whatever others have, room for
-    /// a frame of the greatest length and `first_lane_reserved`. Default: no limit, for frames that share their bytes with others.
+    /// a frame of the greatest length, and on the first lane an eighth of `first_lane_reserved` more. Default: no limit, for frames
+    /// that share their bytes with others.
     pub outboxes_bytes_max: usize,
     /// How much of `outbox_bytes_max` only the first lane may use, so that others whose frames are not read leave it room.
     /// Default 0.

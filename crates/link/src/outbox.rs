@@ -18,13 +18,16 @@ pub(crate) struct Outbox {
     bytes_max: usize,
     /// How much of it only the first lane may use.
     reserved: usize,
-    /// How much may wait however little room all have together: one frame, and what is reserved.
+    /// How much may wait however little room all have together: one frame.
     assured: usize,
     room: Room,
     /// No queued frame expires before this moment.
     earliest_expiry: Timestamp,
     news: News,
 }
+
+/// How much of what is reserved for the first lane it may use however little room all have together: one in so many parts. 8: a guess.
+const FIRST_LANE_ONE_IN: usize = 8;
 
 /// What the owner has to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +72,7 @@ impl Outbox {
             bytes: 0,
             bytes_max: config.outbox_bytes_max,
             reserved: config.first_lane_reserved,
-            assured: config.outbox_bytes_min(),
+            assured: config.outbox_bytes_min() - config.first_lane_reserved,
             room,
             earliest_expiry: Timestamp::MAX,
             news: News::default(),
@@ -172,7 +175,8 @@ impl Outbox {
         let freed = self.lanes[frame.lane as usize].replaced_by(frame).map_or(0, Frame::cost);
         let kept = if frame.lane == 0 { 0 } else { self.reserved };
         let bytes = self.bytes - freed + frame.cost();
-        bytes <= self.bytes_max - kept && (bytes <= self.assured - kept || bytes <= self.room.share())
+        let assured = if frame.lane == 0 { self.assured + self.reserved / FIRST_LANE_ONE_IN } else { self.assured };
+        bytes <= self.bytes_max - kept && (bytes <= assured || bytes <= self.room.share())
     }
 
     fn expire(&mut self, now: Timestamp) {

@@ -3,7 +3,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Of the room that is left one peer gets one in so many parts. 4: a guess; ten who read nothing have a fourteenth each.
+/// Of the room that is left one peer gets one in so many parts. 4: a guess; when ten who read nothing have filled theirs evenly, each
+/// has a fourteenth.
 const ROOM_ONE_IN: usize = 4;
 
 /// What waits for all peers of a protocol together, and how much of it one may have: the more wait, the less.

@@ -63,7 +63,7 @@ pub struct Config {
     pub dial_low_ports: bool,
     /// How many handshakes of inbound connections may be under way at once. Commonware allows 512.
     pub pending_inbound_max: usize,
-    /// How many inbound connections from one IP address may be without a hello, handshakes included. Loopback is not counted. A
+    /// How many inbound connections from one IP address may be without a slot, handshakes included. Loopback is not counted. A
     /// guess: several nodes behind one router may start at once.
     pub strangers_per_ip_max: usize,
     /// How many from one group of addresses; of handshakes fewer the more are under way. A guess: an eighth of all handshakes.

@@ -142,6 +142,8 @@ struct Peer<C> {
     /// What it may still say.
     requests: TokenBucket,
     since: Timestamp,
+    /// When the newest of its connections was made.
+    newest_since: Timestamp,
     /// What we want of it, if we dialled it.
     purpose: Purpose,
     pulse: Pulse,
@@ -365,6 +367,7 @@ impl<C: Copy + Ord> Engine<C> {
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
+
     /// Takes the slot away; the connection goes when the goodbye has arrived or the time is over.
     fn leave_after(&mut self, peer: PeerId, now: Timestamp) {
         let deadline = now.after(self.config().refused_linger);

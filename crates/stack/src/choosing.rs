@@ -55,6 +55,8 @@ pub struct Held {
 #[derive(Clone, Debug)]
 struct Share {
     each: usize,
+    /// How many may be dialled by names.
+    of_names: usize,
     /// A group that most of the book is of, although there are others.
     overgrown: Option<NetGroup>,
 }
@@ -94,9 +96,10 @@ impl<'a> Choosing<'a> {
             if let Some(choice) = self.best(book, &may_dial, &holders, now) {
                 return Some(choice);
             }
+            let is_last = self.root_max >= self.root_last.min(self.most_rooted());
             if self.share.is_none() {
-                self.share = Some(self.share_of(book));
-            } else if self.root_max >= self.root_last.min(self.most_rooted()) {
+                self.share = Some(self.share_of(book, is_last));
+            } else if is_last {
                 return None;
             } else {
                 (self.root_max, self.share) = (self.root_max.saturating_mul(2), None);
@@ -170,13 +173,15 @@ impl<'a> Choosing<'a> {
         match &self.share {
             None => taken == 0,
             Some(share) if share.overgrown == Some(group) => taken == 0,
+            Some(share) if matches!(group, NetGroup::Name(_)) => taken < share.of_names,
             Some(share) => taken < share.each,
         }
     }
 
     /// With fewer groups than outbound slots they are shared out evenly; a group that most of the book is of gets one all the
-    /// same, unless it is the only one. Names are one, and never too many: in some networks hardly anybody has anything else.
-    fn share_of(&self, book: &AddressBook) -> Share {
+    /// same, unless it is the only one. Names are one, and never too many: in some networks hardly anybody has anything else. They
+    /// come last, and share with those groups only that are held or dialled then, since whoever likes invents addresses.
+    fn share_of(&self, book: &AddressBook, is_last: bool) -> Share {
         let mut groups: BTreeMap<NetGroup, usize> = BTreeMap::new();
         for (group, count) in book.counts().groups {
             *groups.entry(group.names_as_one()).or_default() += count;
@@ -186,7 +191,9 @@ impl<'a> Choosing<'a> {
         let largest = addresses.max_by_key(|(_, count)| **count);
         let overgrown = largest.filter(|(_, count)| groups.len() > 1 && **count > all / 4 * 3).map(|(group, _)| *group);
         let others = groups.len() - usize::from(overgrown.is_some());
-        Share { each: self.target.div_ceil(others.max(1)).max(1), overgrown }
+        let held = self.taken.keys().filter(|group| !matches!(group, NetGroup::Name(_))).count();
+        let of_names = if is_last { self.target.div_ceil(held + 1).max(1) } else { 1 };
+        Share { each: self.target.div_ceil(others.max(1)).max(1), of_names, overgrown }
     }
 }
 

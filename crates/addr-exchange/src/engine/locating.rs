@@ -57,6 +57,7 @@ impl<P: Copy + Ord> Exchange<P> {
     pub fn connected_again(&mut self, peer: P, now: Timestamp) {
         if self.own.trial().is_some_and(|trial| trial.asked.last() == Some(&peer)) {
             self.end_trial(true, now);
+            self.review_own(now);
         }
     }
 

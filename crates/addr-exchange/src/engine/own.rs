@@ -179,11 +179,19 @@ impl<P: Copy + Ord> Own<P> {
                 && !self.listens.contains(endpoint)
                 && !self.given_up.iter().any(|(other, _)| other == *endpoint)
                 && policy.check(endpoint).is_ok()
-                && endpoint.ip().is_none_or(|host| self.may_be_host(host, witnesses_min))
                 && !is_others(endpoint)
         });
         let counted = fresh.map(|endpoint| (self.groups(endpoint), endpoint));
-        let (_, endpoint) = counted.filter(|(groups, _)| *groups >= witnesses_min).max()?;
+        let agreed = counted.filter(|(groups, endpoint)| {
+            *groups >= witnesses_min
+                && match endpoint {
+                    Endpoint::Ip { ip, .. } => self.may_be_host(*ip, witnesses_min),
+                    // Nobody honest dials a name back, or by a relay: he could not tell that it is the asker's.
+                    Endpoint::Dns { .. } | Endpoint::Relayed { .. } => false,
+                    Endpoint::Other(_) => true,
+                }
+        });
+        let (_, endpoint) = agreed.max()?;
         Some(endpoint.clone())
     }
 

@@ -142,8 +142,8 @@ impl<P: Copy + Ord> Peer<P> {
         }
     }
 
-    /// The part of the internet that the peer counts for as a witness, all that were dialled by names for one. A loopback connection shows one address whatever the other node
-    /// listens on, so that such a peer counts for what it claims.
+    /// The part of the internet that the peer counts for as a witness; all that were dialled by names count for one. A loopback
+    /// connection shows one address whatever the other node listens on, so that such a peer counts for what it claims.
     pub(super) fn group(&self) -> NetGroup {
         let seen_at = &self.link.seen_at;
         let is_loopback = |endpoint: &Endpoint| endpoint.ip().is_some_and(|ip| ip.is_loopback());

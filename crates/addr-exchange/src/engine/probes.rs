@@ -20,7 +20,8 @@ pub(super) struct Probes<P> {
 
 /// How many are begun at once after a while without any. 16: a guess, what eight seconds bring.
 const BURST: u64 = 16;
-/// Of all that may be under way, one in so many may be in one part of the internet. 4: a guess; it takes four to hold up a fifth.
+/// Of all that may begin yet, one in so many may be in one part of the internet, and one at least. 4: a guess; who has the dials to him
+/// take long fills all from as many parts as may be under way.
 const GROUP_ONE_IN: usize = 4;
 
 impl<P: Copy + Ord> Probes<P> {
@@ -55,10 +56,11 @@ impl<P: Copy + Ord> Probes<P> {
 
     /// The next one to begin.
     pub(super) fn begin(&mut self, config: &Config, now: Timestamp) -> Option<(P, Endpoint)> {
-        let next = self.next(config)?;
-        if !self.bucket.take(1, now) {
+        if self.waiting.is_empty() || self.bucket.available(now) == 0 {
             return None;
         }
+        let next = self.next(config)?;
+        self.bucket.take(1, now);
         let (peer, endpoint) = self.waiting.remove(next)?;
         self.running.insert(peer, (endpoint.clone(), now.after(Duration::from_secs(config.probe_secs))));
         self.begun.insert(endpoint.group(), now);
@@ -75,7 +77,8 @@ impl<P: Copy + Ord> Probes<P> {
     /// # Security
     /// Who has many identities and lets dials to them take as long as they can holds up his own part of the internet, no other.
     fn next(&self, config: &Config) -> Option<usize> {
-        if self.running.len() >= config.probes_max {
+        let free = config.probes_max.saturating_sub(self.running.len());
+        if free == 0 || self.waiting.is_empty() {
             return None;
         }
         let mut running: BTreeMap<NetGroup, usize> = BTreeMap::new();
@@ -87,7 +90,7 @@ impl<P: Copy + Ord> Probes<P> {
             let group = endpoint.group();
             (running.get(&group).copied().unwrap_or_default(), self.begun.get(&group).copied(), index)
         });
-        let most = config.probes_max.div_ceil(GROUP_ONE_IN);
+        let most = (free / GROUP_ONE_IN).max(1);
         turns.filter(|(running, ..)| *running < most).min().map(|(.., index)| index)
     }
 
@@ -108,7 +111,8 @@ impl<P: Copy + Ord> Probes<P> {
 
     pub(super) fn next_timeout(&self, config: &Config, now: Timestamp) -> Option<Timestamp> {
         let overdue = self.running.values().map(|(_, until)| *until).min();
-        let wait = self.next(config).and_then(|_| self.bucket.clone().wait_for(1, now));
-        overdue.into_iter().chain(wait.map(|wait| now.after(wait))).min()
+        let wait = if self.waiting.is_empty() { None } else { self.bucket.clone().wait_for(1, now) };
+        let begins = wait.filter(|wait| !wait.is_zero() || self.next(config).is_some()).map(|wait| now.after(wait));
+        overdue.into_iter().chain(begins).min()
     }
 }

@@ -8,10 +8,15 @@ use crate::{AnswersPerConnection, AskWhom, Config, Confirm, OwnAnnounce};
 mod announcing;
 mod locating;
 mod neighbours;
+mod probing;
 mod records;
 
 const DIALLED: bool = true;
 const DIALLED_US: bool = false;
+
+fn hello(listens_at: Option<Endpoint>, sees_us_at: Option<Endpoint>) -> PeerHello {
+    PeerHello { listens_at: listens_at.into_iter().collect(), sees_us_at }
+}
 
 /// A peer in a part of the internet of its own.
 fn host(peer: u8) -> Ipv4Addr {

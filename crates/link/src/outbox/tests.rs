@@ -84,10 +84,24 @@ fn fault_those_who_read_nothing_have_no_more_kept_than_all_may_and_leave_others_
     let taken = take_ids(&mut reader, 1, usize::MAX, at(0)).len();
     assert!((0..100).map(|n| reader.push(bulk(n), || at(0))).filter(Result::is_ok).count() == taken);
     drop((silent, reader));
+
     let (mut alone, bytes) = filled();
     assert_eq!(bytes, kept[0], "what was dropped counts no more");
     alone.clear();
     assert_eq!(room.share(), 2_000);
+
+    let config = Config { first_lane_reserved: 1_600, ..config };
+    let room = Room::new(0);
+    let kept_on = |lane| {
+        let mut outbox = Outbox::new(LANES, &config, room.clone());
+        (0..100).filter(|n| outbox.push(Frame { lane, ..frame(*n, 0) }, || at(0)).is_ok()).count() * frame(0, 0).cost()
+    };
+    let cost = frame(0, 0).cost();
+    assert_eq!(
+        [kept_on(0), kept_on(1)],
+        [(assured + 200) / cost * cost, assured / cost * cost],
+        "calls have a little more"
+    );
 }
 
 #[test]

@@ -125,10 +125,11 @@ enum State {
 /// What is kept longest comes last.
 ///
 /// # Security
-/// A manifest costs whoever invents one a few bytes: however many come, they drive out no file that is here.
+/// A manifest costs whoever invents one a few bytes: where nothing else is left to go, the first drives out one file, never one
+/// that was published here, and the others drive out each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
-    /// Nothing of it is here, or it is not what its manifest promised.
+    /// Nothing of it is here but its manifest, or it is not what that promised.
     Promise,
     Part,
     Whole,
@@ -164,15 +165,21 @@ impl FileStore {
 
     fn manifest_came(&mut self, topic: &str, manifest: Manifest, via: Via, now: Timestamp) -> Taken {
         let id = manifest.id();
-        if self.files.contains_key(&id) {
+        if let Some(held) = self.files.get_mut(&id) {
+            if via == Via::Here {
+                held.via = via;
+            }
             return Taken::Known;
         }
         let footprint = manifest.footprint();
-        if footprint.saturating_add(manifest.size()) > self.limits.bytes_max || !self.make_room(footprint, None) {
+        let most = if via == Via::Here { Worth::PublishedHere } else { Worth::Whole };
+        if footprint.saturating_add(manifest.size()) > self.limits.bytes_max || !self.make_room(footprint, None, most) {
             return Taken::NoRoom;
         }
         while self.files.len() >= self.limits.files_max {
-            self.forget_oldest(None);
+            if !self.forget_least(None, most) {
+                return Taken::NoRoom;
+            }
         }
         let missing = manifest.chunk_count();
         let chunks = vec![None; missing as usize];
@@ -254,7 +261,7 @@ impl FileStore {
             return Taken::Known;
         }
         let bytes = data.len() as u64;
-        if !self.make_room(bytes, Some(id)) {
+        if !self.make_room(bytes, Some(id), Worth::PublishedHere) {
             return Taken::NoRoom;
         }
         let Some(held) = self.files.get_mut(&id) else { return Taken::NoRoom };
@@ -293,17 +300,18 @@ impl FileStore {
         Taken::Broken
     }
 
-    fn make_room(&mut self, bytes: u64, keep: Option<ManifestId>) -> bool {
+    fn make_room(&mut self, bytes: u64, keep: Option<ManifestId>, most: Worth) -> bool {
         while self.totals.bytes.saturating_add(bytes) > self.limits.bytes_max {
-            if !self.forget_oldest(keep) {
+            if !self.forget_least(keep, most) {
                 return false;
             }
         }
         true
     }
 
-    fn forget_oldest(&mut self, keep: Option<ManifestId>) -> bool {
-        let candidates = self.files.iter().filter(|(id, _)| Some(**id) != keep);
+    /// Forgets what is worth least, if that is no more than `most`.
+    fn forget_least(&mut self, keep: Option<ManifestId>, most: Worth) -> bool {
+        let candidates = self.files.iter().filter(|(id, held)| Some(**id) != keep && held.worth() <= most);
         let Some(id) = candidates.min_by_key(|(_, held)| (held.worth(), held.used)).map(|(id, _)| *id) else {
             return false;
         };
@@ -397,9 +405,10 @@ impl Held {
     fn worth(&self) -> Worth {
         match (self.via, self.state) {
             (Via::Here, _) => Worth::PublishedHere,
+            (Via::Gossip | Via::Rpc, _) if self.missing == self.manifest.chunk_count() => Worth::Promise,
             (Via::Gossip | Via::Rpc, State::Complete) => Worth::Whole,
-            (Via::Gossip | Via::Rpc, State::Partial) if self.missing < self.manifest.chunk_count() => Worth::Part,
-            (Via::Gossip | Via::Rpc, State::Partial | State::Broken) => Worth::Promise,
+            (Via::Gossip | Via::Rpc, State::Partial) => Worth::Part,
+            (Via::Gossip | Via::Rpc, State::Broken) => Worth::Promise,
         }
     }
 

@@ -22,7 +22,9 @@ impl<C: Copy + Ord> Engine<C> {
             self.outputs.push_back(Output::Close { peer, connection });
             return;
         }
-        self.make_way(peer, &origin, now);
+        if self.peers.get(&peer).is_none_or(|known| known.connections.len() < CONNECTIONS_PER_PEER_MAX) {
+            self.make_way(peer, &origin, now);
+        }
         if self.peers.contains_key(&peer) {
             self.connected_again(connection, peer, origin, purpose, now);
             return;
@@ -39,6 +41,7 @@ impl<C: Copy + Ord> Engine<C> {
             hellos: 0,
             requests: hearing::requests(now),
             since: now,
+            newest_since: now,
             purpose,
             pulse: Pulse::default(),
         };
@@ -71,6 +74,7 @@ impl<C: Copy + Ord> Engine<C> {
             known.purpose = purpose;
         }
         known.connections.push((connection, origin));
+        known.newest_since = now;
         let is_too_much = known.is_leaving() || known.connections.len() > CONNECTIONS_PER_PEER_MAX;
         // One side decides, so that both never close a different one. A peer that had its slot for long has not dialled at the
         // same moment: its hello will say whether it lost us.

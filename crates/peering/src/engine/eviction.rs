@@ -57,8 +57,8 @@ impl Evictions {
     }
 }
 
-/// The youngest of the largest group among those whom nothing protects, if there are any.
-pub(super) fn victim(mut peers: Vec<Merit>, secret: &Seed) -> Option<PeerId> {
+/// The youngest of the largest group among those whom nothing protects, or of one group, if there are any.
+pub(super) fn victim(mut peers: Vec<Merit>, of: Option<NetGroup>, secret: &Seed) -> Option<PeerId> {
     let all = peers.len();
     let share = |of: usize| of.saturating_mul(all).div_ceil(MEASURE).min(of);
     // A group's rank is drawn anew with every start: nobody can place himself in the right ones.
@@ -84,6 +84,7 @@ pub(super) fn victim(mut peers: Vec<Merit>, secret: &Seed) -> Option<PeerId> {
     peers.drain(..share(BY_DELIVERY).min(useful));
     peers.sort_by_key(|merit| (merit.since, merit.peer));
     peers.drain(..peers.len() / 2);
+    peers.retain(|merit| of.is_none_or(|group| merit.group == group));
 
     let mut groups: BTreeMap<NetGroup, (usize, Timestamp, Option<PeerId>)> = BTreeMap::new();
     for merit in &peers {
@@ -117,7 +118,7 @@ mod tests {
         for merit in &mut peers[100..130] {
             merit.group = NetGroup::V4(1);
         }
-        assert_eq!(victim(peers.clone(), &Seed::from_number(1)), Some(peers[129].peer));
+        assert_eq!(victim(peers.clone(), None, &Seed::from_number(1)), Some(peers[129].peer));
     }
 
     #[test]
@@ -128,15 +129,15 @@ mod tests {
         }
         let youngest = peers[149].peer;
         let secret = Seed::from_number(1);
-        assert_eq!(victim(peers.clone(), &secret), Some(youngest));
+        assert_eq!(victim(peers.clone(), None, &secret), Some(youngest));
         let next = peers[148].peer;
         peers[149].latency = Some(Duration::from_millis(3));
-        assert_eq!(victim(peers.clone(), &secret), Some(next), "the fastest stays");
+        assert_eq!(victim(peers.clone(), None, &secret), Some(next), "the fastest stays");
         peers[149].latency = None;
         peers[149].useful_at = Some(Timestamp::from_secs(500));
-        assert_eq!(victim(peers.clone(), &secret), Some(next), "who delivers stays");
+        assert_eq!(victim(peers.clone(), None, &secret), Some(next), "who delivers stays");
         for _ in 0..20 {
-            let gone = victim(peers.clone(), &secret).unwrap();
+            let gone = victim(peers.clone(), None, &secret).unwrap();
             assert!(peers[75..].iter().any(|merit| merit.peer == gone), "the older half stays");
             peers.retain(|merit| merit.peer != gone);
         }
@@ -150,7 +151,7 @@ mod tests {
             peers.iter_mut().for_each(|merit| merit.group = NetGroup::V4(1));
             let with_merit = peers.iter_mut().rev().take(count);
             with_merit.zip(0..).for_each(|(merit, place)| give(merit, place));
-            let gone = victim(peers.clone(), &Seed::from_number(1)).unwrap();
+            let gone = victim(peers.clone(), None, &Seed::from_number(1)).unwrap();
             150 - peers.iter().position(|merit| merit.peer == gone).unwrap()
         };
         let fast = |merit: &mut Merit, place| merit.latency = Some(Duration::from_millis(100 - place));
@@ -169,7 +170,7 @@ mod tests {
             let before = std::mem::replace(&mut peers[149].group, groups[rank]);
             let other = peers[..149].iter_mut().find(|merit| merit.group == groups[rank]);
             other.into_iter().for_each(|other| other.group = before);
-            victim(peers.clone(), &secret) == Some(peers[149].peer)
+            victim(peers.clone(), None, &secret) == Some(peers[149].peer)
         };
         // Ranks count from 0.
         assert_eq!([2, 3, 4].map(is_youngest_gone), [false, false, true]);
@@ -177,8 +178,8 @@ mod tests {
 
     #[test]
     fn fault_slots_held_from_as_many_groups_as_there_are_slots_can_be_taken_back() {
-        assert!(victim(merits(150), &Seed::from_number(1)).is_some());
-        assert_eq!(victim(Vec::new(), &Seed::from_number(1)), None);
-        assert_eq!(victim(merits(1), &Seed::from_number(1)), None, "who is alone is from a protected group");
+        assert!(victim(merits(150), None, &Seed::from_number(1)).is_some());
+        assert_eq!(victim(Vec::new(), None, &Seed::from_number(1)), None);
+        assert_eq!(victim(merits(1), None, &Seed::from_number(1)), None, "who is alone is from a protected group");
     }
 }

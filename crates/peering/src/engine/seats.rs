@@ -222,7 +222,7 @@ impl<C: Copy + Ord> Engine<C> {
         (held < config.inbound_max || self.make_room(group, same_group, now)).then_some(SlotClass::Inbound)
     }
 
-    /// Has a peer without merit make room for one of a group that has so many already.
+    /// Has a peer without merit make room for one of a group that has so many already: one of a larger group, or else of the same.
     fn make_room(&mut self, group: NetGroup, of_group: usize, now: Timestamp) -> bool {
         if !self.config().inbound_eviction || self.config().inbound_max == 0 {
             return false;
@@ -236,11 +236,13 @@ impl<C: Copy + Ord> Engine<C> {
         });
         let merits: Vec<_> = merits.collect();
         let of_groups = merits.iter().map(|merit| (merit.peer, merit.group)).collect::<BTreeMap<_, _>>();
-        let Some(victim) = eviction::victim(merits, &self.secret) else { return false };
-        let victims_group = of_groups.get(&victim);
-        let of_victims = of_groups.values().filter(|other| Some(*other) == victims_group).count();
-        let evens_out = of_group == 0 || of_group.saturating_add(1) < of_victims;
-        if !evens_out || !self.evictions.take(group, self.valid.config.stay_away, now) {
+        let is_larger = |victim: &PeerId| {
+            let of_victims = of_groups.values().filter(|other| Some(*other) == of_groups.get(victim)).count();
+            of_group == 0 || of_group.saturating_add(1) < of_victims
+        };
+        let victim = eviction::victim(merits.clone(), None, &self.secret).filter(is_larger);
+        let Some(victim) = victim.or_else(|| eviction::victim(merits, Some(group), &self.secret)) else { return false };
+        if !self.evictions.take(group, self.valid.config.stay_away, now) {
             return false;
         }
         let origin = self.peers.get(&victim).and_then(|known| known.connections.first()).map(|(_, origin)| origin);

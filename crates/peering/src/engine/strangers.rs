@@ -18,7 +18,7 @@ struct Slotless<'a, C> {
     peer: PeerId,
     connection: C,
     from: &'a Endpoint,
-    /// Since when the peer is there.
+    /// Since when it is there.
     since: Timestamp,
     /// Whether the peer has a slot for another connection.
     is_second: bool,
@@ -145,7 +145,7 @@ impl<C: Copy + Ord> Engine<C> {
                 peer: *peer,
                 connection: *connection,
                 from: origin.endpoint(),
-                since: known.since,
+                since: known.newest_since,
                 is_second: has_slot,
             })
         })

@@ -104,15 +104,22 @@ fn so_many_lose_their_slot_to_newcomers_in_a_minute() {
 }
 
 #[test]
-fn nobody_has_to_go_for_a_group_that_has_as_many() {
+fn for_a_group_that_has_as_many_one_of_its_own_has_to_go() {
     let mut engine = engine(Config { inbound_max: 20, ..quiet() });
     (1..=20).for_each(|number| assert!(came(&mut engine, number, T)));
     let beside = |number: u16| {
         let Endpoint::Ip { ip: std::net::IpAddr::V4(ip), .. } = at(number) else { panic!("an IPv4 address") };
         Endpoint::tcp(Ipv4Addr::from_bits(ip.to_bits() + 1).into(), 4_001)
     };
-    assert!((1..=20).all(|number| !came_from(&mut engine, 100 + number, beside(number), T)));
-    assert_eq!((201..=210).filter(|number| came(&mut engine, *number, T)).count(), 3, "and none was counted");
+    assert!(!came_from(&mut engine, 101, beside(1), T), "who is there for long stays");
+    assert!(came_from(&mut engine, 120, beside(20), T));
+    assert!(!engine.is_held(&peer(20)) && (1..20).all(|number| engine.is_held(&peer(number))));
+    assert!(!came_from(&mut engine, 220, beside(20), T), "once in five minutes");
+    assert_eq!(
+        (301..=310).filter(|number| came(&mut engine, *number, T)).count(),
+        2,
+        "what was refused was not counted"
+    );
 }
 
 #[test]

@@ -137,10 +137,22 @@ fn fault_second_connections_of_those_who_have_slots_keep_nobody_out() {
 }
 
 #[test]
+fn of_the_largest_group_the_one_that_came_first_gives_way() {
+    let mut engine = engine(Config { inbound_max: 0, inbound_slack: 4, ..quiet() });
+    for (secs, number) in [(3, 3), (1, 1), (2, 2), (4, 4)] {
+        let now = T.after(SECOND * secs);
+        engine.connection_established(number.into(), peer(number), Origin::Accepted(neighbour(number)), now);
+    }
+    assert!(let_in(&mut engine, 5, &at(5)));
+    assert_eq!((1..=5).filter(|number| engine.is_connected(&peer(*number))).collect::<Vec<_>>(), [2, 3, 4, 5]);
+}
+
+#[test]
 fn those_who_come_at_the_same_time_do_not_take_places_from_each_other() {
     let of_other_groups = |number| at(number);
     for from in [of_other_groups, neighbour] {
-        let mut engine = besieged(150, 0, 0);
+        let mut engine = engine(Config { inbound_eviction: false, strangers_per_group_max: 99, ..quiet() });
+        assert!((1..=150).all(|number| came(&mut engine, number, T)));
         let come = (1_000..1_064).filter(|number| let_in(&mut engine, *number, &from(*number)));
         assert_eq!(come.collect::<Vec<_>>(), (1_000..1_032).collect::<Vec<_>>());
         assert!((1_000..1_032).all(|number| engine.is_connected(&peer(number))));

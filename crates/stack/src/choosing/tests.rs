@@ -98,6 +98,22 @@ fn fault_names_of_many_domains_are_one_group_since_they_may_lead_to_one_host() {
     assert_eq!(of_names(6, 40), (5, 11), "else an even share");
     assert_eq!(of_names(0, 40), (32, 32), "who has names only lives with them");
     assert_eq!(of_names(1, 40), (16, 17), "even where nearly everybody has one");
+
+    let mut invented = book((0..60).map(|number| [20, number, 1, 1]));
+    for number in 0..40 {
+        let source = Source::Peer { peer: peer(0), group: NetGroup::V4(number) };
+        invented.heard(Hearsay { peer: None, endpoint: named(number), last_seen: None, source }, T);
+    }
+    let lineage = Lineage::default();
+    let mut choosing = Choosing::new(32, false, &lineage, []);
+    let mut dialled = Vec::new();
+    while dialled.len() < 32 {
+        let may_dial =
+            |candidate: &Candidate<'_>| candidate.endpoint.ip().is_none() && !dialled.contains(candidate.endpoint);
+        let choice = choosing.next(&mut invented, may_dial, |_| 0, T).expect("addresses where nobody is take no slots");
+        choosing.started(&choice);
+        dialled.push(choice.endpoint);
+    }
 }
 
 #[test]

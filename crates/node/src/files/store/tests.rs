@@ -115,11 +115,22 @@ fn fault_manifests_of_files_that_nobody_has_drive_out_no_file() {
         let promise = Part::Manifest(Manifest::from_wire(wire).unwrap());
         assert_eq!(store.part_came("t", promise, Via::Gossip, at(4)), Taken::New);
     }
+    for number in 0..200 {
+        let (empty, _) = Manifest::cut(&format!("empty-{number}"), &Bytes::new()).unwrap();
+        store.part_came("t", Part::Manifest(empty), Via::Gossip, at(4));
+    }
     let held = |manifest: &Manifest| store.view(manifest.id()).map(|view| view.held);
     assert_eq!([held(&published), held(&whole), held(&begun)], [Some(200), Some(2), Some(1)]);
     let (newer, parts) = file(4, 115);
     parts.into_iter().for_each(|part| _ = store.part_came("t", part, Via::Gossip, at(5)));
     assert!(store.view(newer.id()).unwrap().complete && store.view(published.id()).unwrap().complete);
+
+    let mut full = FileStore::new(Limits { files_max: 2, ..LIMITS });
+    for seed in [1, 2] {
+        file(seed, 1).1.into_iter().for_each(|part| _ = full.part_came("t", part, Via::Here, at(1)));
+    }
+    assert_eq!(full.part_came("t", file(3, 1).1[0].clone(), Via::Gossip, at(2)), Taken::NoRoom);
+    assert_eq!(full.part_came("t", file(4, 1).1[0].clone(), Via::Here, at(3)), Taken::New);
 }
 
 #[test]
