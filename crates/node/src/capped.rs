@@ -5,12 +5,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep},
 };
 
 /// Takes connections while there are fewer than so many.
@@ -22,11 +24,17 @@ use tokio::{
 pub(crate) struct Capped<L> {
     listener: L,
     places: Arc<Semaphore>,
+    idle_max: Option<Duration>,
 }
 
 impl<L> Capped<L> {
     pub(crate) fn new(listener: L, connections_max: usize) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(connections_max)) }
+        Self { listener, places: Arc::new(Semaphore::new(connections_max)), idle_max: None }
+    }
+
+    /// Ends connections on which nothing comes for so long.
+    pub(crate) fn without_idle(self, idle_max: Duration) -> Self {
+        Self { idle_max: Some(idle_max), ..self }
     }
 }
 
@@ -37,7 +45,8 @@ impl<L: Listener> Listener for Capped<L> {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the places are never closed");
         let (io, addr) = self.listener.accept().await;
-        (Placed { io, _place: place }, addr)
+        let idle = self.idle_max.map(|max| Idle { max, ends: Box::pin(sleep(max)) });
+        (Placed { io, idle, _place: place }, addr)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -49,12 +58,33 @@ impl<L: Listener> Listener for Capped<L> {
 #[derive(Debug)]
 pub(crate) struct Placed<I> {
     io: I,
+    idle: Option<Idle>,
     _place: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Idle {
+    max: Duration,
+    ends: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ends.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Placed<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        match &mut self.idle {
+            Some(idle) if read.is_pending() => idle.poll(cx),
+            Some(idle) => {
+                idle.ends.as_mut().reset(Instant::now() + idle.max);
+                read
+            }
+            None => read,
+        }
     }
 }
 
@@ -75,7 +105,10 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Placed<I> {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -93,5 +126,17 @@ mod tests {
         assert!(capped.accept().now_or_never().is_none(), "a third one waits");
         drop(first);
         capped.accept().await;
+    }
+
+    #[tokio::test]
+    async fn fault_connections_on_which_nothing_comes_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut capped = Capped::new(listener, 1).without_idle(Duration::from_millis(100));
+        let mut idle = TcpStream::connect(addr).await.unwrap();
+        let (mut io, _) = capped.accept().await;
+        idle.write_all(b"GET").await.unwrap();
+        assert_eq!(io.read(&mut [0; 9]).await.unwrap(), 3);
+        assert_eq!(io.read(&mut [0; 9]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /metrics` in the OpenMetrics format, made anew from the node's own counters at each request.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use prometheus_client::{
@@ -14,6 +14,8 @@ use crate::{capped::Capped, handle::Handle, status::Status, storage::StorageStat
 
 /// How many connections there may be at once. 64: a guess, many times what a monitoring system opens.
 const CONNECTIONS_MAX: usize = 64;
+/// How long a connection may bring nothing. A minute: as long as monitoring systems wait between two requests, or they connect anew.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Opens the port.
 pub(crate) async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -29,8 +31,8 @@ pub(crate) async fn serve(handle: Handle, socket: TcpListener) {
         }
     };
     let router = Router::new().route("/metrics", get(metrics)).with_state(handle);
-    if let Err(error) = axum::serve(Capped::new(socket, CONNECTIONS_MAX), router).with_graceful_shutdown(stopped).await
-    {
+    let listener = Capped::new(socket, CONNECTIONS_MAX).without_idle(IDLE_MAX);
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
         tracing::error!(%error, "metrics ended");
     }
 }
